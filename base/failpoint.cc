@@ -1,0 +1,196 @@
+#include "base/failpoint.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <charconv>
+#include <cstdlib>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/duration.h"
+
+namespace indoubt {
+namespace {
+
+constexpr std::array kFailPoints{
+    FailPoint{"begun", "the transaction exists, no participant has work"},
+    FailPoint{"worked", "a participant has done its statements, not yet prepared"},
+    FailPoint{"before_prepare", "before one participant's prepare"},
+    FailPoint{"after_prepare", "after one participant's prepare"},
+    FailPoint{"voted", "every vote is in, nothing of the decision written"},
+    FailPoint{"decision_written", "the commit record is written, not yet synced"},
+    FailPoint{"decision_durable", "the commit record is durable, no participant knows"},
+    FailPoint{"before_commit", "before one participant's commit"},
+    FailPoint{"after_commit", "after one participant's commit"},
+    FailPoint{"before_rollback", "before one participant's rollback"},
+    FailPoint{"after_rollback", "after one participant's rollback"},
+    FailPoint{"acknowledged", "every participant has answered, no end record"},
+    FailPoint{"ended", "the end record is written"},
+    FailPoint{"one_phase_before", "before a one-phase commit"},
+    FailPoint{"one_phase_after", "after a one-phase commit"},
+    FailPoint{"heuristic_recorded", "a heuristic outcome became durable"},
+    FailPoint{"segment_opened", "log rotation: the new segment is durable, nothing in it"},
+    FailPoint{"segment_dropped", "log clean-up: an old segment was removed"},
+    FailPoint{"incarnation_durable", "the new incarnation is durable, nothing else done"},
+    FailPoint{"recovery_listed", "recovery has read participants and log, done nothing"},
+    FailPoint{"recovery_relisted", "recovery has listed the participants a second time"},
+    FailPoint{"recovery_before_commit", "inside recovery, before one participant's commit"},
+    FailPoint{"recovery_after_commit", "inside recovery, after one participant's commit"},
+    FailPoint{"recovery_before_rollback", "inside recovery, before one participant's rollback"},
+    FailPoint{"recovery_after_rollback", "inside recovery, after one participant's rollback"},
+    FailPoint{"dual_write_between", "the dual-write client has written one store, not the next"},
+    FailPoint{"cdc_decoded", "the CDC worker has decoded a whole transaction"},
+    FailPoint{"cdc_appended", "the CDC worker has appended it to the event log"},
+    FailPoint{"cdc_applied", "the CDC worker has applied it to a view"},
+    FailPoint{"cdc_confirmed", "the CDC worker has confirmed a position to the slot"},
+    FailPoint{"cdc_snapshot_chunk", "the CDC worker has stored one chunk of the snapshot"},
+};
+
+enum class Action { kKill, kExit, kError, kSleep };
+
+struct ArmedPoint {
+  std::string name;
+  std::string participant;  // empty: any
+  uint64_t hit = 1;
+  Action action = Action::kKill;
+  Duration sleep{};
+  std::atomic<uint64_t> reached{0};
+};
+
+// Written only by ConfigureFailPoints, before threads start.
+struct Armory {
+  std::vector<std::unique_ptr<ArmedPoint>> points;
+  std::string arm_path;
+};
+Armory& TheArmory() {
+  static Armory armory;
+  return armory;
+}
+std::atomic<bool> any_armed{false};
+
+bool IsKnown(std::string_view name) {
+  for (const FailPoint& point : kFailPoints) {
+    if (point.name == name) return true;
+  }
+  return false;
+}
+
+Status Wrong(std::string_view part, std::string_view why) {
+  return Status(StatusCode::kInvalidArgument,
+                fmt::format("INDOUBT_FAILPOINT: \"{}\": {}; the form is "
+                            "NAME[@PARTICIPANT][:HIT]=kill|exit|error|sleep(500ms)",
+                            part.substr(0, 80), why));
+}
+
+Status ParseAction(std::string_view part, std::string_view text, ArmedPoint& point) {
+  if (text == "kill") {
+    point.action = Action::kKill;
+  } else if (text == "exit") {
+    point.action = Action::kExit;
+  } else if (text == "error") {
+    point.action = Action::kError;
+  } else if (text.starts_with("sleep(") && text.ends_with(")")) {
+    point.action = Action::kSleep;
+    auto duration = ParseDuration(text.substr(6, text.size() - 7));
+    if (!duration) return Wrong(part, duration.error().message());
+    point.sleep = *duration;
+  } else {
+    return Wrong(part, fmt::format("unknown action \"{}\"", text));
+  }
+  return Status::Ok();
+}
+
+Result<std::unique_ptr<ArmedPoint>> ParsePoint(std::string_view part) {
+  auto point = std::make_unique<ArmedPoint>();
+  const size_t equals = part.find('=');
+  if (equals == std::string_view::npos) return Wrong(part, "no action");
+  std::string_view target = part.substr(0, equals);
+  INDOUBT_RETURN_IF_ERROR(ParseAction(part, part.substr(equals + 1), *point));
+  if (const size_t colon = target.find(':'); colon != std::string_view::npos) {
+    const std::string_view hit = target.substr(colon + 1);
+    const auto [end, error] = std::from_chars(hit.data(), hit.data() + hit.size(), point->hit);
+    if (error != std::errc() || end != hit.data() + hit.size() || point->hit == 0) {
+      return Wrong(part, "HIT counts from 1");
+    }
+    target = target.substr(0, colon);
+  }
+  if (const size_t at = target.find('@'); at != std::string_view::npos) {
+    point->participant = target.substr(at + 1);
+    if (point->participant.empty()) return Wrong(part, "no participant after @");
+    target = target.substr(0, at);
+  }
+  point->name = target;
+  if (!IsKnown(point->name)) {
+    return Wrong(part, "no such fail point (`indoubt list faults` prints them all)");
+  }
+  return point;
+}
+
+Status Strike(const ArmedPoint& point) {
+  switch (point.action) {
+    case Action::kKill:
+      kill(getpid(), SIGKILL);
+      for (;;) pause();  // the signal may land on another thread first
+    case Action::kExit: std::_Exit(1);
+    case Action::kError:
+      return Status(StatusCode::kIoError, fmt::format("fail point {}: injected error", point.name));
+    case Action::kSleep: std::this_thread::sleep_for(point.sleep); return Status::Ok();
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
+std::span<const FailPoint> AllFailPoints() { return kFailPoints; }
+
+Status ConfigureFailPoints(std::string_view spec, std::string_view arm_path) {
+  std::vector<std::unique_ptr<ArmedPoint>> points;
+  while (!spec.empty()) {
+    const size_t end = std::min(spec.find(';'), spec.size());
+    const std::string_view part = spec.substr(0, end);
+    spec = spec.substr(std::min(end + 1, spec.size()));
+    if (part.empty()) continue;
+    INDOUBT_ASSIGN_OR_RETURN(auto point, ParsePoint(part));
+    points.push_back(std::move(point));
+  }
+  any_armed = !points.empty();
+  TheArmory().points = std::move(points);
+  TheArmory().arm_path = arm_path;
+  return Status::Ok();
+}
+
+Status ConfigureFailPointsFromEnvironment() {
+  const char* spec = std::getenv("INDOUBT_FAILPOINT");
+  const char* arm_path = std::getenv("INDOUBT_FAILPOINT_ARM");
+  return ConfigureFailPoints(spec ? spec : "", arm_path ? arm_path : "");
+}
+
+bool FailPointIsArmed(std::string_view name) {
+  if (!any_armed.load(std::memory_order_relaxed)) return false;
+  for (const auto& point : TheArmory().points) {
+    if (point->name == name) return true;
+  }
+  return false;
+}
+
+Status HitFailPoint(std::string_view name, std::string_view participant) {
+  if (!any_armed.load(std::memory_order_relaxed)) return Status::Ok();
+  INDOUBT_CHECK(IsKnown(name), std::string(name));
+  for (const auto& point : TheArmory().points) {
+    if (point->name != name) continue;
+    if (!point->participant.empty() && point->participant != participant) continue;
+    const std::string& arm_path = TheArmory().arm_path;
+    if (!arm_path.empty() && access(arm_path.c_str(), F_OK) != 0) continue;
+    if (point->reached.fetch_add(1) + 1 == point->hit) {
+      INDOUBT_RETURN_IF_ERROR(Strike(*point));
+    }
+  }
+  return Status::Ok();
+}
+
+}  // namespace indoubt

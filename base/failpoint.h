@@ -1,0 +1,47 @@
+// Fail points: named places where a test, or an experiment, makes this process
+// die, fail or wait. Every build honours them; unarmed, one costs a relaxed load.
+//
+//   INDOUBT_FAILPOINT="NAME[@PARTICIPANT][:HIT]=ACTION[;...]"
+//
+// ACTION is kill (SIGKILL to itself), exit, error, or sleep(500ms). HIT counts
+// from 1 the times that the point was reached (at that participant, if named);
+// default 1. With INDOUBT_FAILPOINT_ARM=PATH the points sleep until that file
+// exists: reaching one before then counts for nothing. That lets an experiment
+// strike at a protocol step at a chosen time, in the binary that ships.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+
+namespace indoubt {
+
+struct FailPoint {
+  std::string_view name;
+  std::string_view where;  // one line for `indoubt list faults`
+};
+
+/// All fail points, in the order of a transaction's life.
+std::span<const FailPoint> AllFailPoints();
+
+/// Arms the points of `spec` (the form above), replacing what was armed;
+/// `arm_path` as INDOUBT_FAILPOINT_ARM, empty for none. kInvalidArgument names
+/// the part that is wrong and arms nothing. Not thread-safe against HitFailPoint:
+/// call it before threads start.
+Status ConfigureFailPoints(std::string_view spec, std::string_view arm_path = {});
+
+/// The same from the two environment variables; Ok when they are not set.
+Status ConfigureFailPointsFromEnvironment();
+
+/// Whether `name` is armed at all. Lets a caller go a longer way that passes a
+/// point which its usual short cut skips.
+bool FailPointIsArmed(std::string_view name);
+
+/// Passes the point: returns Ok when nothing is armed here; for `error` returns
+/// kIoError naming the point; for `kill` and `exit` does not return. `name` must
+/// be in AllFailPoints() (checked). Thread-safe.
+Status HitFailPoint(std::string_view name, std::string_view participant = {});
+
+}  // namespace indoubt

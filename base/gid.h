@@ -1,0 +1,80 @@
+// The names of transactions and of their branches.
+//
+// A gid says who may decide it: which node, which log of that node (a random
+// identity made with the log), which incarnation of the coordinator on that log,
+// and a number that is used once within the incarnation. Recovery acts only on
+// gids of its own log.
+//
+//   gid     shop-1.k3j5x2a9qz.2.1f4        node.log.incarnation.number
+//   branch  idt:shop-1.k3j5x2a9qz.2.1f4:ledger
+//
+// A gid is XA's gtrid and a participant's name its bqual: 64 bytes each at most.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+
+namespace indoubt {
+
+/// Longest name of a node or of a participant, in bytes; [A-Za-z0-9_-] only.
+inline constexpr size_t kMaxNameLength = 32;
+
+/// Whether `name` may name a node or a participant: [A-Za-z0-9_-]{1,32}.
+bool IsValidName(std::string_view name);
+
+/// The random identity of a decision log: 10 characters of [a-z2-7], 50 bits
+/// from the kernel's random source.
+class LogId {
+ public:
+  LogId() = default;
+  static LogId Random();
+  /// kInvalidArgument unless `text` is 10 characters of [a-z2-7].
+  static Result<LogId> Parse(std::string_view text);
+  const std::string& text() const { return text_; }
+  friend auto operator<=>(const LogId&, const LogId&) = default;
+
+ private:
+  explicit LogId(std::string text) : text_(std::move(text)) {}
+  std::string text_;
+};
+
+/// A global transaction identifier. A value; compares by age within one log:
+/// an older incarnation first, then the smaller number.
+struct Gid {
+  std::string node;          // [A-Za-z0-9_-]{1,32}
+  LogId log;
+  uint32_t incarnation = 0;  // at most 0xfffff
+  uint64_t number = 0;       // at most 0xfffffffffff (44 bits)
+
+  /// Parses the text form. kInvalidArgument for anything ToString() cannot give,
+  /// leading zeros included; never echoes more than 80 bytes of a bad input.
+  static Result<Gid> Parse(std::string_view text);
+  std::string ToString() const;
+  friend auto operator<=>(const Gid&, const Gid&) = default;
+};
+
+/// One participant's part of a transaction.
+struct BranchId {
+  Gid gid;
+  std::string participant;  // [A-Za-z0-9_-]{1,32}
+
+  /// Parses "idt:<gid>:<participant>". kNotFound when the text is not of this
+  /// form at all (another program's branch).
+  static Result<BranchId> Parse(std::string_view text);
+  std::string ToString() const;
+  friend auto operator<=>(const BranchId&, const BranchId&) = default;
+};
+
+/// What every branch name of this program starts with.
+inline constexpr std::string_view kBranchPrefix = "idt:";
+
+}  // namespace indoubt
+
+template <>
+struct std::hash<indoubt::Gid> {
+  size_t operator()(const indoubt::Gid& gid) const noexcept;
+};

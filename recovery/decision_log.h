@@ -1,0 +1,96 @@
+// Where commit decisions become durable. Presumed abort: a transaction without
+// a commit decision in its log is aborted, so only commits are forced.
+//
+// A decision goes through one door, Decide(), and completes with the decision
+// that stands. Nobody may be told "commit" before it has completed with
+// kCommitted. After a failed write or sync the log stops for good: the
+// transaction at hand is in doubt (its record may have survived) and restart
+// decides.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/gid.h"
+#include "base/status.h"
+#include "participants/participant.h"
+
+namespace indoubt {
+
+/// A participant that voted yes, with what it needs to be told the decision.
+struct BranchRecord {
+  std::string participant;
+  Token token;
+  friend bool operator==(const BranchRecord&, const BranchRecord&) = default;
+};
+
+/// A commit decision as the log keeps it.
+struct Decision {
+  Gid gid;
+  std::vector<BranchRecord> branches;
+  friend bool operator==(const Decision&, const Decision&) = default;
+};
+
+enum class DecisionOutcome {
+  kCommitted,
+  kAborted,
+  kUnknown,  // the log could not say; stays in doubt until restart
+};
+
+/// A branch that was resolved against the decision, or whose fate is lost.
+struct HeuristicRecord {
+  Gid gid;
+  std::string participant;
+  DecisionOutcome decision = DecisionOutcome::kUnknown;  // what should have happened
+  std::string reason;      // what was found, one line
+  std::string found_at;    // wall clock, RFC 3339
+  friend bool operator==(const HeuristicRecord&, const HeuristicRecord&) = default;
+};
+
+/// How the log knows a gid.
+enum class LoggedState {
+  kUnknown,    // no record: never decided here, or forgotten
+  kCommitted,  // decided, not every participant has acknowledged
+  kEnded,      // committed and acknowledged by all, within outcome_retention
+};
+
+using DecideCallback = std::function<void(DecisionOutcome outcome, Status why)>;
+using LogCallback = std::function<void(Status)>;
+
+/// Thread-safe. Callbacks run once, on a thread of the log's or the caller's,
+/// and must not block.
+class DecisionLog {
+ public:
+  virtual ~DecisionLog() = default;
+
+  /// This log's random identity, made with it.
+  virtual const LogId& id() const = 0;
+  /// Raised durably at every open, before anything else; at least 1.
+  virtual uint32_t incarnation() const = 0;
+
+  /// Proposes `outcome` for `gid`. For kCommitted the record with `branches` is
+  /// forced first. kAborted costs no write here. Completes with the decision
+  /// that stands; kUnknown, with the reason, after a failed write or sync.
+  virtual void Decide(const Gid& gid, DecisionOutcome outcome, std::vector<BranchRecord> branches,
+                      DecideCallback done) = 0;
+
+  /// Every participant of `gid` has acknowledged. Lazy: durable some time later.
+  virtual void End(const Gid& gid) = 0;
+
+  /// Makes a heuristic outcome durable; it stays until ForgetHeuristics.
+  virtual void RecordHeuristic(HeuristicRecord record, LogCallback done) = 0;
+  virtual void ForgetHeuristics(const Gid& gid, LogCallback done) = 0;
+
+  /// Commits without an end record, oldest first: what recovery reads as T.
+  virtual std::vector<Decision> Unended() const = 0;
+  virtual std::vector<HeuristicRecord> Heuristics() const = 0;
+  virtual LoggedState Find(const Gid& gid) const = 0;
+
+  /// Ok, or why the log stopped for good.
+  virtual Status health() const = 0;
+};
+
+}  // namespace indoubt

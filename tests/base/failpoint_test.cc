@@ -1,0 +1,64 @@
+#include "base/failpoint.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "faults/process.h"
+
+namespace indoubt {
+namespace {
+
+using testing::HasSubstr;
+
+class FailPointTest : public testing::Test {
+ protected:
+  ~FailPointTest() override { EXPECT_TRUE(ConfigureFailPoints("").ok()); }
+};
+
+TEST_F(FailPointTest, UnarmedPointsPass) { EXPECT_TRUE(HitFailPoint("voted").ok()); }
+
+TEST_F(FailPointTest, FailsAtTheGivenHitOnly) {
+  ASSERT_TRUE(ConfigureFailPoints("voted:2=error").ok());
+  EXPECT_TRUE(HitFailPoint("voted").ok());
+  EXPECT_FALSE(HitFailPoint("voted").ok());
+  EXPECT_TRUE(HitFailPoint("voted").ok());
+}
+
+TEST_F(FailPointTest, CountsOnlyTheNamedParticipant) {
+  ASSERT_TRUE(ConfigureFailPoints("after_prepare@stock=error").ok());
+  EXPECT_TRUE(HitFailPoint("after_prepare", "accounts").ok());
+  EXPECT_FALSE(HitFailPoint("after_prepare", "stock").ok());
+}
+
+TEST_F(FailPointTest, SleepsUntilTheArmFileExists) {
+  const ScratchFolder folder("indoubt-failpoint");
+  const std::string arm = folder.path() + "/arm";
+  ASSERT_TRUE(ConfigureFailPoints("voted=error", arm).ok());
+  EXPECT_TRUE(HitFailPoint("voted").ok());
+  std::ofstream(arm).put('x');
+  EXPECT_FALSE(HitFailPoint("voted").ok());
+}
+
+TEST_F(FailPointTest, KillsItsOwnProcessBySignal9) {
+  EXPECT_EXIT(
+      {
+        if (ConfigureFailPoints("voted=kill").ok()) (void)HitFailPoint("voted");
+        std::_Exit(0);
+      },
+      testing::KilledBySignal(SIGKILL), "");
+}
+
+TEST_F(FailPointTest, RefusesWhatItCannotArmAndNamesIt) {
+  for (const char* spec : {"nonsense=kill", "voted", "voted=explode", "voted:0=kill",
+                           "voted:x=kill", "voted@=kill", "voted=sleep(5)", "voted=sleep("}) {
+    const Status status = ConfigureFailPoints(spec);
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << spec;
+    EXPECT_THAT(status.message(), HasSubstr("INDOUBT_FAILPOINT")) << spec;
+  }
+  EXPECT_FALSE(FailPointIsArmed("voted"));
+}
+
+}  // namespace
+}  // namespace indoubt

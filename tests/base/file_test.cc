@@ -1,0 +1,61 @@
+#include "base/file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "faults/process.h"
+
+namespace indoubt {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class FileTest : public testing::Test {
+ protected:
+  ScratchFolder folder_{"indoubt-file"};
+  std::string path_ = folder_.path() + "/file";
+  FileSystem& fs_ = PosixFileSystem();
+};
+
+TEST_F(FileTest, ReadsBackWhatWasWritten) {
+  auto file = fs_.Open(path_, OpenMode::kCreateNew);
+  ASSERT_TRUE(file.has_value());
+  ASSERT_TRUE((*file)->WriteAt(3, "abc").ok());
+  ASSERT_TRUE((*file)->Sync().ok());
+  EXPECT_EQ(*(*file)->Size(), 6u);
+  EXPECT_EQ(*(*file)->ReadAt(3, 100), "abc");
+}
+
+TEST_F(FileTest, CreatesOnlyForItsOwner) {
+  ASSERT_TRUE(fs_.Open(path_, OpenMode::kCreateNew).has_value());
+  struct stat info {};
+  ASSERT_EQ(stat(path_.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0600u);
+}
+
+TEST_F(FileTest, SaysNotFoundForAMissingFile) {
+  EXPECT_EQ(fs_.Open(path_, OpenMode::kRead).error().code(), StatusCode::kNotFound);
+}
+
+TEST_F(FileTest, ListsNamesInOrder) {
+  ASSERT_TRUE(fs_.Open(folder_.path() + "/b", OpenMode::kCreateNew).has_value());
+  ASSERT_TRUE(fs_.Open(folder_.path() + "/a", OpenMode::kCreateNew).has_value());
+  EXPECT_THAT(*fs_.List(folder_.path()), ElementsAre("a", "b"));
+}
+
+TEST_F(FileTest, ASecondLockNamesTheHolder) {
+  auto first = fs_.Lock(path_);
+  ASSERT_TRUE(first.has_value());
+  const auto second = fs_.Lock(path_);
+  ASSERT_FALSE(second.has_value());
+  EXPECT_EQ(second.error().code(), StatusCode::kLocked);
+  EXPECT_THAT(second.error().message(), HasSubstr(std::to_string(getpid())));
+  first.value().reset();
+  EXPECT_TRUE(fs_.Lock(path_).has_value());
+}
+
+}  // namespace
+}  // namespace indoubt
