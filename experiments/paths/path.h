@@ -1,0 +1,72 @@
+// A way to keep the stores in step, under test: started, driven, struck, healed,
+// drained and stopped the same way, whatever it is inside.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "coordinator/executor.h"
+#include "experiments/workloads/shop.h"
+
+namespace indoubt {
+
+struct PathContext {
+  StoreEndpoints stores;
+  std::string scratch;     // for configurations, the decision log, the event log, sockets
+  std::string log_folder;  // where its processes write their *.log
+  std::string binary;      // the indoubt executable, for processes of their own
+  int clients = 32;        // most operations in flight
+  /// Fail points armed in the process that will be killed; they wait for Strike().
+  /// Empty: no fault planned. E.g. "voted" (2pc), "cdc_appended" (cdc),
+  /// "dual_write_between" (dual-write).
+  std::string strike_point;
+};
+
+/// Start and stop from one thread; Submit from any.
+class Path {
+ public:
+  virtual ~Path() = default;
+
+  virtual const std::string& name() const = 0;
+  virtual Placement placement() const = 0;
+  /// Whether Redis and SQLite are derived (have a lag) on this path.
+  virtual bool derived() const { return placement() == Placement::kSourceOnly; }
+  /// Who dies when struck: "coordinator", "cdc-worker", "client"; empty: nobody
+  /// can be (the path is in this process), and a fault is n/a here.
+  virtual std::string victim() const = 0;
+
+  virtual Status Start(const PathContext& context) = 0;
+
+  /// One operation. `done` runs once, on any thread; after the victim's death
+  /// with kInDoubt and code kUnavailable where it is not known whether it committed,
+  /// or kRolledBack and kUnavailable where it was never sent.
+  virtual void Submit(TransactionRequest request, OutcomeCallback done) = 0;
+
+  /// Arms the strike point: the victim kills itself (SIGKILL) at that protocol
+  /// step when it next comes there.
+  virtual Status Strike() = 0;
+  /// When the victim was seen dead by signal 9; none while it lives.
+  virtual std::optional<TimePoint> StruckAt() = 0;
+  /// Starts the victim again, without fail points. Returns when it runs.
+  virtual Status Restart() = 0;
+
+  /// Waits until nothing is in doubt and derived stores have caught up.
+  /// kDeadlineExceeded says what is still missing.
+  virtual Status Drain(TimePoint deadline) = 0;
+  /// Runs recovery once more on a drained path; whether it found nothing to do.
+  /// None where the path has no recovery.
+  virtual Result<std::optional<bool>> RecoverAgain() = 0;
+  /// Stops its processes. Idempotent.
+  virtual void Stop() = 0;
+};
+
+/// "2pc", "2pc-embedded", "cdc", "dual-write", "raw", "raw-grpc".
+std::vector<std::string> PathNames();
+/// kInvalidArgument for an unknown name, listing the known ones.
+Result<std::unique_ptr<Path>> MakePath(const std::string& name);
+
+}  // namespace indoubt
