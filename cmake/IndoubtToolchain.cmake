@@ -21,6 +21,8 @@ if(MOLD_PROGRAM)
   add_link_options(-fuse-ld=mold)
 endif()
 
+# hiredis' pkg-config file asks for it; all or none, or the precompiled header is refused.
+add_compile_definitions(_FILE_OFFSET_BITS=64)
 add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
                     -Woverloaded-virtual -Wimplicit-fallthrough -Werror=switch
                     -Werror=return-type -Werror=unused-result)

@@ -1,0 +1,45 @@
+// The decision log in files of one folder: append-only segments of checksummed
+// records, group commit, one process at a time. docs/log-format.md has the bytes.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "recovery/decision_log.h"
+
+namespace indoubt {
+
+struct FileLogOptions {
+  std::string node;                              // written into the log, for people
+  Duration outcome_retention = std::chrono::hours(1);
+  uint64_t segment_bytes = 16u << 20;            // 64 KiB to 1 GiB
+  /// How long to wait for the lock that another process holds.
+  Duration lock_timeout{};
+};
+
+/// Opens the log in the folder `path` (made if absent, 0700), reads it, re-syncs
+/// what it read of the tail into a fresh segment, and raises the incarnation
+/// durably. `files` must outlive the log. Errors: kLocked names the holder's pid;
+/// kCorrupt names file and offset of damage that is no torn tail; kIoError.
+/// Thread-safe as DecisionLog says; callbacks run on the flusher or the caller.
+Result<std::unique_ptr<DecisionLog>> OpenFileLog(FileSystem& files, const std::string& path,
+                                                 const FileLogOptions& options);
+
+/// One record as `indoubt log inspect` shows it.
+struct InspectedRecord {
+  std::string file;
+  uint64_t offset = 0;
+  uint64_t sequence = 0;
+  std::string kind;    // "opened", "commit", "end", "heuristic", "forget", "damage", ...
+  std::string gid;     // empty where it has none
+  std::string detail;  // one line for a person
+};
+
+/// Reads a log folder or one segment without locking or changing anything, damage
+/// included (as records of kind "damage"). kNotFound, kIoError; kInvalidArgument
+/// when `path` holds no log.
+Result<std::vector<InspectedRecord>> InspectLog(FileSystem& files, const std::string& path);
+
+}  // namespace indoubt
