@@ -13,8 +13,8 @@ namespace indoubt {
 }  // namespace indoubt
 
 /// Aborts when `condition` is false. `detail` says what was expected.
-#define INDOUBT_CHECK(condition, detail)                                        \
-  do {                                                                          \
-    if (!(condition)) [[unlikely]]                                              \
-      ::indoubt::CheckFailed(__FILE__, __LINE__, #condition, (detail));         \
+#define INDOUBT_CHECK(condition, detail)                                \
+  do {                                                                  \
+    if (!(condition)) [[unlikely]]                                      \
+      ::indoubt::CheckFailed(__FILE__, __LINE__, #condition, (detail)); \
   } while (false)

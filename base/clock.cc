@@ -1,8 +1,8 @@
 #include "base/clock.h"
 
-#include <fmt/format.h>
-
 #include <ctime>
+
+#include <fmt/format.h>
 
 namespace indoubt {
 namespace {
@@ -19,9 +19,7 @@ const Clock& SystemClock() {
   return clock;
 }
 
-int64_t MonotonicNanos() {
-  return std::chrono::steady_clock::now().time_since_epoch().count();
-}
+int64_t MonotonicNanos() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
 std::string WallClockNow() {
   timespec now{};

@@ -1,10 +1,10 @@
 #include "base/duration.h"
 
-#include <fmt/format.h>
-
 #include <array>
 #include <cmath>
 #include <cstdlib>
+
+#include <fmt/format.h>
 
 namespace indoubt {
 namespace {
@@ -34,8 +34,8 @@ Result<Duration> ParseDuration(std::string_view text) {
   const bool is_number = !number.empty() && end == number.c_str() + number.size();
   if (is_number && suffix.empty()) {
     return Status(StatusCode::kInvalidArgument,
-                  fmt::format("duration \"{}\" has no unit; write e.g. \"{}s\" or \"{}ms\"", text,
-                              text, text));
+                  fmt::format("duration \"{}\" has no unit; write e.g. \"{}s\" or \"{}ms\"",
+                              text, text, text));
   }
   for (const Unit& unit : kUnits) {
     if (!is_number || suffix != unit.suffix) continue;
@@ -43,9 +43,10 @@ Result<Duration> ParseDuration(std::string_view text) {
     if (nanos > kLongest) break;
     return Duration(std::llround(nanos));
   }
-  return Status(StatusCode::kInvalidArgument,
-                fmt::format("\"{}\" is not a duration; write a number and ns, us, ms, s, m or h",
-                            text.substr(0, 40)));
+  return Status(
+      StatusCode::kInvalidArgument,
+      fmt::format("\"{}\" is not a duration; write a number and ns, us, ms, s, m or h",
+                  text.substr(0, 40)));
 }
 
 std::string FormatDuration(Duration duration) {

@@ -1,9 +1,5 @@
 #include "base/failpoint.h"
 
-#include <fmt/format.h>
-#include <signal.h>
-#include <unistd.h>
-
 #include <array>
 #include <atomic>
 #include <charconv>
@@ -11,6 +7,10 @@
 #include <mutex>
 #include <thread>
 #include <vector>
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
 
 #include "base/duration.h"
 
@@ -43,7 +43,8 @@ constexpr std::array kFailPoints{
     FailPoint{"recovery_after_commit", "inside recovery, after one participant's commit"},
     FailPoint{"recovery_before_rollback", "inside recovery, before one participant's rollback"},
     FailPoint{"recovery_after_rollback", "inside recovery, after one participant's rollback"},
-    FailPoint{"dual_write_between", "the dual-write client has written one store, not the next"},
+    FailPoint{"dual_write_between",
+              "the dual-write client has written one store, not the next"},
     FailPoint{"cdc_decoded", "the CDC worker has decoded a whole transaction"},
     FailPoint{"cdc_appended", "the CDC worker has appended it to the event log"},
     FailPoint{"cdc_applied", "the CDC worker has applied it to a view"},
@@ -136,10 +137,14 @@ Status Strike(const ArmedPoint& point) {
     case Action::kKill:
       kill(getpid(), SIGKILL);
       for (;;) pause();  // the signal may land on another thread first
-    case Action::kExit: std::_Exit(1);
+    case Action::kExit:
+      std::_Exit(1);
     case Action::kError:
-      return Status(StatusCode::kIoError, fmt::format("fail point {}: injected error", point.name));
-    case Action::kSleep: std::this_thread::sleep_for(point.sleep); return Status::Ok();
+      return Status(StatusCode::kIoError,
+                    fmt::format("fail point {}: injected error", point.name));
+    case Action::kSleep:
+      std::this_thread::sleep_for(point.sleep);
+      return Status::Ok();
   }
   return Status::Ok();
 }

@@ -1,15 +1,15 @@
 #include "base/file.h"
 
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
 
 namespace indoubt {
 namespace {
@@ -40,7 +40,8 @@ class PosixFile final : public File {
 
   Status WriteAt(uint64_t offset, std::string_view bytes) override {
     while (!bytes.empty()) {
-      const ssize_t n = pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+      const ssize_t n =
+          pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) return Errno("cannot write", path_);
       bytes.remove_prefix(static_cast<size_t>(n));
@@ -53,8 +54,8 @@ class PosixFile final : public File {
     std::string bytes(length, '\0');
     size_t got = 0;
     while (got < length) {
-      const ssize_t n = pread(fd_.get(), bytes.data() + got, length - got,
-                              static_cast<off_t>(offset + got));
+      const ssize_t n =
+          pread(fd_.get(), bytes.data() + got, length - got, static_cast<off_t>(offset + got));
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) return Errno("cannot read", path_);
       if (n == 0) break;
@@ -76,7 +77,8 @@ class PosixFile final : public File {
   }
 
   Status Truncate(uint64_t size) override {
-    if (ftruncate(fd_.get(), static_cast<off_t>(size)) != 0) return Errno("cannot truncate", path_);
+    if (ftruncate(fd_.get(), static_cast<off_t>(size)) != 0)
+      return Errno("cannot truncate", path_);
     return Status::Ok();
   }
 
@@ -100,9 +102,15 @@ class Posix final : public FileSystem {
   Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
     int flags = O_CLOEXEC;
     switch (mode) {
-      case OpenMode::kRead: flags |= O_RDONLY; break;
-      case OpenMode::kReadWrite: flags |= O_RDWR; break;
-      case OpenMode::kCreateNew: flags |= O_RDWR | O_CREAT | O_EXCL; break;
+      case OpenMode::kRead:
+        flags |= O_RDONLY;
+        break;
+      case OpenMode::kReadWrite:
+        flags |= O_RDWR;
+        break;
+      case OpenMode::kCreateNew:
+        flags |= O_RDWR | O_CREAT | O_EXCL;
+        break;
     }
     const int fd = open(path.c_str(), flags, 0600);
     if (fd < 0) return Errno("cannot open", path);
@@ -153,9 +161,10 @@ class Posix final : public FileSystem {
       if (errno != EWOULDBLOCK) return Errno("cannot lock", path);
       char holder[32] = {};
       const ssize_t n = pread(fd, holder, sizeof holder - 1, 0);
-      return Status(StatusCode::kLocked,
-                    fmt::format("{} is held by process {}", path,
-                                n > 0 ? std::string_view(holder, static_cast<size_t>(n)) : "?"));
+      return Status(
+          StatusCode::kLocked,
+          fmt::format("{} is held by process {}", path,
+                      n > 0 ? std::string_view(holder, static_cast<size_t>(n)) : "?"));
     }
     const std::string pid = std::to_string(getpid());
     if (ftruncate(fd, 0) != 0 || pwrite(fd, pid.data(), pid.size(), 0) < 0) {

@@ -1,10 +1,10 @@
 #include "base/gid.h"
 
-#include <fmt/format.h>
-#include <sys/random.h>
-
 #include <array>
 #include <charconv>
+
+#include <fmt/format.h>
+#include <sys/random.h>
 
 namespace indoubt {
 namespace {
@@ -49,14 +49,16 @@ bool IsValidName(std::string_view name) {
 LogId LogId::Random() {
   std::array<uint8_t, kLogIdLength> bytes{};
   const ssize_t got = getrandom(bytes.data(), bytes.size(), 0);
-  INDOUBT_CHECK(got == static_cast<ssize_t>(bytes.size()), "getrandom gives small requests whole");
+  INDOUBT_CHECK(got == static_cast<ssize_t>(bytes.size()),
+                "getrandom gives small requests whole");
   std::string text;
   for (uint8_t byte : bytes) text += kBase32[byte % 32];
   return LogId(std::move(text));
 }
 
 Result<LogId> LogId::Parse(std::string_view text) {
-  if (text.size() != kLogIdLength || text.find_first_not_of(kBase32) != std::string_view::npos) {
+  if (text.size() != kLogIdLength ||
+      text.find_first_not_of(kBase32) != std::string_view::npos) {
     return Malformed("a log identity (10 characters of [a-z2-7])", text);
   }
   return LogId(std::string(text));

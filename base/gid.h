@@ -45,7 +45,7 @@ class LogId {
 /// A global transaction identifier. A value; compares by age within one log:
 /// an older incarnation first, then the smaller number.
 struct Gid {
-  std::string node;          // [A-Za-z0-9_-]{1,32}
+  std::string node;  // [A-Za-z0-9_-]{1,32}
   LogId log;
   uint32_t incarnation = 0;  // at most 0xfffff
   uint64_t number = 0;       // at most 0xfffffffffff (44 bits)

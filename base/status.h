@@ -21,10 +21,10 @@ enum class StatusCode {
   kDeadlineExceeded,  // the time ran out
   kLocked,            // somebody else holds it
   kNotFound,
-  kCorrupt,           // bytes are not what was written
-  kIoError,           // the operating system refused a read, write or sync
-  kUnsupported,       // understood, and not offered here
-  kInternal,          // should not happen; a library said something unexpected
+  kCorrupt,      // bytes are not what was written
+  kIoError,      // the operating system refused a read, write or sync
+  kUnsupported,  // understood, and not offered here
+  kInternal,     // should not happen; a library said something unexpected
 };
 
 /// The lower-case name of a code, e.g. "deadline exceeded".
@@ -62,8 +62,12 @@ class [[nodiscard]] Result {
  public:
   using value_type = T;
 
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
-  Result(Status error) : state_(std::in_place_index<1>, std::move(error)) {  // NOLINT(google-explicit-constructor)
+  Result(T value)
+      : state_(std::in_place_index<0>, std::move(value)) {
+  }  // NOLINT(google-explicit-constructor)
+  Result(Status error)
+      : state_(std::in_place_index<1>,
+               std::move(error)) {  // NOLINT(google-explicit-constructor)
     INDOUBT_CHECK(!std::get<1>(state_).ok(), "a Result without a value needs an error");
   }
 
@@ -103,8 +107,8 @@ class [[nodiscard]] Result {
 }  // namespace indoubt
 
 /// Returns the status from the enclosing function unless it is ok.
-#define INDOUBT_RETURN_IF_ERROR(expression)                             \
-  do {                                                                  \
+#define INDOUBT_RETURN_IF_ERROR(expression)                                      \
+  do {                                                                           \
     if (::indoubt::Status status_ = (expression); !status_.ok()) return status_; \
   } while (false)
 

@@ -34,6 +34,9 @@ function(indoubt_test name)
     set(ARG_LABELS unit)
   endif()
   add_test(NAME ${name} COMMAND ${name})
+  if("unit" IN_LIST ARG_LABELS)
+    add_dependencies(unit-tests ${name})  # what the sanitizer presets build
+  endif()
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
     ENVIRONMENT "INDOUBT_BINARY=${CMAKE_BINARY_DIR}/bin/indoubt")
   if(ARG_SERIAL)

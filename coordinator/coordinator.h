@@ -13,8 +13,8 @@
 namespace indoubt {
 
 struct CoordinatorOptions {
-  std::string node;                                     // [A-Za-z0-9_-]{1,32}
-  Duration default_timeout = std::chrono::seconds(5);   // until the decision
+  std::string node;                                    // [A-Za-z0-9_-]{1,32}
+  Duration default_timeout = std::chrono::seconds(5);  // until the decision
   /// Between recovery passes in the background; 0: none, only on demand.
   Duration recovery_interval = std::chrono::seconds(1);
   /// How long Execute waits, after the decision, for every participant to apply
@@ -65,7 +65,8 @@ class Coordinator : public TransactionExecutor {
   /// list again, act on what both listings hold and is not active. `adopt`: also
   /// treat branches of this node and that log as this log's. Blocks until
   /// `deadline` at most; a participant that is down leaves its branches in doubt.
-  virtual Result<RecoveryReport> Recover(TimePoint deadline, std::optional<LogId> adopt = {}) = 0;
+  virtual Result<RecoveryReport> Recover(TimePoint deadline,
+                                         std::optional<LogId> adopt = {}) = 0;
 
   /// Everything that is in doubt, decided and unapplied, or heuristic. Asks the
   /// participants, until `deadline`.

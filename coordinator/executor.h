@@ -53,7 +53,7 @@ struct TransactionOutcome {
   Duration elapsed{};
   std::vector<StatementResult> results;  // one a statement, in the request's order
   std::vector<ParticipantOutcome> participants;
-  std::vector<std::string> warnings;     // e.g. a participant with relaxed durability
+  std::vector<std::string> warnings;  // e.g. a participant with relaxed durability
 };
 
 using OutcomeCallback = std::function<void(TransactionOutcome)>;

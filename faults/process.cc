@@ -1,5 +1,13 @@
 #include "faults/process.h"
 
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <grp.h>
@@ -9,14 +17,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
-#include <thread>
 
 #include "base/check.h"
 
@@ -42,7 +42,8 @@ Result<std::optional<User>> LookUpUser(const std::string& name) {
 /// Between fork and exec: only async-signal-safe calls, and initgroups, which is
 /// done by the parent's lookup beforehand through setgroups.
 [[noreturn]] void BecomeChild(const ProcessSpec& spec, const std::optional<User>& user,
-                              char** argv, char** envp, pid_t parent, int stdin_fd, int error_fd) {
+                              char** argv, char** envp, pid_t parent, int stdin_fd,
+                              int error_fd) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -62,7 +63,8 @@ Result<std::optional<User>> LookUpUser(const std::string& name) {
     if (out < 0 || dup2(out, STDOUT_FILENO) < 0) fail();
   }
   if (!spec.working_directory.empty() && chdir(spec.working_directory.c_str()) != 0) fail();
-  if (user && (setgroups(1, &user->gid) != 0 || setgid(user->gid) != 0 || setuid(user->uid) != 0)) {
+  if (user &&
+      (setgroups(1, &user->gid) != 0 || setgid(user->gid) != 0 || setuid(user->uid) != 0)) {
     fail();
   }
   // After the change of user, which clears it. The parent may be gone already.
@@ -178,15 +180,16 @@ Result<std::string> RunProgram(const ProcessSpec& spec, TimePoint deadline) {
   const std::string tail = text.size() > 2000 ? text.substr(text.size() - 2000) : text;
   return Status(end ? StatusCode::kInternal : StatusCode::kDeadlineExceeded,
                 fmt::format("{} {}: {}", spec.argv[0],
-                            !end              ? std::string("did not end in time")
-                            : end->by_signal  ? fmt::format("died of signal {}", end->code)
-                                              : fmt::format("exited {}", end->code),
+                            !end             ? std::string("did not end in time")
+                            : end->by_signal ? fmt::format("died of signal {}", end->code)
+                                             : fmt::format("exited {}", end->code),
                             tail));
 }
 
 ScratchFolder::ScratchFolder(const std::string& prefix) {
   const char* base = std::getenv("INDOUBT_SCRATCH");
-  path_ = fmt::format("{}/{}-XXXXXX", base != nullptr && *base != '\0' ? base : "/var/tmp", prefix);
+  path_ =
+      fmt::format("{}/{}-XXXXXX", base != nullptr && *base != '\0' ? base : "/var/tmp", prefix);
   INDOUBT_CHECK(mkdtemp(path_.data()) != nullptr, "cannot make a folder like " + path_);
   chmod(path_.c_str(), 0755);
 }

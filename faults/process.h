@@ -1,13 +1,13 @@
 // Child processes that can be killed: servers, coordinators, workers.
 #pragma once
 
-#include <sys/types.h>
-
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <sys/types.h>
 
 #include "base/clock.h"
 #include "base/status.h"
@@ -18,10 +18,10 @@ struct ProcessSpec {
   std::vector<std::string> argv;                   // argv[0] is looked up in PATH
   std::map<std::string, std::string> environment;  // added to this process' own
   std::string working_directory;                   // empty: inherited
-  std::string output_path;                         // stdout and stderr, appended; empty: inherited
-  std::string stdout_path;                         // stdout alone; empty: with output_path
-  std::string user;                                // run as this user, when this process is root
-  bool pipe_stdin = false;                         // stdin() is then its standard input
+  std::string output_path;  // stdout and stderr, appended; empty: inherited
+  std::string stdout_path;  // stdout alone; empty: with output_path
+  std::string user;         // run as this user, when this process is root
+  bool pipe_stdin = false;  // stdin() is then its standard input
 };
 
 struct ExitState {

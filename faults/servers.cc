@@ -1,5 +1,10 @@
 #include "faults/servers.h"
 
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <hiredis/hiredis.h>
@@ -8,11 +13,6 @@
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <filesystem>
-#include <fstream>
-#include <sstream>
-#include <thread>
 
 namespace indoubt {
 namespace {
@@ -145,8 +145,8 @@ Status PostgresServer::StartProcess() {
   while (PQping(dsn().c_str()) != PQPING_OK) {
     if (!process_->Running() || SystemClock().Now() > deadline) {
       process_.reset();
-      return Status(StatusCode::kUnavailable,
-                    fmt::format("PostgreSQL in {} did not start: {}", folder_, Tail(log_path())));
+      return Status(StatusCode::kUnavailable, fmt::format("PostgreSQL in {} did not start: {}",
+                                                          folder_, Tail(log_path())));
     }
     std::this_thread::sleep_for(kPollInterval);
   }

@@ -36,7 +36,8 @@ struct Blob {
 /// A parameter of a statement, or a piece of its result. Null is monostate.
 /// Lists occur only in results (a Redis array).
 struct Value {
-  std::variant<std::monostate, bool, int64_t, double, std::string, Blob, std::vector<Value>> held;
+  std::variant<std::monostate, bool, int64_t, double, std::string, Blob, std::vector<Value>>
+      held;
   friend bool operator==(const Value&, const Value&) = default;
 };
 
@@ -112,7 +113,7 @@ struct PreflightReport {
   std::string version;                // of the store, e.g. "PostgreSQL 15.18"
   std::vector<std::string> problems;  // each names the setting and the remedy
   std::vector<std::string> warnings;
-  std::vector<std::string> notes;     // worth knowing, breaks nothing
+  std::vector<std::string> notes;  // worth knowing, breaks nothing
 };
 
 using WorkCallback = std::function<void(Result<std::vector<StatementResult>>)>;
@@ -162,7 +163,8 @@ class Participant {
   /// for Rollback it may be empty (unknown). Rollback of a branch that is not
   /// there is done. While a Prepare of the same branch is unanswered, Rollback
   /// takes effect after it.
-  virtual void Commit(const Gid& gid, const Token& token, TimePoint deadline, AckCallback done) = 0;
+  virtual void Commit(const Gid& gid, const Token& token, TimePoint deadline,
+                      AckCallback done) = 0;
   virtual void Rollback(const Gid& gid, const Token& token, TimePoint deadline,
                         AckCallback done) = 0;
 

@@ -45,8 +45,8 @@ struct HeuristicRecord {
   Gid gid;
   std::string participant;
   DecisionOutcome decision = DecisionOutcome::kUnknown;  // what should have happened
-  std::string reason;      // what was found, one line
-  std::string found_at;    // wall clock, RFC 3339
+  std::string reason;                                    // what was found, one line
+  std::string found_at;                                  // wall clock, RFC 3339
   friend bool operator==(const HeuristicRecord&, const HeuristicRecord&) = default;
 };
 
@@ -74,8 +74,8 @@ class DecisionLog {
   /// Proposes `outcome` for `gid`. For kCommitted the record with `branches` is
   /// forced first. kAborted costs no write here. Completes with the decision
   /// that stands; kUnknown, with the reason, after a failed write or sync.
-  virtual void Decide(const Gid& gid, DecisionOutcome outcome, std::vector<BranchRecord> branches,
-                      DecideCallback done) = 0;
+  virtual void Decide(const Gid& gid, DecisionOutcome outcome,
+                      std::vector<BranchRecord> branches, DecideCallback done) = 0;
 
   /// Every participant of `gid` has acknowledged. Lazy: durable some time later.
   virtual void End(const Gid& gid) = 0;

@@ -12,9 +12,9 @@
 namespace indoubt {
 
 struct FileLogOptions {
-  std::string node;                              // written into the log, for people
+  std::string node;  // written into the log, for people
   Duration outcome_retention = std::chrono::hours(1);
-  uint64_t segment_bytes = 16u << 20;            // 64 KiB to 1 GiB
+  uint64_t segment_bytes = 16u << 20;  // 64 KiB to 1 GiB
   /// How long to wait for the lock that another process holds.
   Duration lock_timeout{};
 };

@@ -16,7 +16,8 @@ enum class RedisDurability {
 
 struct RedisOptions {
   std::string name;  // the participant's
-  std::string uri;   // "redis://[user:password@]host:port/db" or "unix:///path?db=0"; never shown
+  std::string
+      uri;  // "redis://[user:password@]host:port/db" or "unix:///path?db=0"; never shown
   RedisDurability durability = RedisDurability::kStrict;
   int connections = 2;  // that many transactions share, pipelined; at least 1
 };

@@ -1,9 +1,9 @@
 #include "base/failpoint.h"
 
+#include <fstream>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <fstream>
 
 #include "faults/process.h"
 

@@ -9,8 +9,8 @@ namespace indoubt {
 namespace {
 
 std::string AskPostgres(const PostgresServer& server, const char* sql) {
-  const std::unique_ptr<PGconn, void (*)(PGconn*)> connection(
-      PQconnectdb(server.dsn().c_str()), PQfinish);
+  const std::unique_ptr<PGconn, void (*)(PGconn*)> connection(PQconnectdb(server.dsn().c_str()),
+                                                              PQfinish);
   const std::unique_ptr<PGresult, void (*)(PGresult*)> result(PQexec(connection.get(), sql),
                                                               PQclear);
   return PQntuples(result.get()) == 1 ? PQgetvalue(result.get(), 0, 0)
