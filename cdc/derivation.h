@@ -1,0 +1,90 @@
+// How a view is made from the source: a derivation turns one row change into the
+// commands (Redis) or statements (SQLite) that keep the view in step. The worker
+// applies them exactly once and in the source's commit order, so a derivation may
+// accumulate (DECRBY, x = x + 1).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/status.h"
+#include "participants/participant.h"
+
+namespace indoubt {
+
+enum class ChangeKind { kInsert, kUpdate, kDelete, kTruncate };
+/// "insert", "update", "delete", "truncate".
+const char* ToString(ChangeKind kind);
+
+struct SourceColumn {
+  std::string name;
+  uint32_t type_oid = 0;  // PostgreSQL's, e.g. 20 for bigint
+  bool key = false;       // part of the replica identity, normally the primary key
+};
+
+struct SourceRelation {
+  uint32_t oid = 0;
+  std::string schema;
+  std::string name;
+  std::vector<SourceColumn> columns;  // in the table's order
+};
+
+/// Column name to value in PostgreSQL's text format; nullopt is NULL. A column
+/// that is missing was not sent: a large value that an update did not touch, or,
+/// in `before`, a column outside the key.
+using RowImage = std::map<std::string, std::optional<std::string>>;
+
+struct RowChange {
+  ChangeKind kind = ChangeKind::kInsert;
+  /// Never null; lives as long as this change.
+  const SourceRelation* relation = nullptr;
+  /// kDelete: the old key (the old row with REPLICA IDENTITY FULL). kUpdate: the
+  /// same, and only when the key changed or the identity is full.
+  std::optional<RowImage> before;
+  /// kInsert and kUpdate: the new row.
+  std::optional<RowImage> after;
+  /// Whether it is a row that existed when the slot was made (kind is kInsert).
+  bool snapshot = false;
+};
+
+/// One Redis command, its name first: {"DECRBY", "stock:7", "2"}.
+using RedisCommand = std::vector<std::string>;
+
+/// One SQLite statement with parameters ?1, ?2, ...
+struct SqlStatement {
+  std::string text;
+  std::vector<Value> params;
+};
+
+/// An error stops this one view (which tries again with a back-off); its message
+/// says what the source must do or which view must be rebuilt. Called on the
+/// view's thread. Must depend on the change alone.
+using RedisDerivation = std::function<Result<std::vector<RedisCommand>>(const RowChange&)>;
+using SqliteDerivation = std::function<Result<std::vector<SqlStatement>>(const RowChange&)>;
+
+/// What a name stands for. Either may be empty: not offered for that kind of sink.
+struct Derivation {
+  RedisDerivation redis;
+  SqliteDerivation sqlite;
+  /// SQL run on a SQLite sink before its first change; must be repeatable
+  /// (CREATE TABLE IF NOT EXISTS).
+  std::string sqlite_setup;
+};
+
+/// Makes `derivation` known under `name`, replacing an earlier one of that name.
+/// Thread-safe.
+void RegisterDerivation(const std::string& name, Derivation derivation);
+
+/// kInvalidArgument for an unknown name, listing the known ones. "rows" is always
+/// there: Redis hash "<table>:<key>" of the columns (":" between the values of a
+/// key of several columns; NULL columns are absent), gone when the row is deleted;
+/// SQLite table of the same name, columns and key.
+Result<Derivation> FindDerivation(const std::string& name);
+
+}  // namespace indoubt

@@ -1,0 +1,106 @@
+// The CDC worker: one PostgreSQL source, one event log, any number of views.
+//
+//   source --slot--> [source thread] --append, sync--> event log
+//                                                        |  each view at its own
+//                          redis view <--[view thread]---+  position, on its own
+//                         sqlite view <--[view thread]---+  thread
+//
+// Every change is applied to every view exactly once, whatever is killed: whole
+// transactions enter the log in commit order with their LSN as key, a view writes
+// derived data and its position in one atomic write, and the slot is confirmed only
+// up to what is durable in the log. docs/cdc.md says why that holds.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "cdc/derivation.h"
+#include "cdc/lsn.h"
+
+namespace indoubt {
+
+enum class ViewKind { kRedis, kSqlite };
+
+struct ViewOptions {
+  std::string name;  // [A-Za-z0-9_-]{1,32}; the sink stores its position under it
+  ViewKind kind = ViewKind::kRedis;
+  /// Redis: "redis://[user:password@]host:port/db" or "unix:///path?db=0", never
+  /// shown. SQLite: the path of the file, made if absent.
+  std::string sink;
+  /// The one of its kind is used: see FindDerivation.
+  Derivation derivation;
+};
+
+struct CdcOptions {
+  std::string source_dsn;           // libpq connection string; never shown
+  std::vector<std::string> tables;  // "orders" or "schema.orders"; at least one
+  std::string slot = "indoubt";     // [a-z0-9_]{1,63}
+  std::string publication = "indoubt";
+  std::string event_log_path;  // of the SQLite file, made if absent
+  std::vector<ViewOptions> views;
+  /// How long Start may take to reach the source and to copy the snapshot. Making
+  /// a slot waits for every transaction that runs (or is prepared) at the source.
+  Duration start_timeout = std::chrono::seconds(120);
+};
+
+struct ViewState {
+  std::string name;
+  EventPosition position;  // everything up to here is applied, durably
+  uint64_t backlog = 0;    // transactions in the log that it has not applied
+  Status health;           // Ok, or why it does not move at present
+};
+
+struct CdcStatus {
+  Lsn source;            // how far the source was last heard to be
+  Lsn logged;            // everything up to here is durable in the event log
+  Lsn confirmed_flush;   // what the slot was last told
+  Status source_health;  // Ok, or why nothing comes in at present
+  std::vector<ViewState> views;
+};
+
+/// Thread-safe.
+class CdcWorker {
+ public:
+  /// Opens or makes log, publication and slot; on the first start copies the
+  /// tables (a snapshot that the stream continues without gap or overlap) into the
+  /// log; then streams in the background. kLocked when another worker has the log,
+  /// kUnavailable when the source cannot be reached, kNotFound when the slot of an
+  /// existing log is gone, kRefused when the slot, the publication or a view
+  /// belongs to something else. A view whose sink is down does not fail the start.
+  static Result<std::unique_ptr<CdcWorker>> Start(CdcOptions options);
+  ~CdcWorker();
+
+  CdcStatus status() const;
+  /// Ok, or the worst of what is wrong now: a lost slot (nothing more will come
+  /// in; code kNotFound or kCorrupt), the source unreachable, a view that fails.
+  Status health() const;
+  /// Whether the source has stopped for good (a lost slot); health() says why.
+  bool source_lost() const;
+  /// Stops and joins all threads; what is applied stays. Idempotent.
+  void Stop();
+
+ private:
+  class Impl;
+  explicit CdcWorker(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// The positions that the views' sinks hold, read from outside of the worker; 0/0
+/// for a view that has none yet. A view that has reached
+/// pg_current_wal_flush_lsn() of the source shows every transaction committed
+/// before: positions also move, within a fraction of a second, while nothing of
+/// the tables changes. Errors name the view.
+Result<std::map<std::string, Lsn>> ReadPositions(const CdcOptions& options);
+
+/// The source's pg_current_wal_flush_lsn().
+Result<Lsn> ReadSourceFlushLsn(const std::string& source_dsn, TimePoint deadline);
+
+/// Waits until every view has reached what the source had flushed when this was
+/// called. kDeadlineExceeded names the views that have not, and how far they are.
+Status WaitForViews(const CdcOptions& options, TimePoint deadline);
+
+}  // namespace indoubt
