@@ -1,0 +1,55 @@
+// Runs a scenario: every cell, every repetition, on fresh stores, and leaves the
+// raw records of docs/run-format.md in the run's folder.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "experiments/scenario.h"
+
+namespace indoubt {
+
+/// What is going on, for a person; several times a second.
+struct RunProgress {
+  std::string cell;  // "2pc"
+  int rep = 0;       // from 1
+  int reps = 0;
+  int done = 0;          // repetitions ended, over all cells
+  int total = 0;         // repetitions planned, over all cells
+  std::string phase;     // "stores", "warmup", "measure", "drain", "compare"
+  double elapsed_s = 0;  // since the run began
+  int64_t completed = 0;
+  int in_flight = 0;
+  std::string event;  // e.g. "coordinator killed"; empty mostly
+};
+
+struct RunOptions {
+  std::string out_folder;         // holds the runs, e.g. "runs"; made if absent
+  std::string binary;             // the indoubt executable, for processes of their own
+  std::vector<std::string> argv;  // as asked for, for run.json
+  std::optional<int> repeat;      // instead of the scenario's
+  std::optional<uint64_t> seed;
+  /// Running servers instead of private ones. Their shop tables and keys are dropped.
+  std::optional<std::string> postgres_dsn, redis_uri;
+  bool keep = false;                                 // keep the stores' data folders
+  std::function<void(const RunProgress&)> progress;  // from the calling thread's loop
+  const std::atomic<bool>* stop = nullptr;  // set it to end early, saving what there is
+};
+
+struct RunResult {
+  std::string folder;  // of this run
+  std::string status;  // "done", "interrupted", "failed"
+  std::vector<std::string> warnings;
+};
+
+/// Blocks for as long as the scenario takes. Processes that it starts die with
+/// the calling thread. An error means that no run came about (kInvalidArgument,
+/// kNotFound for missing servers, kIoError); a repetition that failed is in
+/// run.json, with the run's status "failed".
+Result<RunResult> RunScenario(const Scenario& scenario, const RunOptions& options);
+
+}  // namespace indoubt

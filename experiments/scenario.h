@@ -1,0 +1,88 @@
+// A scenario: which question, on which paths, under what load, broken how, and
+// what is expected of it. A TOML file; unknown keys are errors.
+//
+//   name = "coordinator-crash"
+//   question = "What does the death of the one who coordinates cost?"
+//   [matrix]
+//   paths = ["2pc", "cdc", "dual-write"]
+//   clients = [32]                 # optional: one cell for each value and path
+//   [load]
+//   mode = "open"                  # "open": Poisson at rate_per_s; "closed": clients in a loop
+//   rate_per_s = 150
+//   clients = 32                   # most operations in flight
+//   warmup = "3s"  duration = "22s"  drain = "30s"
+//   [workload]                     # optional
+//   accounts = 1000  items = 1000  zipf = 0.99  set_price_share = 0.2
+//   [[fault]]
+//   at = "5s"  kind = "kill"  down = "10s"
+//   point = { 2pc = "voted", cdc = "cdc_appended", dual-write = "dual_write_between" }
+//   [stats]
+//   repeat = 1  seed = 42
+//   [[expect]]
+//   check = "2pc.inconsistent.permanent == 0"
+#pragma once
+
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "experiments/workloads/shop.h"
+
+namespace indoubt {
+
+enum class LoadMode { kOpen, kClosed };
+const char* ToString(LoadMode mode);  // "open", "closed"
+
+struct LoadPlan {
+  LoadMode mode = LoadMode::kOpen;
+  double rate_per_s = 0;  // open only
+  int clients = 32;       // most operations in flight, 1 to 1024
+  Duration warmup = std::chrono::seconds(3);
+  Duration duration = std::chrono::seconds(20);
+  Duration drain = std::chrono::seconds(30);  // most time for healing at the end
+};
+
+struct FaultPlan {
+  Duration at{};                             // after the measured span began
+  std::string kind;                          // "kill"
+  std::map<std::string, std::string> point;  // path to fail point; a path without one is spared
+  Duration down{};                           // from the death to the restart
+};
+
+struct Scenario {
+  std::string name;
+  std::string question;
+  std::vector<std::string> paths;
+  std::vector<int> client_counts;  // of the matrix; empty: load.clients alone
+  LoadPlan load;
+  ShopOptions workload;  // its seed is set for each repetition
+  std::vector<FaultPlan> faults;
+  int repeat = 1;
+  uint64_t seed = 42;
+  std::vector<std::string> expect;
+  std::string resolved;  // the whole as TOML, overrides applied
+};
+
+/// Parses `text`; `origin` names it in errors. `overrides` are "key.path=value"
+/// with a TOML value (a bare word is taken as a string), applied before the
+/// checks. kInvalidArgument: "origin:line:column: key: what is wrong".
+Result<Scenario> ParseScenario(std::string_view text, const std::string& origin,
+                               std::span<const std::string> overrides = {});
+
+/// The same for a built-in scenario's name or, failing that, a file's path.
+Result<Scenario> LoadScenario(const std::string& name_or_path,
+                              std::span<const std::string> overrides = {});
+
+struct BuiltinScenario {
+  std::string_view name;
+  std::string_view text;
+};
+/// The scenarios of experiments/scenarios, which the binary carries.
+std::span<const BuiltinScenario> BuiltinScenarios();
+
+}  // namespace indoubt
