@@ -210,10 +210,11 @@ Result<std::unique_ptr<RedisServer>> RedisServer::Start(
 
 void RedisServer::Kill() { process_.reset(); }
 
-Status RedisServer::Restart() {
+Status RedisServer::Restart(const std::vector<std::string>& wrapper) {
   Kill();
   ProcessSpec spec;
-  spec.argv = {"redis-server"};
+  spec.argv = wrapper;
+  spec.argv.emplace_back("redis-server");
   for (const auto& [name, value] : settings_) {
     spec.argv.push_back("--" + name);
     spec.argv.push_back(value);

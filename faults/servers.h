@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "faults/process.h"
@@ -76,7 +77,8 @@ class RedisServer {
   /// SIGKILL; waits for the end.
   void Kill();
   /// Starts it again on the same data; returns when it has loaded and answers.
-  Status Restart();
+  /// `wrapper` stands before the command line, e.g. a tracer that execs it.
+  Status Restart(const std::vector<std::string>& wrapper = {});
 
  private:
   RedisServer(std::string folder, std::map<std::string, std::string> settings);

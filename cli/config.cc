@@ -1,0 +1,220 @@
+#include "cli/config.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#include "base/gid.h"
+#include "cli/toml_reader.h"
+
+namespace indoubt::cli {
+namespace {
+
+std::string Resolve(const std::string& file, const std::string& path) {
+  if (path.empty()) return path;
+  return (std::filesystem::path(file).parent_path() / path).lexically_normal().string();
+}
+
+/// `key`, or the environment variable that `key`_env names.
+std::string SecretString(TomlReader& reader, const std::string& key) {
+  const std::string env_key = key + "_env";
+  if (reader.Has(key) == reader.Has(env_key)) {
+    reader.Wrong(key, fmt::format("give either {} or {}", key, env_key));
+    return "";
+  }
+  if (reader.Has(key)) return reader.String(key, "");
+  const std::string variable = reader.String(env_key, "");
+  const char* value = std::getenv(variable.c_str());
+  if (value == nullptr) {
+    reader.Wrong(env_key, fmt::format("the environment variable {} is not set", variable));
+    return "";
+  }
+  return value;
+}
+
+PostgresOptions ReadPostgres(TomlReader& reader, const std::string& name) {
+  PostgresOptions options;
+  options.name = name;
+  options.dsn = SecretString(reader, "dsn");
+  if (reader.Bool("last_resource", false)) {
+    reader.Wrong("last_resource", "a logged last resource is not offered by this version");
+  }
+  return options;
+}
+
+RedisOptions ReadRedis(TomlReader& reader, const std::string& name) {
+  RedisOptions options;
+  options.name = name;
+  options.uri = SecretString(reader, "uri");
+  const std::string durability = reader.String("durability", "strict");
+  if (durability == "relaxed") {
+    options.durability = RedisDurability::kRelaxed;
+  } else if (durability != "strict") {
+    reader.Wrong("durability", "must be \"strict\" or \"relaxed\"");
+  }
+  return options;
+}
+
+SqliteOptions ReadSqlite(TomlReader& reader, const std::string& name, const std::string& file) {
+  SqliteOptions options;
+  options.name = name;
+  options.path = Resolve(file, reader.RequiredString("path"));
+  options.tables = reader.RequiredStrings("tables");
+  return options;
+}
+
+Status ReadParticipant(const toml::table& table, const std::string& name, Config& config) {
+  TomlReader reader(table, config.file, "participants." + name);
+  if (!IsValidName(name)) reader.Wrong("", "a name is 1 to 32 of [A-Za-z0-9_-]");
+  const std::string kind = reader.RequiredString("kind");
+  if (kind == "postgres") {
+    config.participants.emplace_back(ReadPostgres(reader, name));
+  } else if (kind == "redis") {
+    config.participants.emplace_back(ReadRedis(reader, name));
+  } else if (kind == "sqlite") {
+    config.participants.emplace_back(ReadSqlite(reader, name, config.file));
+  } else {
+    reader.Wrong("kind", "must be \"postgres\", \"redis\" or \"sqlite\"");
+  }
+  return reader.Finish();
+}
+
+Status ReadCoordinator(const toml::table* table, Config& config) {
+  if (table == nullptr) {
+    return Status(StatusCode::kInvalidArgument,
+                  fmt::format("{}: coordinator: the table [coordinator] with node is missing",
+                              config.file));
+  }
+  TomlReader reader(*table, config.file, "coordinator");
+  config.node = reader.RequiredString("node");
+  if (!IsValidName(config.node)) reader.Wrong("node", "must be 1 to 32 of [A-Za-z0-9_-]");
+  config.listen = reader.String("listen", "");
+  config.default_timeout = reader.DurationOf("default_timeout", config.default_timeout);
+  if (config.default_timeout.count() == 0) reader.Wrong("default_timeout", "must be above 0s");
+  config.outcome_retention = reader.DurationOf("outcome_retention", config.outcome_retention);
+  return reader.Finish();
+}
+
+Status ReadLog(const toml::table* table, Config& config) {
+  config.log_path = Resolve(config.file, "decisions");
+  if (table == nullptr) return Status::Ok();
+  TomlReader reader(*table, config.file, "log");
+  if (reader.String("kind", "file") != "file") {
+    reader.Wrong("kind", "this version offers \"file\"");
+  }
+  config.log_path = Resolve(config.file, reader.String("path", "decisions"));
+  return reader.Finish();
+}
+
+const ParticipantOptions* FindParticipant(const Config& config, const std::string& name) {
+  for (const ParticipantOptions& participant : config.participants) {
+    if (NameOf(participant) == name) return &participant;
+  }
+  return nullptr;
+}
+
+Status ReadCdc(const toml::table* table, Config& config) {
+  if (table == nullptr) return Status::Ok();
+  TomlReader reader(*table, config.file, "cdc");
+  CdcConfig cdc;
+  cdc.source = reader.RequiredString("source");
+  const ParticipantOptions* source = FindParticipant(config, cdc.source);
+  if (source == nullptr || !std::holds_alternative<PostgresOptions>(*source)) {
+    reader.Wrong("source", "must name a participant of kind \"postgres\"");
+  }
+  cdc.tables = reader.RequiredStrings("tables");
+  cdc.slot = reader.RequiredString("slot");
+  if (reader.String("on_slot_loss", "stop") != "stop") {
+    reader.Wrong("on_slot_loss", "this version offers \"stop\"");
+  }
+  if (const toml::table* log = reader.Table("log"); log != nullptr) {
+    TomlReader log_reader(*log, config.file, "cdc.log");
+    if (log_reader.RequiredString("kind") != "sqlite") {
+      log_reader.Wrong("kind", "this version offers \"sqlite\"");
+    }
+    cdc.log_path = Resolve(config.file, log_reader.RequiredString("path"));
+    INDOUBT_RETURN_IF_ERROR(log_reader.Finish());
+  } else {
+    reader.Wrong("log", "is missing; write log = { kind = \"sqlite\", path = \"events.db\" }");
+  }
+  config.cdc = std::move(cdc);
+  return reader.Finish();
+}
+
+Status ReadView(const toml::table& table, const std::string& name, Config& config) {
+  TomlReader reader(table, config.file, "views." + name);
+  if (!IsValidName(name)) reader.Wrong("", "a name is 1 to 32 of [A-Za-z0-9_-]");
+  ViewConfig view;
+  view.name = name;
+  view.kind = reader.RequiredString("kind");
+  view.sink = reader.RequiredString("sink");
+  view.derivation = reader.String("derivation", "rows");
+  const ParticipantOptions* sink = FindParticipant(config, view.sink);
+  const bool fits = sink != nullptr && ((view.kind == "redis" && sink->index() == 1) ||
+                                        (view.kind == "sqlite" && sink->index() == 2));
+  if (view.kind != "redis" && view.kind != "sqlite") {
+    reader.Wrong("kind", "this version offers \"redis\" and \"sqlite\"");
+  } else if (!fits) {
+    reader.Wrong("sink", fmt::format("must name a participant of kind \"{}\"", view.kind));
+  }
+  if (!config.cdc) reader.Wrong("", "a view needs the table [cdc]");
+  INDOUBT_RETURN_IF_ERROR(reader.Finish());
+  config.cdc->views.push_back(std::move(view));
+  return Status::Ok();
+}
+
+}  // namespace
+
+const std::string& NameOf(const ParticipantOptions& options) {
+  return std::visit([](const auto& held) -> const std::string& { return held.name; }, options);
+}
+
+Result<Config> ParseConfig(const std::string& text, const std::string& path) {
+  INDOUBT_ASSIGN_OR_RETURN(const toml::table table, ParseToml(text, path));
+  Config config;
+  config.file = path;
+  TomlReader reader(table, path, "");
+  INDOUBT_RETURN_IF_ERROR(ReadCoordinator(reader.Table("coordinator"), config));
+  INDOUBT_RETURN_IF_ERROR(ReadLog(reader.Table("log"), config));
+  const toml::table* participants = reader.Table("participants");
+  if (participants == nullptr || participants->empty()) {
+    reader.Wrong("participants", "no [participants.NAME] is given");
+    return reader.Finish();
+  }
+  for (const auto& [name, node] : *participants) {
+    const toml::table* participant = node.as_table();
+    if (participant == nullptr) {
+      reader.Wrong("participants", "write [participants.NAME] for each");
+      continue;
+    }
+    INDOUBT_RETURN_IF_ERROR(ReadParticipant(*participant, std::string(name.str()), config));
+  }
+  INDOUBT_RETURN_IF_ERROR(ReadCdc(reader.Table("cdc"), config));
+  if (const toml::table* views = reader.Table("views"); views != nullptr) {
+    for (const auto& [name, node] : *views) {
+      const toml::table* view = node.as_table();
+      if (view == nullptr) {
+        reader.Wrong("views", "write [views.NAME] for each");
+        continue;
+      }
+      INDOUBT_RETURN_IF_ERROR(ReadView(*view, std::string(name.str()), config));
+    }
+  }
+  INDOUBT_RETURN_IF_ERROR(reader.Finish());
+  return config;
+}
+
+Result<Config> LoadConfig(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  if (!file || !(text << file.rdbuf())) {
+    return Status(StatusCode::kInvalidArgument,
+                  fmt::format("{}: cannot read this configuration file", path));
+  }
+  return ParseConfig(text.str(), path);
+}
+
+}  // namespace indoubt::cli

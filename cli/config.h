@@ -1,0 +1,57 @@
+// The configuration file: TOML, checked key by key. docs/configuration.md has
+// every key.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "participants/postgres/postgres_participant.h"
+#include "participants/redis/redis_participant.h"
+#include "participants/sqlite/sqlite_participant.h"
+
+namespace indoubt::cli {
+
+using ParticipantOptions = std::variant<PostgresOptions, RedisOptions, SqliteOptions>;
+
+/// The participant's name, whatever its kind.
+const std::string& NameOf(const ParticipantOptions& options);
+
+struct ViewConfig {
+  std::string name;
+  std::string kind;        // "redis" or "sqlite"
+  std::string sink;        // a participant's name
+  std::string derivation;  // "rows", or one that the program registered
+};
+
+struct CdcConfig {
+  std::string source;  // a postgres participant's name
+  std::vector<std::string> tables;
+  std::string slot;
+  std::string log_path;
+  std::vector<ViewConfig> views;
+};
+
+struct Config {
+  std::string file;  // where it was read from
+  std::string node;
+  std::string listen;  // empty: not given
+  Duration default_timeout = std::chrono::seconds(5);
+  Duration outcome_retention = std::chrono::hours(1);
+  std::string log_path;  // absolute or relative to the working folder
+  std::vector<ParticipantOptions> participants;
+  std::optional<CdcConfig> cdc;
+};
+
+/// Reads and checks `path`. Paths in it are relative to its folder. Every error is
+/// kInvalidArgument and reads "file:line:column: key: what is wrong and what to
+/// write"; it never shows a value that may hold a secret.
+Result<Config> LoadConfig(const std::string& path);
+
+/// The same from text; `path` is for messages and relative paths.
+Result<Config> ParseConfig(const std::string& text, const std::string& path);
+
+}  // namespace indoubt::cli

@@ -1,0 +1,50 @@
+#include "cli/exit_code.h"
+
+namespace indoubt::cli {
+
+ExitCode ExitCodeFor(const Status& status) {
+  switch (status.code()) {
+    case StatusCode::kOk:
+      return kDone;
+    case StatusCode::kInvalidArgument:
+    case StatusCode::kNotFound:
+    case StatusCode::kUnsupported:
+      return kUsage;
+    case StatusCode::kUnavailable:
+    case StatusCode::kRefused:
+    case StatusCode::kDeadlineExceeded:
+    case StatusCode::kLocked:
+    case StatusCode::kCorrupt:
+    case StatusCode::kIoError:
+      return kEnvironment;
+    case StatusCode::kAborted:
+      return kRolledBack;
+    case StatusCode::kInternal:
+      return kInternalError;
+  }
+  return kInternalError;
+}
+
+ExitCode ExitCodeFor(const TransactionOutcome& outcome) {
+  switch (outcome.outcome) {
+    case Outcome::kCommitted:
+      return kDone;
+    case Outcome::kInDoubt:
+      return kInDoubt;
+    case Outcome::kHeuristic:
+      return kHeuristic;
+    case Outcome::kRolledBack:
+      break;
+  }
+  switch (outcome.code) {
+    case StatusCode::kUnavailable:
+    case StatusCode::kRefused:
+      return kEnvironment;
+    case StatusCode::kInvalidArgument:
+      return kUsage;
+    default:
+      return kRolledBack;  // every other reason is the transaction's own
+  }
+}
+
+}  // namespace indoubt::cli

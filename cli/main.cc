@@ -1,0 +1,60 @@
+// `indoubt`: parses the command line and runs one verb.
+#include <exception>
+
+#include <fmt/format.h>
+#include <signal.h>
+
+#include "base/duration.h"
+#include "base/failpoint.h"
+#include "cli/output.h"
+#include "cli/verbs.h"
+
+#ifndef INDOUBT_VERSION
+#error "the build defines INDOUBT_VERSION"
+#endif
+
+namespace indoubt::cli {
+
+CLI::Option* AddDuration(CLI::App& verb, const std::string& name, std::string& text,
+                         const std::string& help) {
+  return verb.add_option(name, text, help)->check([](const std::string& given) {
+    const auto duration = ParseDuration(given);
+    return duration ? std::string() : duration.error().message();
+  });
+}
+
+namespace {
+
+int Main(int argc, char** argv) {
+  if (const Status status = ConfigureFailPointsFromEnvironment(); !status.ok()) {
+    return Fail(status);
+  }
+  CLI::App app("Two-phase commit over PostgreSQL, Redis and SQLite, measured against CDC");
+  app.name("indoubt");
+  app.set_version_flag("--version", "indoubt " INDOUBT_VERSION);
+  app.require_subcommand(1);
+  Action action;
+  for (auto* add : {AddRun, AddReport, AddValidate, AddList, AddExec, AddRecover, AddTxn,
+                    AddLog, AddDoctor, AddServe, AddCdc, AddLab}) {
+    add(app, action);
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kDone : kUsage;
+  }
+  return action();
+}
+
+}  // namespace
+}  // namespace indoubt::cli
+
+int main(int argc, char** argv) {
+  signal(SIGPIPE, SIG_IGN);  // a closed connection is an error value, not our end
+  try {
+    return indoubt::cli::Main(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "indoubt: internal error: {}\n", error.what());
+    return indoubt::cli::kInternalError;
+  }
+}

@@ -1,0 +1,76 @@
+#include "cli/output.h"
+
+#include <cstdio>
+
+#include <fmt/format.h>
+
+namespace indoubt::cli {
+namespace {
+
+std::string Hex(const std::string& bytes) {
+  std::string text = "\\x";
+  for (const char byte : bytes) text += fmt::format("{:02x}", static_cast<uint8_t>(byte));
+  return text;
+}
+
+}  // namespace
+
+int Fail(const Status& status) {
+  Note("indoubt: " + status.message());
+  return ExitCodeFor(status);
+}
+
+void PrintJson(const Json& json) {
+  PrintLine(json.dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
+void PrintLine(const std::string& line) { fmt::print("{}\n", line); }
+
+void Note(const std::string& line) { fmt::print(stderr, "{}\n", line); }
+
+Json ToJson(const Value& value) {
+  struct Visitor {
+    Json operator()(std::monostate) const { return nullptr; }
+    Json operator()(bool held) const { return held; }
+    Json operator()(int64_t held) const { return held; }
+    Json operator()(double held) const { return held; }
+    Json operator()(const std::string& held) const { return held; }
+    Json operator()(const Blob& held) const { return Hex(held.bytes); }
+    Json operator()(const std::vector<Value>& held) const {
+      Json list = Json::array();
+      for (const Value& item : held) list.push_back(ToJson(item));
+      return list;
+    }
+  };
+  return std::visit(Visitor{}, value.held);
+}
+
+Json ToJson(const std::vector<ParticipantOutcome>& participants) {
+  Json list = Json::array();
+  for (const ParticipantOutcome& participant : participants) {
+    list.push_back({{"name", participant.name},
+                    {"vote", participant.vote ? ToString(*participant.vote) : "none"},
+                    {"ack", ToString(participant.ack)}});
+  }
+  return list;
+}
+
+Json ToJson(const TransactionOutcome& outcome) {
+  Json results = Json::array();
+  for (const StatementResult& result : outcome.results) {
+    Json values = Json::array();
+    for (const Value& value : result.values) values.push_back(ToJson(value));
+    results.push_back(
+        {{"rows", result.rows ? Json(*result.rows) : Json()}, {"values", values}});
+  }
+  Json json{{"gid", outcome.gid},
+            {"outcome", ToString(outcome.outcome)},
+            {"reason", outcome.reason.empty() ? Json() : Json(outcome.reason)},
+            {"elapsed_ms", std::chrono::duration<double, std::milli>(outcome.elapsed).count()},
+            {"results", std::move(results)},
+            {"participants", ToJson(outcome.participants)}};
+  if (!outcome.warnings.empty()) json["warnings"] = outcome.warnings;
+  return json;
+}
+
+}  // namespace indoubt::cli

@@ -1,0 +1,31 @@
+// What the verbs print: results to stdout, everything else to stderr.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "base/status.h"
+#include "cli/exit_code.h"
+#include "coordinator/coordinator.h"
+
+namespace indoubt::cli {
+
+using Json = nlohmann::ordered_json;
+
+/// Prints "indoubt: <message>" to stderr and returns the exit code for it.
+int Fail(const Status& status);
+
+/// One compact JSON line on stdout. Bytes that are no UTF-8 are replaced.
+void PrintJson(const Json& json);
+/// The text and a line feed on stdout.
+void PrintLine(const std::string& line);
+/// The text and a line feed on stderr.
+void Note(const std::string& line);
+
+Json ToJson(const Value& value);
+Json ToJson(const TransactionOutcome& outcome);
+Json ToJson(const std::vector<ParticipantOutcome>& participants);
+
+}  // namespace indoubt::cli

@@ -1,0 +1,47 @@
+// indoubt log inspect: a decision log, one record a line. Never locks it.
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "cli/output.h"
+#include "cli/verbs.h"
+#include "recovery/file_log.h"
+
+namespace indoubt::cli {
+namespace {
+
+int Inspect(const std::string& path, bool json) {
+  const auto records = InspectLog(PosixFileSystem(), path);
+  if (!records) return Fail(records.error());
+  for (const InspectedRecord& record : *records) {
+    if (json) {
+      PrintJson({{"file", record.file},
+                 {"offset", record.offset},
+                 {"sequence", record.sequence},
+                 {"kind", record.kind},
+                 {"gid", record.gid.empty() ? Json() : Json(record.gid)},
+                 {"detail", record.detail}});
+    } else {
+      PrintLine(fmt::format("{}:{} #{} {} {} {}", record.file, record.offset, record.sequence,
+                            record.kind, record.gid, record.detail));
+    }
+  }
+  return kDone;
+}
+
+}  // namespace
+
+void AddLog(CLI::App& app, Action& action) {
+  CLI::App* verb = app.add_subcommand("log", "The decision log");
+  verb->require_subcommand(1);
+  CLI::App* inspect = verb->add_subcommand("inspect", "One record a line, damage included");
+  auto path = std::make_shared<std::string>();
+  auto json = std::make_shared<bool>(false);
+  inspect->add_option("PATH", *path, "The log's folder, or one segment")->required();
+  inspect->add_flag("--json", *json, "One JSON object a line");
+  inspect->callback(
+      [&action, path, json] { action = [path, json] { return Inspect(*path, *json); }; });
+}
+
+}  // namespace indoubt::cli

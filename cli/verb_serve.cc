@@ -1,0 +1,60 @@
+// indoubt serve: the coordinator as a gRPC service.
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "cli/output.h"
+#include "cli/termination.h"
+#include "cli/verbs.h"
+#include "cli/world.h"
+#include "coordinator/service.h"
+
+namespace indoubt::cli {
+namespace {
+
+constexpr auto kRecoveryInterval = std::chrono::seconds(1);
+constexpr auto kDrainLimit = std::chrono::seconds(30);
+constexpr auto kLockLimit = std::chrono::seconds(5);
+
+int Serve(const std::string& config_path, bool accept_empty_log) {
+  auto config = LoadConfig(config_path);
+  if (!config) return Fail(config.error());
+  if (config->listen.empty()) {
+    return Fail(Status(StatusCode::kInvalidArgument,
+                       fmt::format("{}: coordinator.listen: is missing; write e.g. "
+                                   "listen = \"127.0.0.1:7440\"",
+                                   config->file)));
+  }
+  BlockTermination();
+  auto coordinator = StartCoordinator(*config, {.lock_timeout = kLockLimit,
+                                                .recovery_interval = kRecoveryInterval,
+                                                .accept_empty_log = accept_empty_log});
+  if (!coordinator) return Fail(coordinator.error());
+  auto server = ExecutorServer::Start(**coordinator, config->listen);
+  if (!server) return Fail(server.error().WithContext("coordinator.listen"));
+  Note(fmt::format("indoubt: serving on {}{}", config->listen,
+                   (*server)->port() != 0 ? fmt::format(" (port {})", (*server)->port()) : ""));
+  AwaitTermination([&] { return !(*coordinator)->health().ok(); });
+  const Status health = (*coordinator)->health();
+  Note(health.ok() ? "indoubt: stopping; transactions under way are finished first"
+                   : "indoubt: stopping: " + health.message());
+  (*server)->Shutdown(kDrainLimit);
+  (*coordinator)->Drain(SystemClock().Now() + kDrainLimit);
+  return health.ok() ? kDone : ExitCodeFor(health);
+}
+
+}  // namespace
+
+void AddServe(CLI::App& app, Action& action) {
+  CLI::App* verb = app.add_subcommand("serve", "The coordinator as a gRPC service");
+  auto config = std::make_shared<std::string>();
+  auto accept = std::make_shared<bool>(false);
+  verb->add_option("-c,--config", *config, "Configuration file")->required();
+  verb->add_flag("--accept-empty-log", *accept,
+                 "Start although the log is new and participants hold branches of this node");
+  verb->callback([&action, config, accept] {
+    action = [config, accept] { return Serve(*config, *accept); };
+  });
+}
+
+}  // namespace indoubt::cli

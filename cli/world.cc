@@ -1,0 +1,55 @@
+#include "cli/world.h"
+
+#include "recovery/file_log.h"
+
+namespace indoubt::cli {
+namespace {
+
+struct Maker {
+  Result<std::unique_ptr<Participant>> operator()(const PostgresOptions& options) const {
+    return MakePostgresParticipant(options);
+  }
+  Result<std::unique_ptr<Participant>> operator()(const RedisOptions& options) const {
+    return MakeRedisParticipant(options);
+  }
+  Result<std::unique_ptr<Participant>> operator()(const SqliteOptions& options) const {
+    return MakeSqliteParticipant(options);
+  }
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Participant>> MakeParticipant(const ParticipantOptions& options) {
+  auto made = std::visit(Maker{}, options);
+  if (!made) return made.error().WithContext("participants." + NameOf(options));
+  return made;
+}
+
+Result<std::vector<std::unique_ptr<Participant>>> MakeParticipants(const Config& config) {
+  std::vector<std::unique_ptr<Participant>> participants;
+  for (const ParticipantOptions& options : config.participants) {
+    auto participant = MakeParticipant(options);
+    if (!participant) return participant.error().WithContext(config.file);
+    participants.push_back(std::move(*participant));
+  }
+  return participants;
+}
+
+Result<std::unique_ptr<Coordinator>> StartCoordinator(const Config& config,
+                                                      const CoordinatorChoices& choices) {
+  INDOUBT_ASSIGN_OR_RETURN(auto participants, MakeParticipants(config));
+  FileLogOptions log_options;
+  log_options.node = config.node;
+  log_options.outcome_retention = config.outcome_retention;
+  log_options.lock_timeout = choices.lock_timeout;
+  INDOUBT_ASSIGN_OR_RETURN(auto log,
+                           OpenFileLog(PosixFileSystem(), config.log_path, log_options));
+  CoordinatorOptions options;
+  options.node = config.node;
+  options.default_timeout = config.default_timeout;
+  options.recovery_interval = choices.recovery_interval;
+  options.accept_empty_log = choices.accept_empty_log;
+  return Coordinator::Start(options, std::move(log), std::move(participants));
+}
+
+}  // namespace indoubt::cli

@@ -1,0 +1,145 @@
+#include "coordinator/service.h"
+
+#include <fmt/format.h>
+#include <grpcpp/grpcpp.h>
+
+#include "coordinator/service_codec.h"
+#include "proto/coordinator.grpc.pb.h"
+
+namespace indoubt {
+namespace {
+
+constexpr int kMaxMessageBytes = 64 << 20;
+
+gpr_timespec After(Duration duration) {
+  return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                      gpr_time_from_nanos(duration.count(), GPR_TIMESPAN));
+}
+
+class Service final : public v1::Coordinator::CallbackService {
+ public:
+  explicit Service(TransactionExecutor& executor) : executor_(executor) {}
+
+  grpc::ServerUnaryReactor* Execute(grpc::CallbackServerContext* context,
+                                    const v1::ExecuteRequest* request,
+                                    v1::ExecuteReply* reply) override {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    executor_.Execute(DecodeRequest(*request), [reactor, reply](TransactionOutcome outcome) {
+      EncodeOutcome(std::move(outcome), *reply);
+      reactor->Finish(grpc::Status::OK);
+    });
+    return reactor;
+  }
+
+ private:
+  TransactionExecutor& executor_;
+};
+
+class Server final : public ExecutorServer {
+ public:
+  explicit Server(TransactionExecutor& executor) : service_(executor) {}
+  ~Server() override { Shutdown(Duration::zero()); }
+
+  Status Listen(const std::string& address) {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port_);
+    builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    builder.RegisterService(&service_);
+    server_ = builder.BuildAndStart();
+    if (server_ == nullptr) {
+      return Status(StatusCode::kUnavailable,
+                    fmt::format("cannot listen on {}: is it in use, or not an address of this "
+                                "machine?",
+                                address));
+    }
+    return Status::Ok();
+  }
+
+  int port() const override { return port_ > 1 ? port_ : 0; }
+
+  void Shutdown(Duration drain) override {
+    if (server_ == nullptr) return;
+    server_->Shutdown(After(drain));
+    server_->Wait();
+    server_.reset();
+  }
+
+ private:
+  Service service_;
+  std::unique_ptr<grpc::Server> server_;
+  int port_ = 0;
+};
+
+class Client final : public TransactionExecutor {
+ public:
+  explicit Client(const std::string& address) {
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+    // A coordinator that was killed is back within a second of its restart.
+    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 50);
+    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    stub_ = v1::Coordinator::NewStub(
+        grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
+  }
+
+  void Execute(TransactionRequest request, OutcomeCallback done) override {
+    auto call = std::make_shared<Call>();  // lives until its callback has run
+    EncodeRequest(request, call->request);
+    call->started = SystemClock().Now();
+    call->done = std::move(done);
+    const Duration limit = request.timeout + kReplyMargin;
+    call->context.set_deadline(After(request.timeout.count() > 0 ? limit : kLongestCall));
+    stub_->async()->Execute(&call->context, &call->request, &call->reply,
+                            [call](const grpc::Status& status) { call->Finish(status); });
+  }
+
+ private:
+  // The server answers "in doubt" by itself some time after the timeout.
+  static constexpr Duration kReplyMargin = std::chrono::seconds(20);
+  static constexpr Duration kLongestCall = std::chrono::minutes(10);
+
+  struct Call {
+    grpc::ClientContext context;
+    v1::ExecuteRequest request;
+    v1::ExecuteReply reply;
+    TimePoint started;
+    OutcomeCallback done;
+
+    void Finish(const grpc::Status& status) {
+      TransactionOutcome outcome;
+      if (status.ok()) {
+        outcome = DecodeOutcome(reply);
+      } else {
+        // Without a connection nothing was sent: gRPC reports that one before any
+        // server metadata, as a failure to connect.
+        const bool never_sent = status.error_code() == grpc::StatusCode::UNAVAILABLE &&
+                                status.error_message().find("connect") != std::string::npos;
+        outcome.outcome = never_sent ? Outcome::kRolledBack : Outcome::kInDoubt;
+        outcome.code = StatusCode::kUnavailable;
+        outcome.reason = fmt::format("coordinator: {}", status.error_message());
+      }
+      outcome.elapsed = SystemClock().Now() - started;
+      done(std::move(outcome));
+    }
+  };
+
+  std::unique_ptr<v1::Coordinator::Stub> stub_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ExecutorServer>> ExecutorServer::Start(TransactionExecutor& executor,
+                                                              const std::string& address) {
+  auto server = std::make_unique<Server>(executor);
+  INDOUBT_RETURN_IF_ERROR(server->Listen(address));
+  return std::unique_ptr<ExecutorServer>(std::move(server));
+}
+
+std::unique_ptr<TransactionExecutor> ConnectExecutor(const std::string& address) {
+  return std::make_unique<Client>(address);
+}
+
+}  // namespace indoubt

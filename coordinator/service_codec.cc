@@ -1,0 +1,176 @@
+#include "coordinator/service_codec.h"
+
+#include <array>
+
+namespace indoubt {
+namespace {
+
+constexpr std::array kVotes{VoteKind::kYes, VoteKind::kReadOnly, VoteKind::kNo,
+                            VoteKind::kUnknown};
+constexpr std::array kAcks{AckState::kNone, AckState::kCommitted, AckState::kRolledBack,
+                           AckState::kUnknown, AckState::kHeuristic};
+constexpr std::array kCodes{
+    StatusCode::kOk,      StatusCode::kInvalidArgument, StatusCode::kUnavailable,
+    StatusCode::kRefused, StatusCode::kAborted,         StatusCode::kDeadlineExceeded,
+    StatusCode::kLocked,  StatusCode::kNotFound,        StatusCode::kCorrupt,
+    StatusCode::kIoError, StatusCode::kUnsupported,     StatusCode::kInternal};
+
+/// The inverse of ToString over `known`.
+template <typename Enum, size_t N>
+Enum FromWord(const std::array<Enum, N>& known, const std::string& word, Enum otherwise) {
+  for (const Enum value : known) {
+    if (word == ToString(value)) return value;
+  }
+  return otherwise;
+}
+
+void EncodeValue(const Value& value, v1::Value& message) {
+  struct Visitor {
+    v1::Value& to;
+    void operator()(std::monostate) const { to.mutable_null(); }
+    void operator()(bool held) const { to.set_boolean(held); }
+    void operator()(int64_t held) const { to.set_integer(held); }
+    void operator()(double held) const { to.set_real(held); }
+    void operator()(const std::string& held) const { to.set_text(held); }
+    void operator()(const Blob& held) const { to.set_blob(held.bytes); }
+    void operator()(const std::vector<Value>& held) const {
+      auto& list = *to.mutable_list();
+      for (const Value& item : held) EncodeValue(item, *list.add_items());
+    }
+  };
+  std::visit(Visitor{message}, value.held);
+}
+
+Value DecodeValue(const v1::Value& message) {
+  switch (message.held_case()) {
+    case v1::Value::kBoolean:
+      return {message.boolean()};
+    case v1::Value::kInteger:
+      return {int64_t{message.integer()}};
+    case v1::Value::kReal:
+      return {message.real()};
+    case v1::Value::kText:
+      return {message.text()};
+    case v1::Value::kBlob:
+      return {Blob{message.blob()}};
+    case v1::Value::kList: {
+      std::vector<Value> items;
+      for (const v1::Value& item : message.list().items()) items.push_back(DecodeValue(item));
+      return {std::move(items)};
+    }
+    case v1::Value::kNull:
+    case v1::Value::HELD_NOT_SET:
+      return {};
+  }
+  return {};
+}
+
+v1::Outcome EncodeOutcomeKind(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kCommitted:
+      return v1::OUTCOME_COMMITTED;
+    case Outcome::kRolledBack:
+      return v1::OUTCOME_ROLLED_BACK;
+    case Outcome::kInDoubt:
+      return v1::OUTCOME_IN_DOUBT;
+    case Outcome::kHeuristic:
+      return v1::OUTCOME_HEURISTIC;
+  }
+  return v1::OUTCOME_UNSPECIFIED;
+}
+
+Outcome DecodeOutcomeKind(v1::Outcome outcome) {
+  switch (outcome) {
+    case v1::OUTCOME_COMMITTED:
+      return Outcome::kCommitted;
+    case v1::OUTCOME_ROLLED_BACK:
+      return Outcome::kRolledBack;
+    case v1::OUTCOME_HEURISTIC:
+      return Outcome::kHeuristic;
+    default:
+      return Outcome::kInDoubt;  // also a value of a newer server
+  }
+}
+
+}  // namespace
+
+void EncodeRequest(const TransactionRequest& request, v1::ExecuteRequest& message) {
+  message.set_timeout_ns(request.timeout.count());
+  for (const AddressedStatement& addressed : request.statements) {
+    v1::Statement& statement = *message.add_statements();
+    statement.set_participant(addressed.participant);
+    statement.set_text(addressed.statement.text);
+    for (const Value& value : addressed.statement.params) {
+      EncodeValue(value, *statement.add_params());
+    }
+    if (addressed.statement.expect_rows) {
+      statement.set_expect_rows(*addressed.statement.expect_rows);
+    }
+  }
+}
+
+TransactionRequest DecodeRequest(const v1::ExecuteRequest& message) {
+  TransactionRequest request;
+  request.timeout = Duration(std::max<int64_t>(0, message.timeout_ns()));
+  for (const v1::Statement& statement : message.statements()) {
+    AddressedStatement addressed;
+    addressed.participant = statement.participant();
+    addressed.statement.text = statement.text();
+    for (const v1::Value& value : statement.params()) {
+      addressed.statement.params.push_back(DecodeValue(value));
+    }
+    if (statement.has_expect_rows()) {
+      addressed.statement.expect_rows = statement.expect_rows();
+    }
+    request.statements.push_back(std::move(addressed));
+  }
+  return request;
+}
+
+void EncodeOutcome(TransactionOutcome outcome, v1::ExecuteReply& message) {
+  message.set_gid(std::move(outcome.gid));
+  message.set_outcome(EncodeOutcomeKind(outcome.outcome));
+  message.set_reason(std::move(outcome.reason));
+  message.set_code(ToString(outcome.code));
+  message.set_elapsed_ns(outcome.elapsed.count());
+  for (const StatementResult& result : outcome.results) {
+    v1::StatementResult& to = *message.add_results();
+    if (result.rows) to.set_rows(*result.rows);
+    for (const Value& value : result.values) EncodeValue(value, *to.add_values());
+  }
+  for (const ParticipantOutcome& participant : outcome.participants) {
+    v1::ParticipantOutcome& to = *message.add_participants();
+    to.set_name(participant.name);
+    to.set_vote(participant.vote ? ToString(*participant.vote) : "none");
+    to.set_ack(ToString(participant.ack));
+  }
+  for (std::string& warning : outcome.warnings) message.add_warnings(std::move(warning));
+}
+
+TransactionOutcome DecodeOutcome(const v1::ExecuteReply& message) {
+  TransactionOutcome outcome;
+  outcome.gid = message.gid();
+  outcome.outcome = DecodeOutcomeKind(message.outcome());
+  outcome.reason = message.reason();
+  outcome.code = FromWord(kCodes, message.code(), StatusCode::kInternal);
+  outcome.elapsed = Duration(message.elapsed_ns());
+  for (const v1::StatementResult& from : message.results()) {
+    StatementResult result;
+    if (from.has_rows()) result.rows = from.rows();
+    for (const v1::Value& value : from.values()) result.values.push_back(DecodeValue(value));
+    outcome.results.push_back(std::move(result));
+  }
+  for (const v1::ParticipantOutcome& from : message.participants()) {
+    ParticipantOutcome participant;
+    participant.name = from.name();
+    if (from.vote() != "none") {
+      participant.vote = FromWord(kVotes, from.vote(), VoteKind::kUnknown);
+    }
+    participant.ack = FromWord(kAcks, from.ack(), AckState::kUnknown);
+    outcome.participants.push_back(std::move(participant));
+  }
+  outcome.warnings.assign(message.warnings().begin(), message.warnings().end());
+  return outcome;
+}
+
+}  // namespace indoubt

@@ -1,0 +1,17 @@
+// Requests and outcomes as the gRPC service's messages, and back.
+#pragma once
+
+#include "coordinator/executor.h"
+#include "proto/coordinator.pb.h"
+
+namespace indoubt {
+
+void EncodeRequest(const TransactionRequest& request, v1::ExecuteRequest& message);
+TransactionRequest DecodeRequest(const v1::ExecuteRequest& message);
+
+void EncodeOutcome(TransactionOutcome outcome, v1::ExecuteReply& message);
+/// A word that this version does not know decodes as the least that it can mean:
+/// an outcome as in doubt, a vote or an ack as unknown, a code as internal error.
+TransactionOutcome DecodeOutcome(const v1::ExecuteReply& message);
+
+}  // namespace indoubt

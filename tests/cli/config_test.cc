@@ -1,0 +1,97 @@
+#include "cli/config.h"
+
+#include <cstdlib>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace indoubt::cli {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr const char* kShop = R"([coordinator]
+node = "shop-1"
+default_timeout = "3s"
+[participants.accounts]
+kind = "postgres"
+dsn = "host=/run/pg password=hunter2"
+[participants.stock]
+kind = "redis"
+uri = "redis://127.0.0.1:6379/0"
+[participants.ledger]
+kind = "sqlite"
+path = "ledger.db"
+tables = ["entries"]
+)";
+
+std::string ErrorOf(const std::string& text) {
+  const auto config = ParseConfig(text, "conf/shop.toml");
+  if (config) return "";
+  EXPECT_EQ(config.error().code(), StatusCode::kInvalidArgument);
+  return config.error().message();
+}
+
+TEST(Config, ReadsTheExampleOfTheReadme) {
+  const auto config = ParseConfig(kShop, "conf/shop.toml");
+  ASSERT_TRUE(config) << config.error().ToString();
+  EXPECT_EQ(config->node, "shop-1");
+  EXPECT_EQ(config->default_timeout, std::chrono::seconds(3));
+  EXPECT_EQ(config->log_path, "conf/decisions");
+  ASSERT_EQ(config->participants.size(), 3u);
+  for (const ParticipantOptions& participant : config->participants) {
+    if (const auto* sqlite = std::get_if<SqliteOptions>(&participant)) {
+      EXPECT_EQ(sqlite->path, "conf/ledger.db");
+    }
+  }
+}
+
+TEST(Config, UnknownKeyIsNamedWithLineAndColumn) {
+  EXPECT_THAT(ErrorOf(std::string(kShop) + "tabels = [\"x\"]\n"),
+              HasSubstr("conf/shop.toml:14:1: participants.ledger.tabels: unknown key"));
+}
+
+TEST(Config, DurationWithoutUnitIsAnError) {
+  EXPECT_THAT(ErrorOf("[coordinator]\nnode = \"a\"\ndefault_timeout = 5\n"),
+              HasSubstr("conf/shop.toml:3:19: coordinator.default_timeout: has no unit"));
+  EXPECT_THAT(ErrorOf("[coordinator]\nnode = \"a\"\ndefault_timeout = \"5\"\n"),
+              HasSubstr("has no unit"));
+}
+
+TEST(Config, SyntaxErrorNamesThePlace) {
+  EXPECT_THAT(ErrorOf("[coordinator\n"), HasSubstr("conf/shop.toml:1:"));
+}
+
+TEST(Config, BadNodeNameIsRefused) {
+  EXPECT_THAT(ErrorOf("[coordinator]\nnode = \"a.b\"\n"), HasSubstr("coordinator.node"));
+}
+
+TEST(Config, SecretsMayComeFromTheEnvironmentAndAreNeverShown) {
+  std::string text = kShop;
+  text.replace(text.find("dsn = \"host=/run/pg password=hunter2\""), 36,
+               "dsn_env = \"INDOUBT_TEST_DSN\"");
+  unsetenv("INDOUBT_TEST_DSN");
+  EXPECT_THAT(ErrorOf(text), HasSubstr("INDOUBT_TEST_DSN is not set"));
+  setenv("INDOUBT_TEST_DSN", "dbname=x", 1);
+  const auto config = ParseConfig(text, "shop.toml");
+  ASSERT_TRUE(config) << config.error().ToString();
+  EXPECT_THAT(ErrorOf(std::string(kShop) + "bad = 1\n"), Not(HasSubstr("hunter2")));
+}
+
+TEST(Config, ViewMustNameAParticipantOfItsKind) {
+  EXPECT_THAT(ErrorOf(std::string(kShop) +
+                      "[cdc]\nsource = \"accounts\"\ntables = [\"t\"]\nslot = \"s\"\n"
+                      "log = { kind = \"sqlite\", path = \"e.db\" }\n"
+                      "[views.cache]\nkind = \"redis\"\nsink = \"ledger\"\n"),
+              HasSubstr("views.cache.sink"));
+}
+
+TEST(Config, MissingFileIsAnError) {
+  const auto config = LoadConfig("/nonexistent/shop.toml");
+  ASSERT_FALSE(config);
+  EXPECT_THAT(config.error().message(), HasSubstr("/nonexistent/shop.toml"));
+}
+
+}  // namespace
+}  // namespace indoubt::cli

@@ -1,0 +1,166 @@
+// `indoubt exec` and its neighbours on three real stores, from the outside.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "tests/support/stores.h"
+
+namespace indoubt::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+class Exec : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() { stores_ = new Stores; }
+  static void TearDownTestSuite() {
+    delete stores_;
+    stores_ = nullptr;
+  }
+  /// exec of one order with these arguments added.
+  Ran Order(int64_t order, const std::vector<std::string>& added = {}) {
+    std::vector<std::string> arguments = stores_->OrderArguments(order);
+    arguments.insert(arguments.end(), added.begin(), added.end());
+    return stores_->Indoubt(arguments);
+  }
+  void ExpectNothingWritten(int64_t order) {
+    EXPECT_EQ(stores_->OrderIn(order), "000");
+    EXPECT_EQ(stores_->Leftovers(), "");
+    EXPECT_EQ(stores_->Unbalanced(), "");
+    EXPECT_EQ(stores_->Unwritable(order), "");
+  }
+  static Stores* stores_;
+};
+Stores* Exec::stores_ = nullptr;
+
+TEST_F(Exec, CommitsOverThreeStores) {
+  const Ran ran = Order(1);
+  ASSERT_TRUE(ran.Exited(0)) << ran.err << ran.out;
+  const auto json = nlohmann::json::parse(ran.out);
+  EXPECT_EQ(json["outcome"], "committed");
+  EXPECT_TRUE(json["reason"].is_null());
+  EXPECT_EQ(json["results"].size(), 5u);
+  EXPECT_EQ(json["results"][0]["rows"], 1);
+  ASSERT_EQ(json["participants"].size(), 3u);
+  for (const auto& participant : json["participants"]) {
+    EXPECT_EQ(participant["vote"], "yes");
+    EXPECT_EQ(participant["ack"], "committed");
+  }
+  EXPECT_EQ(stores_->OrderIn(1), "111");
+  EXPECT_EQ(stores_->Leftovers(), "");
+  EXPECT_EQ(stores_->Unbalanced(), "");
+}
+
+struct Refusal {
+  const char* what;
+  std::vector<std::string> added;
+  int exit_code;
+  const char* names;  // the participant that the reason must name
+};
+
+TEST_F(Exec, RefusalNamesTheParticipantAndWritesNothing) {
+  const std::vector<Refusal> refusals{
+      {"failing statement", {"--on", "accounts", "SELECT 1/0"}, 20, "accounts"},
+      {"no such table", {"--on", "ledger", "INSERT INTO nowhere VALUES (1)"}, 20, "ledger"},
+      {"violated check",
+       {"--on", "accounts", "UPDATE account SET balance = -1"},
+       20,
+       "accounts"},
+      {"violated key",
+       {"--on", "ledger", "INSERT INTO entries VALUES (2, 7, 5)"},
+       20,
+       "ledger"},
+      {"wrong type", {"--on", "stock", "LPUSH stock:42 x"}, 20, "stock"},
+      {"overflow", {"--on", "stock", "INCRBY stock:42 9223372036854775807"}, 20, "stock"},
+      {"unsupported command", {"--on", "stock", "FLUSHALL"}, 20, "stock"},
+      {"too few rows",
+       {"--on", "accounts", "UPDATE account SET balance = 0 WHERE id = -1", "--rows", "1"},
+       20,
+       "accounts"},
+      {"unknown participant", {"--on", "nobody", "SELECT 1"}, 2, "nobody"}};
+  for (const Refusal& refusal : refusals) {
+    SCOPED_TRACE(refusal.what);
+    const Ran ran = Order(2, refusal.added);
+    EXPECT_TRUE(ran.Exited(refusal.exit_code)) << ran.err << ran.out;
+    const std::string line = ran.err.substr(ran.err.find("indoubt: "));
+    EXPECT_THAT(line, HasSubstr(refusal.names));
+    EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1) << "not one line: " << line;
+    ExpectNothingWritten(2);
+  }
+}
+
+TEST_F(Exec, UnreachableParticipantIsAnEnvironmentError) {
+  stores_->redis().Kill();
+  const Ran ran = Order(3);
+  ASSERT_TRUE(stores_->redis().Restart().ok());
+  EXPECT_TRUE(ran.Exited(3)) << ran.err << ran.out;
+  EXPECT_THAT(ran.err, HasSubstr("stock"));
+  ExpectNothingWritten(3);
+}
+
+TEST_F(Exec, ParamsAreBoundAndNotParsed) {
+  const Ran ran = stores_->Indoubt({"exec", "-c", stores_->config_path(), "--on", "accounts",
+                                    "INSERT INTO orders VALUES ($1, $2)", "--param", "50",
+                                    "--param", "7", "--rows", "1", "--on", "stock", "SET $1 $2",
+                                    "--param", "note:50", "--param", "it's; DROP"});
+  ASSERT_TRUE(ran.Exited(0)) << ran.err << ran.out;
+  EXPECT_EQ(stores_->AskRedis({"GET", "note:50"}), "it's; DROP");
+  EXPECT_EQ(stores_->AskPostgres("SELECT account FROM orders WHERE id = 50"), "7");
+  stores_->AskPostgres("DELETE FROM orders WHERE id = 50");
+}
+
+TEST_F(Exec, UsageErrorsExitTwoAndSayWhatToWrite) {
+  EXPECT_TRUE(stores_->Indoubt({"exec", "-c", stores_->config_path()}).Exited(2));
+  EXPECT_TRUE(stores_->Indoubt({"exec", "--on", "a", "b"}).Exited(2));
+  EXPECT_TRUE(stores_->Indoubt({"frobnicate"}).Exited(2));
+  const Ran unit = Order(4, {"--timeout", "5"});
+  EXPECT_TRUE(unit.Exited(2));
+  EXPECT_THAT(unit.err, HasSubstr("no unit"));
+  const Ran point = stores_->Indoubt({"list", "faults"}, {{"INDOUBT_FAILPOINT", "nope=kill"}});
+  EXPECT_TRUE(point.Exited(2));
+  EXPECT_THAT(point.err, HasSubstr("nope"));
+}
+
+TEST_F(Exec, HostileGidsAreRefusedWithAClearError) {
+  for (const std::string& gid : {std::string(100'000, 'x'),
+                                 std::string("a\x01"
+                                             "b"),
+                                 std::string("\xff\xfe"), std::string("shop-1.x.1.1")}) {
+    const Ran ran = stores_->Indoubt({"txn", "show", gid, "-c", stores_->config_path()});
+    EXPECT_TRUE(ran.Exited(2)) << ran.err;
+    EXPECT_LT(ran.err.size(), 1000u);
+  }
+}
+
+TEST_F(Exec, FailedDecisionWriteIsInDoubtUntilRecovered) {
+  const Ran ran = stores_->Indoubt(stores_->OrderArguments(5),
+                                   {{"INDOUBT_FAILPOINT", "decision_written=error"}});
+  EXPECT_TRUE(ran.Exited(21)) << ran.err << ran.out;
+  EXPECT_NE(stores_->Leftovers(), "");
+  const Ran recovered = stores_->Indoubt({"recover", "-c", stores_->config_path()});
+  EXPECT_TRUE(recovered.Exited(0)) << recovered.err << recovered.out;
+  const std::string held = stores_->OrderIn(5);
+  EXPECT_TRUE(held == "000" || held == "111") << held;
+  EXPECT_EQ(stores_->Leftovers(), "");
+}
+
+TEST_F(Exec, DoctorSaysThatTheStoresKeepThePromise) {
+  const Ran ran = stores_->Indoubt({"doctor", "-c", stores_->config_path(), "--json"});
+  ASSERT_TRUE(ran.Exited(0)) << ran.err << ran.out;
+  const auto json = nlohmann::json::parse(ran.out);
+  EXPECT_EQ(json["healthy"], true);
+  EXPECT_EQ(json["participants"].size(), 3u);
+}
+
+TEST_F(Exec, LogInspectShowsTheDecision) {
+  const Ran ran = Order(6);
+  ASSERT_TRUE(ran.Exited(0)) << ran.err;
+  const std::string gid = nlohmann::json::parse(ran.out)["gid"];
+  const Ran log = stores_->Indoubt({"log", "inspect", stores_->log_path()});
+  ASSERT_TRUE(log.Exited(0)) << log.err;
+  EXPECT_THAT(log.out, HasSubstr("commit " + gid));
+}
+
+}  // namespace
+}  // namespace indoubt::testing

@@ -1,0 +1,65 @@
+// Three real stores with the tables of a small shop, a configuration over them,
+// and the `indoubt` binary to run on it: what the tests of the whole share.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "faults/process.h"
+#include "faults/servers.h"
+
+namespace indoubt::testing {
+
+struct Ran {
+  std::optional<ExitState> end;  // none: it did not end in time, and was killed
+  std::string out;               // stdout
+  std::string err;               // stderr, and stdout
+  bool DiedOf(int signal) const { return end && end->by_signal && end->code == signal; }
+  bool Exited(int code) const { return end && !end->by_signal && end->code == code; }
+};
+
+/// Aborts the test program when a store does not start. Thread-compatible.
+class Stores {
+ public:
+  Stores();
+  ~Stores();
+
+  /// Runs `indoubt arguments...` to its end, with `environment` added.
+  Ran Indoubt(std::vector<std::string> arguments,
+              std::map<std::string, std::string> environment = {});
+  /// exec of one order over the three stores, as the arguments that follow `exec`.
+  std::vector<std::string> OrderArguments(int64_t order) const;
+
+  std::string AskPostgres(const std::string& sql);  // first column of the first row
+  std::string AskRedis(const std::vector<std::string>& command);
+  std::string AskSqlite(const std::string& sql);
+
+  /// "111" when accounts, stock and ledger all hold the order, "000" when none does.
+  std::string OrderIn(int64_t order);
+  /// What is left of undecided transactions, one line each; empty when nothing is.
+  std::string Leftovers();
+  /// Writes every key of `order` with plain clients that wait for no lock; empty, or
+  /// what was not writable.
+  std::string Unwritable(int64_t order);
+  /// Whether balance and stock agree with the orders that are there.
+  std::string Unbalanced();
+
+  const std::string& folder() const { return folder_.path(); }
+  std::string config_path() const { return folder() + "/indoubt.toml"; }
+  std::string log_path() const { return folder() + "/decisions"; }
+  std::string sqlite_path() const { return folder() + "/ledger.db"; }
+  PostgresServer& postgres() { return *postgres_; }
+  RedisServer& redis() { return *redis_; }
+
+ private:
+  void MakeTables();
+  void WriteConfig();
+
+  ScratchFolder folder_;
+  std::unique_ptr<PostgresServer> postgres_;
+  std::unique_ptr<RedisServer> redis_;
+};
+
+}  // namespace indoubt::testing
