@@ -46,6 +46,8 @@ struct RecoveryReport {
   std::vector<RecoveredTransaction> transactions;
   /// Unreachable participants, branches of a cloned configuration, and the like.
   std::vector<std::string> notices;
+  /// Participants that could not be asked: they may hold branches unknown here.
+  std::vector<std::string> unreachable;
 };
 
 /// Thread-safe. Recovery runs beside new work.

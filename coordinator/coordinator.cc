@@ -1,0 +1,255 @@
+#include "coordinator/coordinator.h"
+
+#include <fmt/format.h>
+
+#include <set>
+
+#include "coordinator/live_coordinator.h"
+#include "coordinator/recovery_pass.h"
+
+namespace indoubt {
+namespace {
+
+/// Between two looks at participants that cannot take part, at least.
+constexpr Duration kBetweenChecks = std::chrono::milliseconds(100);
+/// For one preflight or listing in the background.
+constexpr Duration kBackgroundCall = std::chrono::seconds(3);
+
+TimePoint Now() { return SystemClock().Now(); }
+
+void Refuse(const OutcomeCallback& done, TimePoint began, const Status& why) {
+  TransactionOutcome outcome;
+  outcome.outcome = Outcome::kRolledBack;
+  outcome.code = why.code();
+  outcome.reason = why.message();
+  outcome.elapsed = Now() - began;
+  done(std::move(outcome));
+}
+
+Status CheckNames(const CoordinatorOptions& options,
+                  const std::vector<std::unique_ptr<Participant>>& participants) {
+  if (!IsValidName(options.node)) {
+    return Status(StatusCode::kInvalidArgument,
+                  fmt::format("node \"{}\": must be [A-Za-z0-9_-]{{1,32}}",
+                              options.node.substr(0, 80)));
+  }
+  std::set<std::string> names;
+  for (const auto& participant : participants) {
+    const std::string& name = participant->name();
+    if (!IsValidName(name) || !names.insert(name).second) {
+      return Status(StatusCode::kInvalidArgument,
+                    fmt::format("participant \"{}\": names must be [A-Za-z0-9_-]{{1,32}} and "
+                                "differ",
+                                name.substr(0, 80)));
+    }
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Coordinator>> Coordinator::Start(
+    CoordinatorOptions options, std::unique_ptr<DecisionLog> log,
+    std::vector<std::unique_ptr<Participant>> participants) {
+  INDOUBT_CHECK(log != nullptr, "a coordinator needs a decision log");
+  INDOUBT_RETURN_IF_ERROR(CheckNames(options, participants));
+  auto coordinator = std::make_unique<LiveCoordinator>(std::move(options), std::move(log),
+                                                       std::move(participants));
+  INDOUBT_RETURN_IF_ERROR(coordinator->Open());
+  return std::unique_ptr<Coordinator>(std::move(coordinator));
+}
+
+LiveCoordinator::LiveCoordinator(CoordinatorOptions options, std::unique_ptr<DecisionLog> log,
+                                 std::vector<std::unique_ptr<Participant>> participants)
+    : options_(std::move(options)),
+      engine_(std::move(log), std::move(participants), options_.apply_timeout),
+      longest_timeout_(options_.default_timeout.count()) {}
+
+LiveCoordinator::~LiveCoordinator() {
+  draining_ = true;
+  {
+    std::lock_guard lock(maintain_mutex_);
+    stopping_ = true;
+  }
+  maintain_changed_.notify_all();
+  if (maintainer_.joinable()) maintainer_.join();
+  const Duration patience =
+      Duration(longest_timeout_.load()) + options_.apply_timeout + std::chrono::seconds(1);
+  engine_.WaitUntil(Now() + patience, [this] {
+    for (const auto& live : engine_.Live()) {
+      if (!live->recovered() && !live->answered()) return false;
+    }
+    return true;
+  });
+  // Those answered have an end record to write, unless they wait for a store.
+  engine_.WaitUntil(Now() + std::chrono::milliseconds(100),
+                    [this] { return engine_.live_count() == 0; });
+}
+
+Status LiveCoordinator::Open() {
+  INDOUBT_RETURN_IF_ERROR(engine_.log().health());
+  const TimePoint deadline = Now() + std::min<Duration>(options_.default_timeout, kBackgroundCall);
+  engine_.readiness().Check(Readiness::Whom::kEverybody, deadline);
+  if (engine_.log().incarnation() == 1 && !options_.accept_empty_log) {
+    INDOUBT_RETURN_IF_ERROR(RefuseForeignBranches(Now() + kBackgroundCall));
+  }
+  maintainer_ = std::thread([this] { Maintain(); });
+  return Status::Ok();
+}
+
+Status LiveCoordinator::RefuseForeignBranches(TimePoint deadline) {
+  for (const PreparedBranch& branch : ListEverywhere(engine_, deadline).branches) {
+    const Gid& gid = branch.id.gid;
+    if (gid.node != options_.node || gid.log == engine_.log().id()) continue;
+    return Status(
+        StatusCode::kRefused,
+        fmt::format("{}: holds the prepared branch {} of this node, and the decision log is "
+                    "new: its decision is in the log {}; bring that log back, or start with "
+                    "--accept-empty-log",
+                    branch.id.participant, branch.id.ToString(), gid.log.text()));
+  }
+  return Status::Ok();
+}
+
+Result<std::vector<BranchWork>> LiveCoordinator::Split(TransactionRequest& request) const {
+  if (request.statements.empty()) {
+    return Status(StatusCode::kInvalidArgument, "a transaction needs at least one statement");
+  }
+  std::vector<BranchWork> work;
+  for (size_t i = 0; i < request.statements.size(); ++i) {
+    AddressedStatement& statement = request.statements[i];
+    BranchWork* mine = nullptr;
+    for (BranchWork& part : work) {
+      if (engine_.participants()[part.participant]->name() == statement.participant) mine = &part;
+    }
+    if (!mine) {
+      const std::optional<size_t> position = engine_.Position(statement.participant);
+      if (!position) {
+        return Status(StatusCode::kInvalidArgument,
+                      fmt::format("{}: no participant of this name is configured",
+                                  statement.participant.substr(0, 80)));
+      }
+      mine = &work.emplace_back(BranchWork{*position, {}, {}});
+    }
+    mine->statements.push_back(std::move(statement.statement));
+    mine->positions.push_back(i);
+  }
+  return work;
+}
+
+Status LiveCoordinator::Admit(const std::vector<BranchWork>& work,
+                              std::vector<std::string>& warnings) {
+  if (draining_) {
+    return Status(StatusCode::kUnavailable, "the coordinator is stopping; ask another one");
+  }
+  INDOUBT_RETURN_IF_ERROR(engine_.log().health().WithContext("decision log"));
+  for (const BranchWork& part : work) {
+    if (Status ready = engine_.readiness().Ready(part.participant, warnings); !ready.ok()) {
+      CheckSoon();
+      return ready;
+    }
+  }
+  return Status::Ok();
+}
+
+void LiveCoordinator::Execute(TransactionRequest request, OutcomeCallback done) {
+  const TimePoint began = Now();
+  Result<std::vector<BranchWork>> work = Split(request);
+  if (!work) return Refuse(done, began, work.error());
+  std::vector<std::string> warnings;
+  if (Status admitted = Admit(*work, warnings); !admitted.ok()) {
+    return Refuse(done, began, admitted);
+  }
+  const Duration timeout =
+      request.timeout > Duration{} ? request.timeout : options_.default_timeout;
+  int64_t longest = longest_timeout_.load(std::memory_order_relaxed);
+  while (timeout.count() > longest &&
+         !longest_timeout_.compare_exchange_weak(longest, timeout.count())) {
+  }
+  const Gid gid{options_.node, engine_.log().id(), engine_.log().incarnation(),
+                next_number_.fetch_add(1, std::memory_order_relaxed)};
+  auto live = LiveTransaction::New(engine_, gid, std::move(*work), began, std::move(warnings),
+                                   std::move(done));
+  if (!engine_.Register(live, /*bounded=*/true)) {
+    return Refuse(live->TakeCallback(), began,
+                  Status(StatusCode::kUnavailable,
+                         fmt::format("{} transactions are under way already; try again later",
+                                     Engine::kMaxLive)));
+  }
+  live->Start(began + timeout);
+}
+
+Status LiveCoordinator::Forget(const Gid& gid) {
+  bool found = false;
+  for (const HeuristicRecord& record : engine_.log().Heuristics()) {
+    found = found || record.gid == gid;
+  }
+  if (!found) {
+    return Status(StatusCode::kNotFound,
+                  fmt::format("{}: has no heuristic outcome", gid.ToString()));
+  }
+  struct Answered {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::optional<Status> status;
+  };
+  // Shared: the log may answer after the wait was given up.
+  auto answered = std::make_shared<Answered>();
+  engine_.log().ForgetHeuristics(gid, [answered](Status status) {
+    std::lock_guard lock(answered->mutex);
+    answered->status = std::move(status);
+    answered->changed.notify_all();
+  });
+  std::unique_lock lock(answered->mutex);
+  const bool in_time = answered->changed.wait_for(
+      lock, std::chrono::seconds(10), [&] { return answered->status.has_value(); });
+  if (in_time) return *answered->status;
+  return Status(StatusCode::kDeadlineExceeded,
+                fmt::format("{}: the decision log did not answer within 10 s", gid.ToString()));
+}
+
+void LiveCoordinator::Drain(TimePoint deadline) {
+  draining_ = true;
+  engine_.WaitUntil(deadline, [this] { return engine_.live_count() == 0; });
+}
+
+void LiveCoordinator::CheckSoon() {
+  {
+    std::lock_guard lock(maintain_mutex_);
+    if (check_wanted_) return;
+    check_wanted_ = true;
+  }
+  maintain_changed_.notify_all();
+}
+
+void LiveCoordinator::Maintain() {
+  const bool passes = options_.recovery_interval > Duration{};
+  TimePoint next_pass = passes ? Now() : TimePoint::max();
+  TimePoint next_check{};
+  std::unique_lock lock(maintain_mutex_);
+  while (!stopping_) {
+    const TimePoint wake = check_wanted_ ? std::min(next_pass, next_check) : next_pass;
+    if (Now() < wake) {
+      // A day at a time: wait_until overflows at the end of time.
+      const TimePoint tomorrow = Now() + std::chrono::hours(24);
+      maintain_changed_.wait_until(lock, std::min(wake, tomorrow));
+      continue;
+    }
+    check_wanted_ = false;
+    lock.unlock();
+    engine_.readiness().Check(Readiness::Whom::kUnready, Now() + kBackgroundCall);
+    next_check = Now() + kBetweenChecks;
+    if (Now() >= next_pass) {
+      if (std::unique_lock pass(recovering_, std::try_to_lock); pass) {
+        // What it cannot do now, the next pass tries again; health() tells of a
+        // stopped log, List of what is in doubt.
+        (void)RunRecoveryPass(engine_, options_.node, Now() + kBackgroundCall, std::nullopt)
+            .status();
+      }
+      next_pass = Now() + options_.recovery_interval;
+    }
+    lock.lock();
+  }
+}
+
+}  // namespace indoubt

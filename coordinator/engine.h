@@ -1,0 +1,106 @@
+// What all live transactions of one coordinator share: participants, log, timer,
+// and the register of those under way (the active set of recovery).
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "coordinator/readiness.h"
+#include "coordinator/retry.h"
+#include "participants/participant.h"
+#include "recovery/decision_log.h"
+
+namespace indoubt {
+
+class LiveTransaction;
+
+/// Thread-safe. Outlives every callback: its destructor ends the participants
+/// first, then the log.
+class Engine {
+ public:
+  /// More live transactions than this are refused, so that memory is bounded
+  /// while a participant that is down holds decided ones up.
+  static constexpr size_t kMaxLive = 16384;
+
+  Engine(std::unique_ptr<DecisionLog> log,
+         std::vector<std::unique_ptr<Participant>> participants, Duration apply_timeout);
+  /// Stops the timer, lets no transaction act any more, ends participants and log.
+  ~Engine();
+
+  DecisionLog& log() { return *log_; }
+  const DecisionLog& log() const { return *log_; }
+  const std::vector<std::unique_ptr<Participant>>& participants() const { return participants_; }
+  /// The position of the participant `name`; none when there is no such.
+  std::optional<size_t> Position(const std::string& name) const;
+  Readiness& readiness() { return readiness_; }
+  Timer& timer() { return timer_; }
+  Backoff& backoff() { return backoff_; }
+  Duration apply_timeout() const { return apply_timeout_; }
+
+  /// Registers a transaction; false when its gid is registered or, with
+  /// `bounded`, when there are too many.
+  bool Register(const std::shared_ptr<LiveTransaction>& transaction, bool bounded);
+  void Unregister(const Gid& gid);
+  std::vector<std::shared_ptr<LiveTransaction>> Live() const;
+  size_t live_count() const;
+
+  /// Waits until `done()` or `deadline`. It is asked again whenever a transaction
+  /// was answered or is over.
+  bool WaitUntil(TimePoint deadline, const std::function<bool()>& done);
+  void Notify();
+
+  /// A transaction may act between Enter() and Leave(); not once it returns false.
+  bool Enter();
+  void Leave();
+
+  /// Frees branches a little later: not within a callback of theirs.
+  void Retire(std::vector<std::unique_ptr<Branch>> branches);
+
+  /// What participants keep of an ended transaction may only go once the end
+  /// record is durable: else recovery would ask them for an outcome that they have
+  /// forgotten. A later commit decision's sync carries the end record with it.
+  void Ended(const Gid& gid, std::vector<size_t> participants);
+  /// How many have ended so far, for ForgetEnded after a decision asked for later.
+  uint64_t ended() const;
+  void ForgetEnded(uint64_t up_to);
+
+ private:
+  struct EndedTransaction {
+    Gid gid;
+    std::vector<size_t> participants;
+  };
+  /// More than this wait for no decision; the oldest are then never forgotten at
+  /// the participants, which costs them a record each.
+  static constexpr size_t kMaxEnded = 65536;
+
+  std::unique_ptr<DecisionLog> log_;
+  std::vector<std::unique_ptr<Participant>> participants_;
+  const Duration apply_timeout_;
+  Readiness readiness_;
+  Backoff backoff_;
+
+  mutable std::mutex live_mutex_;
+  std::condition_variable changed_;
+  std::unordered_map<Gid, std::shared_ptr<LiveTransaction>> live_;  // guarded by live_mutex_
+  std::atomic<int> waiters_{0};
+
+  std::atomic<int> acting_{0};
+  std::atomic<bool> stopping_{false};
+
+  std::mutex retired_mutex_;
+  std::vector<std::unique_ptr<Branch>> retired_;  // guarded by retired_mutex_
+
+  mutable std::mutex ended_mutex_;
+  std::deque<EndedTransaction> ended_;  // guarded by ended_mutex_
+  uint64_t ended_count_ = 0;            // guarded by ended_mutex_
+
+  Timer timer_;  // last: its thread uses the others
+};
+
+}  // namespace indoubt

@@ -1,0 +1,88 @@
+#include "coordinator/invariants.h"
+
+namespace indoubt {
+namespace {
+
+/// One action against the state that it came with.
+class Checker {
+ public:
+  explicit Checker(const Transaction& transaction) : transaction_(transaction) {}
+
+  const char* operator()(const AskPrepare& ask) const {
+    if (transaction_.decision()) return "a prepare after the decision";
+    return transaction_.branches()[ask.participant].vote ? "a prepare after the vote" : nullptr;
+  }
+  const char* operator()(const AskOnePhase&) const {
+    return transaction_.branches().size() == 1 ? nullptr : "one phase for several participants";
+  }
+  const char* operator()(const Propose& propose) const {
+    if (transaction_.decision()) return "a second decision";
+    if (propose.outcome != DecisionOutcome::kCommitted) return nullptr;
+    if (propose.branches.empty()) return "a commit decision without a branch";
+    for (const BranchState& branch : transaction_.branches()) {
+      const bool willing = branch.vote == VoteKind::kYes || branch.vote == VoteKind::kReadOnly;
+      if (!willing) return "commit proposed without everybody's yes";
+    }
+    return nullptr;
+  }
+  const char* operator()(const TellCommit& tell) const {
+    if (transaction_.decision() != DecisionOutcome::kCommitted) {
+      return "a participant told commit before the decision was durable";
+    }
+    return Told(tell.participant);
+  }
+  const char* operator()(const TellRollback& tell) const {
+    if (transaction_.decision() != DecisionOutcome::kAborted) {
+      return "a participant told to roll back what may be committed";
+    }
+    return Told(tell.participant);
+  }
+  const char* operator()(const StoreHeuristic&) const {
+    return transaction_.decision() ? nullptr : "a heuristic outcome without a decision";
+  }
+  const char* operator()(const WriteEnd&) const {
+    if (transaction_.decision() != DecisionOutcome::kCommitted) return "an end without a commit";
+    return AllDone() ? nullptr : "an end before every acknowledgement";
+  }
+  const char* operator()(const Answer& answer) const {
+    if (answer.outcome == Outcome::kRolledBack &&
+        transaction_.decision() != DecisionOutcome::kAborted) {
+      return "rolled back is answered without an abort";
+    }
+    const bool committed = answer.outcome == Outcome::kCommitted;
+    return committed && !AllDone() ? "committed is answered before it is applied" : nullptr;
+  }
+  const char* operator()(const Release&) const {
+    return transaction_.state() == TransactionState::kEnded ? nullptr : "released too early";
+  }
+
+ private:
+  const char* Told(size_t participant) const {
+    const bool told = transaction_.branches()[participant].phase == BranchPhase::kTold;
+    return told ? nullptr : "an answer is not waited for";
+  }
+  bool AllDone() const {
+    for (const BranchState& branch : transaction_.branches()) {
+      if (branch.phase != BranchPhase::kDone) return false;
+    }
+    return true;
+  }
+
+  const Transaction& transaction_;
+};
+
+}  // namespace
+
+const char* FirstViolation(const Transaction& transaction, const std::vector<Action>& actions,
+                           bool answered_before) {
+  const Checker checker(transaction);
+  for (const Action& action : actions) {
+    if (const char* violation = std::visit(checker, action)) return violation;
+    if (!std::holds_alternative<Answer>(action)) continue;
+    if (answered_before) return "the caller is answered twice";
+    answered_before = true;
+  }
+  return nullptr;
+}
+
+}  // namespace indoubt

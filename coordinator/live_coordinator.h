@@ -1,0 +1,58 @@
+// The one implementation of Coordinator: takes requests in, keeps participants
+// checked, and runs recovery in the background.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "coordinator/coordinator.h"
+#include "coordinator/engine.h"
+#include "coordinator/live_transaction.h"
+
+namespace indoubt {
+
+/// Thread-safe.
+class LiveCoordinator : public Coordinator {
+ public:
+  LiveCoordinator(CoordinatorOptions options, std::unique_ptr<DecisionLog> log,
+                  std::vector<std::unique_ptr<Participant>> participants);
+  ~LiveCoordinator() override;
+
+  /// First preflights, then the look for branches that a new log cannot know.
+  Status Open();
+
+  void Execute(TransactionRequest request, OutcomeCallback done) override;
+  Result<RecoveryReport> Recover(TimePoint deadline, std::optional<LogId> adopt) override;
+  Result<std::vector<TransactionView>> List(TimePoint deadline) override;
+  Status Forget(const Gid& gid) override;
+  LoggedState Find(const Gid& gid) const override { return engine_.log().Find(gid); }
+  void Drain(TimePoint deadline) override;
+  Status health() const override { return engine_.log().health(); }
+
+ private:
+  /// Sorts the statements by participant; names an unknown one.
+  Result<std::vector<BranchWork>> Split(TransactionRequest& request) const;
+  /// Whether this coordinator and the participants of `work` can take it on.
+  Status Admit(const std::vector<BranchWork>& work, std::vector<std::string>& warnings);
+  Status RefuseForeignBranches(TimePoint deadline);
+  void Maintain();
+  void CheckSoon();
+
+  const CoordinatorOptions options_;
+  Engine engine_;
+  std::atomic<uint64_t> next_number_{1};
+  std::atomic<bool> draining_{false};
+  std::atomic<int64_t> longest_timeout_;  // nanoseconds; bounds the wait at the end
+
+  std::timed_mutex recovering_;  // one pass at a time
+
+  std::mutex maintain_mutex_;
+  std::condition_variable maintain_changed_;
+  bool stopping_ = false;       // guarded by maintain_mutex_
+  bool check_wanted_ = false;   // guarded by maintain_mutex_
+  std::thread maintainer_;
+};
+
+}  // namespace indoubt

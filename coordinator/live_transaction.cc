@@ -1,0 +1,180 @@
+#include "coordinator/live_transaction.h"
+
+#include <fmt/format.h>
+
+#include "base/failpoint.h"
+
+namespace indoubt {
+
+LiveTransaction::LiveTransaction(Engine& engine, Transaction machine, bool recovered)
+    : engine_(engine),
+      gid_(machine.gid()),
+      recovered_(recovered),
+      machine_(std::move(machine)) {
+  parts_.resize(machine_.branches().size());
+  for (size_t i = 0; i < parts_.size(); ++i) parts_[i].name = machine_.branches()[i].name;
+}
+
+std::shared_ptr<LiveTransaction> LiveTransaction::New(Engine& engine, const Gid& gid,
+                                                      std::vector<BranchWork> work,
+                                                      TimePoint began,
+                                                      std::vector<std::string> warnings,
+                                                      OutcomeCallback done) {
+  std::vector<std::string> names;
+  names.reserve(work.size());
+  for (const BranchWork& part : work) {
+    names.push_back(engine.participants()[part.participant]->name());
+  }
+  std::shared_ptr<LiveTransaction> live(
+      new LiveTransaction(engine, Transaction(gid, std::move(names)), false));
+  for (size_t i = 0; i < work.size(); ++i) {
+    live->parts_[i].participant = work[i].participant;
+    live->parts_[i].statements = std::move(work[i].statements);
+    live->parts_[i].positions = std::move(work[i].positions);
+  }
+  live->began_ = began;
+  live->warnings_ = std::move(warnings);
+  live->done_ = std::move(done);
+  return live;
+}
+
+std::shared_ptr<LiveTransaction> LiveTransaction::Recovered(Engine& engine,
+                                                            Transaction machine) {
+  std::shared_ptr<LiveTransaction> live(new LiveTransaction(engine, std::move(machine), true));
+  for (size_t i = 0; i < live->parts_.size(); ++i) {
+    const std::optional<size_t> position = engine.Position(live->parts_[i].name);
+    INDOUBT_CHECK(position.has_value(), live->parts_[i].name);
+    live->parts_[i].participant = *position;
+  }
+  return live;
+}
+
+void LiveTransaction::Start(TimePoint deadline) {
+  deadline_ = deadline;
+  if (recovered_) {
+    Post(Started{});
+    return;
+  }
+  for (Part& part : parts_) {
+    part.branch = engine_.participants()[part.participant]->Begin(gid_, deadline);
+  }
+  // A lone participant gives up at the deadline by itself and knows better than a
+  // timer whether it has committed: it gets a moment to say so.
+  const Duration grace = parts_.size() == 1 ? std::chrono::milliseconds(250) : Duration{};
+  SetCallerTimer(deadline + grace, TimedOut{});
+  if (Status begun = HitFailPoint("begun"); !begun.ok()) {
+    Post(GaveUp{begun.code(), begun.message()});
+  }
+  Post(Started{});
+}
+
+void LiveTransaction::Post(Event event) {
+  {
+    std::lock_guard lock(mutex_);
+    inbox_.push_back(std::move(event));
+    if (running_) return;
+    running_ = true;
+  }
+  if (!engine_.Enter()) return;  // the engine ends: nothing is done any more
+  // The register's reference may go within the strand.
+  const std::shared_ptr<LiveTransaction> self = shared_from_this();
+  RunStrand();
+  engine_.Leave();
+}
+
+void LiveTransaction::RunStrand() {
+  std::vector<Event> events;
+  for (;;) {
+    {
+      std::lock_guard lock(mutex_);
+      events.clear();
+      events.swap(inbox_);
+      if (events.empty()) {
+        running_ = false;
+        return;
+      }
+    }
+    for (const Event& event : events) {
+      std::vector<Action> actions;
+      {
+        std::lock_guard lock(mutex_);
+        actions = machine_.Step(event);
+      }
+      for (const Action& action : actions) {
+        std::visit([this](const auto& specific) { Do(specific); }, action);
+      }
+    }
+  }
+}
+
+void LiveTransaction::PostAt(TimePoint when, Event event) {
+  engine_.timer().ScheduleAt(
+      when, [self = shared_from_this(), event = std::move(event)] { self->Post(event); });
+}
+
+void LiveTransaction::PostLater(Event event) {
+  PostAt(SystemClock().Now() + engine_.backoff().Delay(1), std::move(event));
+}
+
+void LiveTransaction::SetCallerTimer(TimePoint when, Event event) {
+  auto fire = [self = shared_from_this(), event = std::move(event)] {
+    const bool was_timeout = std::holds_alternative<TimedOut>(event);
+    self->Post(event);
+    if (!was_timeout) return;
+    // Too late to abort perhaps; then the caller's patience starts to run out.
+    const bool lone = self->parts_.size() == 1;
+    const TimePoint now = SystemClock().Now();
+    if (lone) {
+      self->Post(CallerTimedOut{});
+    } else {
+      self->SetCallerTimer(now + self->engine_.apply_timeout(), CallerTimedOut{});
+    }
+  };
+  std::lock_guard lock(mutex_);
+  if (machine_.answered()) return;
+  if (caller_timer_) engine_.timer().Cancel(*caller_timer_);
+  caller_timer_ = engine_.timer().ScheduleAt(when, std::move(fire));
+}
+
+void LiveTransaction::Nudge() {
+  std::vector<size_t> due;
+  {
+    std::lock_guard lock(mutex_);
+    for (size_t i = 0; i < parts_.size(); ++i) {
+      if (!parts_[i].retry || !engine_.timer().Cancel(*parts_[i].retry)) continue;
+      parts_[i].retry.reset();
+      due.push_back(i);
+    }
+  }
+  if (due.empty() || !engine_.Enter()) return;
+  const bool commit = Snapshot().decision() == DecisionOutcome::kCommitted;
+  for (size_t part : due) Tell(part, commit);
+  engine_.Leave();
+}
+
+void LiveTransaction::Abandon() {
+  for (Part& part : parts_) part.branch.reset();
+}
+
+Transaction LiveTransaction::Snapshot() const {
+  std::lock_guard lock(mutex_);
+  return machine_;
+}
+
+bool LiveTransaction::answered() const {
+  std::lock_guard lock(mutex_);
+  return machine_.answered();
+}
+
+void LiveTransaction::SetBusy(size_t part) {
+  std::lock_guard lock(mutex_);
+  parts_[part].busy = true;
+}
+
+void LiveTransaction::KeepReply(size_t part, std::vector<StatementResult> results) {
+  std::lock_guard lock(mutex_);
+  parts_[part].busy = false;
+  if (!results.empty()) parts_[part].results = std::move(results);
+}
+
+}  // namespace indoubt

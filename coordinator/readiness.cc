@@ -1,0 +1,104 @@
+#include "coordinator/readiness.h"
+
+#include <fmt/format.h>
+
+#include <functional>
+#include <thread>
+
+namespace indoubt {
+namespace {
+
+/// The refusal that a report's problems ask for; Ok without problems.
+Status Judge(const std::string& name, const PreflightReport& report) {
+  if (report.problems.empty()) return Status::Ok();
+  std::string problems;
+  for (const std::string& problem : report.problems) {
+    problems += (problems.empty() ? "" : "; ") + problem;
+  }
+  return Status(StatusCode::kRefused, fmt::format("{}: {}", name, problems));
+}
+
+}  // namespace
+
+void InParallel(const std::vector<size_t>& positions, const std::function<void(size_t)>& work) {
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < positions.size(); ++i) {
+    threads.emplace_back([&work, position = positions[i]] { work(position); });
+  }
+  if (!positions.empty()) work(positions.front());
+  for (std::thread& thread : threads) thread.join();
+}
+
+Readiness::Readiness(const std::vector<std::unique_ptr<Participant>>& participants)
+    : participants_(participants), states_(participants.size()) {
+  for (size_t i = 0; i < states_.size(); ++i) {
+    states_[i].status =
+        Status(StatusCode::kUnavailable,
+               fmt::format("{}: not checked yet; try again", participants_[i]->name()));
+  }
+}
+
+void Readiness::Check(Whom whom, TimePoint deadline) {
+  std::lock_guard one_at_a_time(checking_);
+  std::vector<size_t> chosen;
+  {
+    std::shared_lock lock(mutex_);
+    for (size_t i = 0; i < states_.size(); ++i) {
+      const bool unready = states_[i].suspect || !states_[i].status.ok();
+      if (whom == Whom::kEverybody || unready) chosen.push_back(i);
+    }
+  }
+  InParallel(chosen, [this, deadline](size_t i) { CheckOne(i, deadline); });
+}
+
+void Readiness::CheckOne(size_t participant, TimePoint deadline) {
+  const std::string& name = participants_[participant]->name();
+  Result<PreflightReport> report = participants_[participant]->Preflight(deadline);
+  std::unique_lock lock(mutex_);
+  State& state = states_[participant];
+  if (!report) {
+    // One that works and was only slow to answer is not shut out, but looked at again.
+    const bool works = state.status.ok() && !state.suspect;
+    state.suspect = true;
+    if (works) return;
+    const bool away = report.error().code() != StatusCode::kInvalidArgument &&
+                      report.error().code() != StatusCode::kRefused;
+    const std::string& message = report.error().message();
+    state.status = Status(away ? StatusCode::kUnavailable : StatusCode::kRefused,
+                          message.starts_with(name) ? message : name + ": " + message);
+    return;
+  }
+  state.suspect = false;
+  state.status = Judge(name, *report);
+  state.warnings.clear();
+  for (const std::string& warning : report->warnings) {
+    state.warnings.push_back(warning.starts_with(name) ? warning : name + ": " + warning);
+  }
+}
+
+Status Readiness::Ready(size_t participant, std::vector<std::string>& warnings) const {
+  std::shared_lock lock(mutex_);
+  const State& state = states_[participant];
+  if (!state.status.ok()) return state.status;
+  warnings.insert(warnings.end(), state.warnings.begin(), state.warnings.end());
+  return Status::Ok();
+}
+
+void Readiness::Suspect(size_t participant) {
+  {
+    std::shared_lock lock(mutex_);
+    if (states_[participant].suspect) return;
+  }
+  std::unique_lock lock(mutex_);
+  states_[participant].suspect = true;
+}
+
+bool Readiness::AnyUnready() const {
+  std::shared_lock lock(mutex_);
+  for (const State& state : states_) {
+    if (state.suspect || !state.status.ok()) return true;
+  }
+  return false;
+}
+
+}  // namespace indoubt

@@ -1,0 +1,53 @@
+// Which participants can keep the promise of a yes vote: their preflights' results.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <vector>
+
+#include "participants/participant.h"
+
+namespace indoubt {
+
+/// Thread-safe. Participants are named by their position.
+class Readiness {
+ public:
+  /// `participants` must outlive it. Nobody is ready before the first Check.
+  explicit Readiness(const std::vector<std::unique_ptr<Participant>>& participants);
+
+  enum class Whom { kEverybody, kUnready };
+  /// Runs preflights, all at once, and blocks until the last is done or `deadline`.
+  /// kUnready: those that have not passed or are suspect.
+  void Check(Whom whom, TimePoint deadline);
+
+  /// Ok when the participant may take part: its warnings are then added to
+  /// `warnings`. Else kUnavailable or kRefused, naming it.
+  Status Ready(size_t participant, std::vector<std::string>& warnings) const;
+
+  /// An answer of this participant stayed away: look again before long.
+  void Suspect(size_t participant);
+  /// Whether anybody is not ready or suspect.
+  bool AnyUnready() const;
+
+ private:
+  struct State {
+    Status status;
+    std::vector<std::string> warnings;
+    bool suspect = true;
+  };
+  void CheckOne(size_t participant, TimePoint deadline);
+
+  const std::vector<std::unique_ptr<Participant>>& participants_;
+  std::mutex checking_;               // one Check at a time
+  mutable std::shared_mutex mutex_;   // guards states_
+  std::vector<State> states_;
+};
+
+/// Runs `work(i)` for each of the positions on threads of their own; returns when
+/// all have. For calls that block on a store, so that one that is down costs its
+/// own deadline only once.
+void InParallel(const std::vector<size_t>& positions, const std::function<void(size_t)>& work);
+
+}  // namespace indoubt

@@ -1,0 +1,130 @@
+#include "coordinator/recovery_pass.h"
+
+#include <fmt/format.h>
+
+#include "base/failpoint.h"
+#include "coordinator/live_transaction.h"
+#include "recovery/orphans.h"
+
+namespace indoubt {
+namespace {
+
+/// Registers a found transaction and starts it, unless it turned active or has
+/// ended since the log was read.
+void Enter(Engine& engine, Transaction machine, LoggedState expected, PassResult& result) {
+  const Gid gid = machine.gid();
+  auto live = LiveTransaction::Recovered(engine, std::move(machine));
+  if (!engine.Register(live, /*bounded=*/false)) return;
+  // A transaction writes its end before it leaves the register, so what the log
+  // says now is about this one.
+  if (engine.log().Find(gid) != expected) {
+    engine.Unregister(gid);
+    return;
+  }
+  result.entered.push_back(live);
+  live->Start({});
+}
+
+void EnterAll(Engine& engine, const OrphanSelection& selection, const std::set<Gid>& recorded,
+              PassResult& result) {
+  for (const Decision& decision : selection.commit) {
+    const bool ended = !recorded.contains(decision.gid);
+    Enter(engine, Transaction::RecoveredCommit(decision),
+          ended ? LoggedState::kEnded : LoggedState::kCommitted, result);
+  }
+  for (const Decision& orphan : selection.roll_back) {
+    Enter(engine, Transaction::RecoveredOrphan(orphan.gid, orphan.branches),
+          LoggedState::kUnknown, result);
+  }
+}
+
+void Describe(const OrphanSelection& selection, const std::set<std::string>& participants,
+              PassResult& result) {
+  for (const PreparedBranch& branch : selection.cloned) {
+    result.notices.push_back(fmt::format(
+        "{}: branch {} is of this node but of the decision log {}, a cloned configuration or "
+        "a lost log; left alone (if that log is gone for good: --adopt {})",
+        branch.id.participant, branch.id.ToString(), branch.id.gid.log.text(),
+        branch.id.gid.log.text()));
+  }
+  for (const PreparedBranch& branch : selection.newer) {
+    result.notices.push_back(fmt::format(
+        "{}: branch {} is of a later incarnation than this decision log has had, so this is "
+        "an old copy of the log; left alone (bring the newest copy back)",
+        branch.id.participant, branch.id.ToString()));
+  }
+  for (const Decision& decision : selection.unconfigured) {
+    result.notices.push_back(
+        fmt::format("{}: committed, but participant {} is not configured; in doubt until it is",
+                    decision.gid.ToString(), FirstUnconfigured(decision, participants)));
+  }
+}
+
+}  // namespace
+
+Listing ListEverywhere(Engine& engine, TimePoint deadline) {
+  std::set<std::string> names;
+  for (const auto& participant : engine.participants()) names.insert(participant->name());
+  return ListAt(engine, names, deadline);
+}
+
+Listing ListAt(Engine& engine, const std::set<std::string>& names, TimePoint deadline) {
+  const auto& participants = engine.participants();
+  std::vector<size_t> chosen;
+  for (size_t i = 0; i < participants.size(); ++i) {
+    if (names.contains(participants[i]->name())) chosen.push_back(i);
+  }
+  Listing listing;
+  std::mutex mutex;
+  InParallel(chosen, [&](size_t i) {
+    Result<std::vector<PreparedBranch>> branches = participants[i]->ListPrepared(deadline);
+    std::lock_guard lock(mutex);
+    if (branches) {
+      listing.branches.insert(listing.branches.end(), branches->begin(), branches->end());
+      return;
+    }
+    engine.readiness().Suspect(i);
+    listing.unreachable.push_back(participants[i]->name());
+    listing.notices.push_back(fmt::format("{}: cannot list its prepared branches: {}",
+                                          participants[i]->name(),
+                                          branches.error().message()));
+  });
+  return listing;
+}
+
+Result<PassResult> RunRecoveryPass(Engine& engine, const std::string& node, TimePoint deadline,
+                                   const std::optional<LogId>& adopt) {
+  INDOUBT_RETURN_IF_ERROR(engine.log().health());
+  PassResult result;
+  OrphanInput input;
+  Listing first = ListEverywhere(engine, deadline);
+  input.first = std::move(first.branches);
+  for (const auto& live : engine.Live()) input.active.insert(live->gid());
+  input.decided = engine.log().Unended();
+  INDOUBT_RETURN_IF_ERROR(HitFailPoint("recovery_listed"));
+  // Only what was listed can be listed twice.
+  std::set<std::string> holding;
+  for (const PreparedBranch& branch : input.first) holding.insert(branch.id.participant);
+  input.second = ListAt(engine, holding, deadline).branches;
+  INDOUBT_RETURN_IF_ERROR(HitFailPoint("recovery_relisted"));
+  for (const auto& participant : engine.participants()) {
+    input.participants.insert(participant->name());
+  }
+  input.node = node;
+  input.log = engine.log().id();
+  input.incarnation = engine.log().incarnation();
+  input.adopt = adopt;
+  input.find = [&engine](const Gid& gid) { return engine.log().Find(gid); };
+
+  const OrphanSelection selection = SelectOrphans(input);
+  std::set<Gid> recorded;
+  for (const Decision& decision : input.decided) recorded.insert(decision.gid);
+  result.unreachable = std::move(first.unreachable);
+  result.notices = std::move(first.notices);
+  result.unconfigured = selection.unconfigured;
+  Describe(selection, input.participants, result);
+  EnterAll(engine, selection, recorded, result);
+  return result;
+}
+
+}  // namespace indoubt

@@ -1,0 +1,105 @@
+// Coordinator::Recover: one pass, waited for, and told to a person.
+#include <fmt/format.h>
+
+#include <set>
+
+#include "coordinator/live_coordinator.h"
+#include "coordinator/recovery_pass.h"
+
+namespace indoubt {
+namespace {
+
+bool IsOver(const Transaction& transaction) {
+  return transaction.state() == TransactionState::kEnded;
+}
+
+/// Whether waiting longer cannot help: what is missing is at a participant that is
+/// away, and has been asked.
+bool Waits(const Transaction& transaction, const std::vector<std::string>& unreachable) {
+  if (IsOver(transaction)) return false;
+  for (const BranchState& branch : transaction.branches()) {
+    if (branch.phase == BranchPhase::kDone) continue;
+    const bool away =
+        std::find(unreachable.begin(), unreachable.end(), branch.name) != unreachable.end();
+    if (!away || branch.attempts == 0) return true;
+  }
+  return false;
+}
+
+RecoveredTransaction Tell(const Transaction& transaction) {
+  RecoveredTransaction told{transaction.gid().ToString(), transaction.CurrentAnswer().outcome,
+                            transaction.Participants()};
+  for (const ParticipantOutcome& participant : told.participants) {
+    const bool open = participant.ack == AckState::kUnknown || !IsOver(transaction);
+    if (open && told.outcome != Outcome::kHeuristic) told.outcome = Outcome::kInDoubt;
+  }
+  return told;
+}
+
+void Count(RecoveryReport& report, RecoveredTransaction transaction) {
+  switch (transaction.outcome) {
+    case Outcome::kCommitted: ++report.committed; break;
+    case Outcome::kRolledBack: ++report.rolled_back; break;
+    case Outcome::kInDoubt: ++report.in_doubt; break;
+    case Outcome::kHeuristic: ++report.heuristic; break;
+  }
+  report.transactions.push_back(std::move(transaction));
+}
+
+void CountRecorded(const DecisionLog& log, const PassResult& pass, RecoveryReport& report) {
+  std::set<std::string> told;
+  for (const RecoveredTransaction& transaction : report.transactions) {
+    told.insert(transaction.gid);
+  }
+  for (const Decision& decision : pass.unconfigured) {
+    RecoveredTransaction transaction{decision.gid.ToString(), Outcome::kInDoubt, {}};
+    for (const BranchRecord& branch : decision.branches) {
+      transaction.participants.push_back(
+          {branch.participant, VoteKind::kYes, AckState::kUnknown});
+    }
+    Count(report, std::move(transaction));
+  }
+  for (const HeuristicRecord& record : log.Heuristics()) {
+    if (!told.insert(record.gid.ToString()).second) continue;
+    Count(report, {record.gid.ToString(),
+                   Outcome::kHeuristic,
+                   {{record.participant, VoteKind::kYes, AckState::kHeuristic}}});
+  }
+}
+
+}  // namespace
+
+Result<RecoveryReport> LiveCoordinator::Recover(TimePoint deadline, std::optional<LogId> adopt) {
+  std::unique_lock one_at_a_time(recovering_, deadline);
+  if (!one_at_a_time) {
+    return Status(StatusCode::kDeadlineExceeded, "another recovery pass was under way all along");
+  }
+  engine_.readiness().Check(Readiness::Whom::kEverybody, deadline);
+  INDOUBT_ASSIGN_OR_RETURN(PassResult pass,
+                           RunRecoveryPass(engine_, options_.node, deadline, adopt));
+  std::vector<std::shared_ptr<LiveTransaction>> watched = pass.entered;
+  for (const auto& live : engine_.Live()) {
+    // What an earlier pass, or a transaction of this process, could not finish.
+    const Transaction transaction = live->Snapshot();
+    const bool held_up = std::any_of(transaction.branches().begin(), transaction.branches().end(),
+                                     [](const BranchState& branch) { return branch.attempts > 0; });
+    const bool fresh =
+        std::find(watched.begin(), watched.end(), live) == watched.end();
+    if (!fresh || !(held_up || live->recovered())) continue;
+    live->Nudge();
+    watched.push_back(live);
+  }
+  engine_.WaitUntil(deadline, [&] {
+    return std::none_of(watched.begin(), watched.end(), [&](const auto& live) {
+      return Waits(live->Snapshot(), pass.unreachable);
+    });
+  });
+  RecoveryReport report;
+  for (const auto& live : watched) Count(report, Tell(live->Snapshot()));
+  CountRecorded(engine_.log(), pass, report);
+  report.notices = std::move(pass.notices);
+  report.unreachable = std::move(pass.unreachable);
+  return report;
+}
+
+}  // namespace indoubt

@@ -1,0 +1,142 @@
+// Two-phase commit with presumed abort, as a pure state machine: Step(event)
+// gives actions. No I/O, clock, thread, log line or randomness in here.
+// Production, recovery and the simulation run this one.
+//
+//   kBegun --one participant--> kOnePhase --its answer------------------+
+//     |                                                                 |
+//     | prepare, to all at once                                         |
+//     v                                                                 |
+//   kPreparing --every vote read-only-----------------------------------+
+//     | every vote yes or read-only: propose commit                     |
+//     | a no, an unknown or the timeout: propose abort                  |
+//     v                                                                 |
+//   kDeciding --the log cannot say--> kInDoubt   (restart decides)      |
+//     |             |                                                   |
+//     | commit      | abort                                             |
+//     v             v                                                   |
+//   kCommitting   kRollingBack --every acknowledgement, or given up-----+
+//     |                                                                 |
+//     | every acknowledgement                                           |
+//     v                                                                 v
+//   kEnding --------------end record written------------------------> kEnded
+//
+// Recovery enters with a commit record at kCommitting, and with an orphan (no
+// record) at kDeciding, proposing abort.
+//
+// What a state still permits:
+//   kBegun, kPreparing   the coordinator may abort on its own
+//   kOnePhase            the participant decides; nothing can be taken back
+//   kDeciding            commit proposed: only the log's answer counts
+//   kCommitting          commit, again and again, until each has answered
+//   kRollingBack         roll back; giving up is safe, since recovery presumes abort
+//   kInDoubt             nothing: no commit, no roll back, in this process
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "coordinator/action.h"
+#include "coordinator/event.h"
+
+namespace indoubt {
+
+enum class TransactionState {
+  kBegun,
+  kPreparing,
+  kOnePhase,
+  kDeciding,
+  kCommitting,
+  kRollingBack,
+  kInDoubt,
+  kEnding,
+  kEnded,
+};
+const char* ToString(TransactionState state);
+
+/// How far one participant's part has come.
+enum class BranchPhase {
+  kIdle,       // not asked for anything
+  kAsked,      // prepare or one-phase commit sent, no answer
+  kVoted,      // voted yes or unknown; waits for the decision
+  kTold,       // told the decision, not acknowledged
+  kRecording,  // heuristic, not yet durable in the log
+  kDone,       // needs nothing more
+};
+
+struct BranchState {
+  std::string name;
+  BranchPhase phase = BranchPhase::kIdle;
+  std::optional<VoteKind> vote;
+  Token token;
+  AckState ack = AckState::kNone;
+  int attempts = 0;    // answered with kRetry
+  std::string reason;  // of the last retry or of the heuristic
+};
+
+/// A value. Belongs to one thread at a time.
+class Transaction {
+ public:
+  /// After this many unanswered roll backs a branch is left to the orphan scan.
+  static constexpr int kRollbackAttempts = 8;
+
+  /// A new transaction over these participants; at least one (checked).
+  Transaction(Gid gid, std::vector<std::string> participants);
+  /// One whose commit record recovery has found.
+  static Transaction RecoveredCommit(const Decision& decision);
+  /// Branches that are prepared while the log knows no commit.
+  static Transaction RecoveredOrphan(const Gid& gid, const std::vector<BranchRecord>& branches);
+
+  /// Takes one event; the actions are to be done in their order. Aborts the
+  /// process on an event that cannot happen in this state (a bug in the driver).
+  std::vector<Action> Step(const Event& event);
+
+  const Gid& gid() const { return gid_; }
+  TransactionState state() const { return state_; }
+  const std::vector<BranchState>& branches() const { return branches_; }
+  bool answered() const { return answered_; }
+  /// The decision that stands; none before there is one.
+  std::optional<DecisionOutcome> decision() const { return decision_; }
+  /// How it would be answered now.
+  Answer CurrentAnswer() const;
+  /// The branches as the caller sees them.
+  std::vector<ParticipantOutcome> Participants() const;
+
+ private:
+  enum class Entry { kNew, kRecoveredCommit, kRecoveredOrphan };
+
+  void On(const Started&, std::vector<Action>& actions);
+  void On(const Voted& event, std::vector<Action>& actions);
+  void On(const OnePhaseEnded& event, std::vector<Action>& actions);
+  void On(const TimedOut&, std::vector<Action>& actions);
+  void On(const GaveUp& event, std::vector<Action>& actions);
+  void On(const Decided& event, std::vector<Action>& actions);
+  void On(const Acknowledged& event, std::vector<Action>& actions);
+  void On(const HeuristicStored& event, std::vector<Action>& actions);
+  void On(const EndWritten&, std::vector<Action>& actions);
+  void On(const CallerTimedOut&, std::vector<Action>& actions);
+
+  void RecordVote(BranchState& branch, const Vote& vote);
+  void CountVotes(std::vector<Action>& actions);
+  void ProposeAbort(StatusCode code, std::string reason, std::vector<Action>& actions);
+  void TellAll(std::vector<Action>& actions);
+  void Tell(size_t participant, std::vector<Action>& actions);
+  void FinishIfDone(std::vector<Action>& actions);
+  void Reply(std::vector<Action>& actions);
+  void End(std::vector<Action>& actions);
+  std::string Missing() const;
+
+  Gid gid_;
+  Entry entry_ = Entry::kNew;
+  TransactionState state_ = TransactionState::kBegun;
+  std::vector<BranchState> branches_;
+  std::optional<DecisionOutcome> proposed_;
+  std::optional<DecisionOutcome> decision_;
+  bool answered_ = false;
+  bool end_blocked_ = false;  // a heuristic is not durable: keep the commit record
+  bool one_phase_unknown_ = false;
+  StatusCode code_ = StatusCode::kOk;  // why it does not commit
+  std::string reason_;
+};
+
+}  // namespace indoubt

@@ -1,0 +1,110 @@
+// Coordinator::List: what is in doubt, decided and unapplied, or heuristic.
+#include <fmt/format.h>
+
+#include <map>
+#include <set>
+
+#include "coordinator/live_coordinator.h"
+#include "coordinator/recovery_pass.h"
+
+namespace indoubt {
+namespace {
+
+using Views = std::map<Gid, TransactionView>;
+
+void AddLive(Engine& engine, Views& views, std::set<Gid>& active) {
+  for (const auto& live : engine.Live()) {
+    const Transaction transaction = live->Snapshot();
+    active.insert(live->gid());
+    if (!transaction.decision() || transaction.state() == TransactionState::kEnded) continue;
+    const bool commit = transaction.decision() == DecisionOutcome::kCommitted;
+    const Answer answer = transaction.CurrentAnswer();
+    std::string note = answer.reason;
+    if (note.empty()) note = commit ? "commit is decided and being applied" : "being rolled back";
+    views[live->gid()] = {live->gid().ToString(),
+                          commit ? Outcome::kCommitted : Outcome::kInDoubt, std::move(note),
+                          transaction.Participants()};
+  }
+}
+
+void AddDecided(Engine& engine, Views& views, const std::set<Gid>& active) {
+  for (const Decision& decision : engine.log().Unended()) {
+    if (active.contains(decision.gid)) continue;
+    TransactionView view{decision.gid.ToString(), Outcome::kCommitted,
+                         "commit is decided, waits for recovery to apply it", {}};
+    for (const BranchRecord& branch : decision.branches) {
+      view.participants.push_back({branch.participant, VoteKind::kYes, AckState::kUnknown});
+      if (!engine.Position(branch.participant)) {
+        view.note = fmt::format("commit is decided, but participant {} is not configured",
+                                branch.participant);
+      }
+    }
+    views[decision.gid] = std::move(view);
+  }
+}
+
+void AddPrepared(Engine& engine, const std::string& node, TimePoint deadline, Views& views,
+                 std::set<Gid>& active) {
+  const Listing listing = ListEverywhere(engine, deadline);
+  // Begun or ended while the participants were asked: not in doubt.
+  for (const auto& live : engine.Live()) active.insert(live->gid());
+  for (const PreparedBranch& branch : listing.branches) {
+    const Gid& gid = branch.id.gid;
+    if (gid.node != node || active.contains(gid)) continue;
+    auto [place, fresh] = views.try_emplace(gid);
+    TransactionView& view = place->second;
+    if (fresh) {
+      const bool own = gid.log == engine.log().id();
+      view.gid = gid.ToString();
+      view.note = own ? "prepared, and no commit in the log; recovery rolls it back"
+                      : fmt::format("of the decision log {}, which is not this one",
+                                    gid.log.text());
+    }
+    for (const ParticipantOutcome& known : view.participants) {
+      if (known.name == branch.id.participant) fresh = false;
+    }
+    if (fresh || view.outcome == Outcome::kInDoubt) {
+      view.participants.push_back({branch.id.participant, VoteKind::kYes, AckState::kUnknown});
+    }
+  }
+}
+
+void AddHeuristic(Engine& engine, Views& views) {
+  for (const HeuristicRecord& record : engine.log().Heuristics()) {
+    TransactionView& view = views[record.gid];
+    const bool commit = record.decision == DecisionOutcome::kCommitted;
+    if (view.outcome != Outcome::kHeuristic) view.note.clear();
+    view.gid = record.gid.ToString();
+    view.outcome = Outcome::kHeuristic;
+    if (!view.note.empty()) view.note += "; ";
+    view.note += fmt::format("{}: resolved against the decision ({}), found at {}: {}",
+                             record.participant, commit ? "commit" : "abort", record.found_at,
+                             record.reason);
+    bool known = false;
+    for (ParticipantOutcome& participant : view.participants) {
+      if (participant.name != record.participant) continue;
+      participant.ack = AckState::kHeuristic;
+      known = true;
+    }
+    if (!known) {
+      view.participants.push_back({record.participant, VoteKind::kYes, AckState::kHeuristic});
+    }
+  }
+}
+
+}  // namespace
+
+Result<std::vector<TransactionView>> LiveCoordinator::List(TimePoint deadline) {
+  Views views;
+  std::set<Gid> active;
+  AddLive(engine_, views, active);
+  AddPrepared(engine_, options_.node, deadline, views, active);
+  AddDecided(engine_, views, active);
+  AddHeuristic(engine_, views);
+  std::vector<TransactionView> list;
+  list.reserve(views.size());
+  for (auto& [gid, view] : views) list.push_back(std::move(view));
+  return list;
+}
+
+}  // namespace indoubt
