@@ -1,7 +1,7 @@
 // indoubt cdc: the worker of the derived path, and where its views are.
-#include <fmt/format.h>
-
 #include <memory>
+
+#include <fmt/format.h>
 
 #include "base/duration.h"
 #include "cdc/worker.h"
@@ -90,9 +90,9 @@ int ShowStatus(const std::string& config, bool json) {
   for (const auto& [view, position] : *positions) {
     const uint64_t behind =
         source->value > position.value ? source->value - position.value : uint64_t{0};
-    views.push_back(
-        {{"view", view}, {"position", position.ToString()}, {"lag_bytes", behind}});
-    if (!json) PrintLine(fmt::format("{}  {}  {} bytes behind", view, position.ToString(), behind));
+    views.push_back({{"view", view}, {"position", position.ToString()}, {"lag_bytes", behind}});
+    if (!json)
+      PrintLine(fmt::format("{}  {}  {} bytes behind", view, position.ToString(), behind));
   }
   if (json) PrintJson({{"source", source->ToString()}, {"views", views}});
   return kDone;
@@ -111,9 +111,7 @@ void AddCdc(CLI::App& app, Action& action) {
     part->add_option("-c,--config", *config, "Configuration file")->required();
   }
   status->add_flag("--json", *json, "One JSON object on stdout");
-  run->callback([&action, config] {
-    action = [config] { return Run(*config); };
-  });
+  run->callback([&action, config] { action = [config] { return Run(*config); }; });
   status->callback([&action, config, json] {
     action = [config, json] { return ShowStatus(*config, *json); };
   });

@@ -1,7 +1,7 @@
 // indoubt validate: checks a scenario, with line and column.
-#include <fmt/format.h>
-
 #include <memory>
+
+#include <fmt/format.h>
 
 #include "cli/output.h"
 #include "cli/verbs.h"
