@@ -1,8 +1,8 @@
 #include "coordinator/coordinator.h"
 
-#include <fmt/format.h>
-
 #include <set>
+
+#include <fmt/format.h>
 
 #include "coordinator/live_coordinator.h"
 #include "coordinator/recovery_pass.h"
@@ -29,9 +29,9 @@ void Refuse(const OutcomeCallback& done, TimePoint began, const Status& why) {
 Status CheckNames(const CoordinatorOptions& options,
                   const std::vector<std::unique_ptr<Participant>>& participants) {
   if (!IsValidName(options.node)) {
-    return Status(StatusCode::kInvalidArgument,
-                  fmt::format("node \"{}\": must be [A-Za-z0-9_-]{{1,32}}",
-                              options.node.substr(0, 80)));
+    return Status(
+        StatusCode::kInvalidArgument,
+        fmt::format("node \"{}\": must be [A-Za-z0-9_-]{{1,32}}", options.node.substr(0, 80)));
   }
   std::set<std::string> names;
   for (const auto& participant : participants) {
@@ -88,7 +88,8 @@ LiveCoordinator::~LiveCoordinator() {
 
 Status LiveCoordinator::Open() {
   INDOUBT_RETURN_IF_ERROR(engine_.log().health());
-  const TimePoint deadline = Now() + std::min<Duration>(options_.default_timeout, kBackgroundCall);
+  const TimePoint deadline =
+      Now() + std::min<Duration>(options_.default_timeout, kBackgroundCall);
   engine_.readiness().Check(Readiness::Whom::kEverybody, deadline);
   if (engine_.log().incarnation() == 1 && !options_.accept_empty_log) {
     INDOUBT_RETURN_IF_ERROR(RefuseForeignBranches(Now() + kBackgroundCall));
@@ -120,7 +121,8 @@ Result<std::vector<BranchWork>> LiveCoordinator::Split(TransactionRequest& reque
     AddressedStatement& statement = request.statements[i];
     BranchWork* mine = nullptr;
     for (BranchWork& part : work) {
-      if (engine_.participants()[part.participant]->name() == statement.participant) mine = &part;
+      if (engine_.participants()[part.participant]->name() == statement.participant)
+        mine = &part;
     }
     if (!mine) {
       const std::optional<size_t> position = engine_.Position(statement.participant);
@@ -201,8 +203,8 @@ Status LiveCoordinator::Forget(const Gid& gid) {
     answered->changed.notify_all();
   });
   std::unique_lock lock(answered->mutex);
-  const bool in_time = answered->changed.wait_for(
-      lock, std::chrono::seconds(10), [&] { return answered->status.has_value(); });
+  const bool in_time = answered->changed.wait_for(lock, std::chrono::seconds(10),
+                                                  [&] { return answered->status.has_value(); });
   if (in_time) return *answered->status;
   return Status(StatusCode::kDeadlineExceeded,
                 fmt::format("{}: the decision log did not answer within 10 s", gid.ToString()));

@@ -35,7 +35,9 @@ class Engine {
 
   DecisionLog& log() { return *log_; }
   const DecisionLog& log() const { return *log_; }
-  const std::vector<std::unique_ptr<Participant>>& participants() const { return participants_; }
+  const std::vector<std::unique_ptr<Participant>>& participants() const {
+    return participants_;
+  }
   /// The position of the participant `name`; none when there is no such.
   std::optional<size_t> Position(const std::string& name) const;
   Readiness& readiness() { return readiness_; }

@@ -41,7 +41,8 @@ class Checker {
     return transaction_.decision() ? nullptr : "a heuristic outcome without a decision";
   }
   const char* operator()(const WriteEnd&) const {
-    if (transaction_.decision() != DecisionOutcome::kCommitted) return "an end without a commit";
+    if (transaction_.decision() != DecisionOutcome::kCommitted)
+      return "an end without a commit";
     return AllDone() ? nullptr : "an end before every acknowledgement";
   }
   const char* operator()(const Answer& answer) const {

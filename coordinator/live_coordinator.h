@@ -50,8 +50,8 @@ class LiveCoordinator : public Coordinator {
 
   std::mutex maintain_mutex_;
   std::condition_variable maintain_changed_;
-  bool stopping_ = false;       // guarded by maintain_mutex_
-  bool check_wanted_ = false;   // guarded by maintain_mutex_
+  bool stopping_ = false;      // guarded by maintain_mutex_
+  bool check_wanted_ = false;  // guarded by maintain_mutex_
   std::thread maintainer_;
 };
 

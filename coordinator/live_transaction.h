@@ -16,9 +16,9 @@ namespace indoubt {
 
 /// One participant's part, by position in the transaction.
 struct BranchWork {
-  size_t participant = 0;            // its position in the engine
+  size_t participant = 0;  // its position in the engine
   std::vector<Statement> statements;
-  std::vector<size_t> positions;     // of the statements in the request
+  std::vector<size_t> positions;  // of the statements in the request
 };
 
 /// Thread-safe. Shared between the engine's register and the callbacks that it has

@@ -1,9 +1,9 @@
 #include "coordinator/readiness.h"
 
-#include <fmt/format.h>
-
 #include <functional>
 #include <thread>
+
+#include <fmt/format.h>
 
 namespace indoubt {
 namespace {

@@ -40,8 +40,8 @@ class Readiness {
   void CheckOne(size_t participant, TimePoint deadline);
 
   const std::vector<std::unique_ptr<Participant>>& participants_;
-  std::mutex checking_;               // one Check at a time
-  mutable std::shared_mutex mutex_;   // guards states_
+  std::mutex checking_;              // one Check at a time
+  mutable std::shared_mutex mutex_;  // guards states_
   std::vector<State> states_;
 };
 

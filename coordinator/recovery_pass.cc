@@ -86,8 +86,7 @@ Listing ListAt(Engine& engine, const std::set<std::string>& names, TimePoint dea
     engine.readiness().Suspect(i);
     listing.unreachable.push_back(participants[i]->name());
     listing.notices.push_back(fmt::format("{}: cannot list its prepared branches: {}",
-                                          participants[i]->name(),
-                                          branches.error().message()));
+                                          participants[i]->name(), branches.error().message()));
   });
   return listing;
 }

@@ -1,7 +1,7 @@
 // Coordinator::Recover: one pass, waited for, and told to a person.
-#include <fmt/format.h>
-
 #include <set>
+
+#include <fmt/format.h>
 
 #include "coordinator/live_coordinator.h"
 #include "coordinator/recovery_pass.h"
@@ -38,10 +38,18 @@ RecoveredTransaction Tell(const Transaction& transaction) {
 
 void Count(RecoveryReport& report, RecoveredTransaction transaction) {
   switch (transaction.outcome) {
-    case Outcome::kCommitted: ++report.committed; break;
-    case Outcome::kRolledBack: ++report.rolled_back; break;
-    case Outcome::kInDoubt: ++report.in_doubt; break;
-    case Outcome::kHeuristic: ++report.heuristic; break;
+    case Outcome::kCommitted:
+      ++report.committed;
+      break;
+    case Outcome::kRolledBack:
+      ++report.rolled_back;
+      break;
+    case Outcome::kInDoubt:
+      ++report.in_doubt;
+      break;
+    case Outcome::kHeuristic:
+      ++report.heuristic;
+      break;
   }
   report.transactions.push_back(std::move(transaction));
 }
@@ -69,10 +77,12 @@ void CountRecorded(const DecisionLog& log, const PassResult& pass, RecoveryRepor
 
 }  // namespace
 
-Result<RecoveryReport> LiveCoordinator::Recover(TimePoint deadline, std::optional<LogId> adopt) {
+Result<RecoveryReport> LiveCoordinator::Recover(TimePoint deadline,
+                                                std::optional<LogId> adopt) {
   std::unique_lock one_at_a_time(recovering_, deadline);
   if (!one_at_a_time) {
-    return Status(StatusCode::kDeadlineExceeded, "another recovery pass was under way all along");
+    return Status(StatusCode::kDeadlineExceeded,
+                  "another recovery pass was under way all along");
   }
   engine_.readiness().Check(Readiness::Whom::kEverybody, deadline);
   INDOUBT_ASSIGN_OR_RETURN(PassResult pass,
@@ -81,10 +91,10 @@ Result<RecoveryReport> LiveCoordinator::Recover(TimePoint deadline, std::optiona
   for (const auto& live : engine_.Live()) {
     // What an earlier pass, or a transaction of this process, could not finish.
     const Transaction transaction = live->Snapshot();
-    const bool held_up = std::any_of(transaction.branches().begin(), transaction.branches().end(),
-                                     [](const BranchState& branch) { return branch.attempts > 0; });
-    const bool fresh =
-        std::find(watched.begin(), watched.end(), live) == watched.end();
+    const bool held_up =
+        std::any_of(transaction.branches().begin(), transaction.branches().end(),
+                    [](const BranchState& branch) { return branch.attempts > 0; });
+    const bool fresh = std::find(watched.begin(), watched.end(), live) == watched.end();
     if (!fresh || !(held_up || live->recovered())) continue;
     live->Nudge();
     watched.push_back(live);

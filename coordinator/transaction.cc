@@ -20,23 +20,34 @@ bool AwaitsDecision(const BranchState& branch) {
 
 const char* ToString(TransactionState state) {
   switch (state) {
-    case TransactionState::kBegun: return "begun";
-    case TransactionState::kPreparing: return "preparing";
-    case TransactionState::kOnePhase: return "one-phase";
-    case TransactionState::kDeciding: return "deciding";
-    case TransactionState::kCommitting: return "committing";
-    case TransactionState::kRollingBack: return "rolling back";
-    case TransactionState::kInDoubt: return "in doubt";
-    case TransactionState::kEnding: return "ending";
-    case TransactionState::kEnded: return "ended";
+    case TransactionState::kBegun:
+      return "begun";
+    case TransactionState::kPreparing:
+      return "preparing";
+    case TransactionState::kOnePhase:
+      return "one-phase";
+    case TransactionState::kDeciding:
+      return "deciding";
+    case TransactionState::kCommitting:
+      return "committing";
+    case TransactionState::kRollingBack:
+      return "rolling back";
+    case TransactionState::kInDoubt:
+      return "in doubt";
+    case TransactionState::kEnding:
+      return "ending";
+    case TransactionState::kEnded:
+      return "ended";
   }
   return "?";
 }
 
-Transaction::Transaction(Gid gid, std::vector<std::string> participants) : gid_(std::move(gid)) {
+Transaction::Transaction(Gid gid, std::vector<std::string> participants)
+    : gid_(std::move(gid)) {
   INDOUBT_CHECK(!participants.empty(), "a transaction needs a participant");
   branches_.resize(participants.size());
-  for (size_t i = 0; i < participants.size(); ++i) branches_[i].name = std::move(participants[i]);
+  for (size_t i = 0; i < participants.size(); ++i)
+    branches_[i].name = std::move(participants[i]);
 }
 
 Transaction Transaction::RecoveredCommit(const Decision& decision) {
@@ -79,7 +90,8 @@ void Transaction::On(const Started&, std::vector<Action>& actions) {
     case Entry::kRecoveredOrphan:
       ProposeAbort(StatusCode::kAborted, "prepared, and no commit in the log", actions);
       return;
-    case Entry::kNew: break;
+    case Entry::kNew:
+      break;
   }
   const bool one_phase = branches_.size() == 1;
   state_ = one_phase ? TransactionState::kOnePhase : TransactionState::kPreparing;
@@ -117,7 +129,9 @@ void Transaction::On(const Voted& event, std::vector<Action>& actions) {
                    actions);
       return;
     case VoteKind::kYes:
-    case VoteKind::kReadOnly: CountVotes(actions); return;
+    case VoteKind::kReadOnly:
+      CountVotes(actions);
+      return;
   }
 }
 
@@ -156,7 +170,8 @@ void Transaction::On(const OnePhaseEnded& event, std::vector<Action>& actions) {
       branch.ack = AckState::kUnknown;
       one_phase_unknown_ = true;
       code_ = StatusCode::kUnavailable;
-      reason_ = fmt::format("{}: no answer to a one-phase commit: {}", branch.name, event.reason);
+      reason_ =
+          fmt::format("{}: no answer to a one-phase commit: {}", branch.name, event.reason);
       break;
   }
   Reply(actions);
@@ -329,7 +344,8 @@ Answer Transaction::CurrentAnswer() const {
   const std::string missing = Missing();
   if (missing.empty()) return {Outcome::kCommitted, StatusCode::kOk, ""};
   const char* what = decision_ ? "commit is decided, not yet applied at" : "no decision yet;";
-  return {Outcome::kInDoubt, StatusCode::kDeadlineExceeded, fmt::format("{} {}", what, missing)};
+  return {Outcome::kInDoubt, StatusCode::kDeadlineExceeded,
+          fmt::format("{} {}", what, missing)};
 }
 
 std::string Transaction::Missing() const {

@@ -1,8 +1,8 @@
 // Coordinator::List: what is in doubt, decided and unapplied, or heuristic.
-#include <fmt/format.h>
-
 #include <map>
 #include <set>
+
+#include <fmt/format.h>
 
 #include "coordinator/live_coordinator.h"
 #include "coordinator/recovery_pass.h"
@@ -20,18 +20,24 @@ void AddLive(Engine& engine, Views& views, std::set<Gid>& active) {
     const bool commit = transaction.decision() == DecisionOutcome::kCommitted;
     const Answer answer = transaction.CurrentAnswer();
     std::string note = answer.reason;
-    if (note.empty()) note = commit ? "commit is decided and being applied" : "being rolled back";
+    if (note.empty())
+      note = commit ? "commit is decided and being applied" : "being rolled back";
     views[live->gid()] = {live->gid().ToString(),
                           commit ? Outcome::kCommitted : Outcome::kInDoubt, std::move(note),
                           transaction.Participants()};
   }
 }
 
-void AddDecided(Engine& engine, Views& views, const std::set<Gid>& active) {
-  for (const Decision& decision : engine.log().Unended()) {
+void AddDecided(Engine& engine, Views& views, std::set<Gid>& active) {
+  const std::vector<Decision> unended = engine.log().Unended();
+  // Decided only just now, and being applied.
+  for (const auto& live : engine.Live()) active.insert(live->gid());
+  for (const Decision& decision : unended) {
     if (active.contains(decision.gid)) continue;
-    TransactionView view{decision.gid.ToString(), Outcome::kCommitted,
-                         "commit is decided, waits for recovery to apply it", {}};
+    TransactionView view{decision.gid.ToString(),
+                         Outcome::kCommitted,
+                         "commit is decided, waits for recovery to apply it",
+                         {}};
     for (const BranchRecord& branch : decision.branches) {
       view.participants.push_back({branch.participant, VoteKind::kYes, AckState::kUnknown});
       if (!engine.Position(branch.participant)) {
@@ -56,9 +62,9 @@ void AddPrepared(Engine& engine, const std::string& node, TimePoint deadline, Vi
     if (fresh) {
       const bool own = gid.log == engine.log().id();
       view.gid = gid.ToString();
-      view.note = own ? "prepared, and no commit in the log; recovery rolls it back"
-                      : fmt::format("of the decision log {}, which is not this one",
-                                    gid.log.text());
+      view.note =
+          own ? "prepared, and no commit in the log; recovery rolls it back"
+              : fmt::format("of the decision log {}, which is not this one", gid.log.text());
     }
     for (const ParticipantOutcome& known : view.participants) {
       if (known.name == branch.id.participant) fresh = false;

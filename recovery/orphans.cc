@@ -54,7 +54,8 @@ OrphanSelection SelectOrphans(const OrphanInput& input) {
   }
   for (const PreparedBranch& branch : ListedTwice(input)) {
     const Gid& gid = branch.id.gid;
-    if (gid.node != input.node || input.active.contains(gid) || recorded.contains(gid)) continue;
+    if (gid.node != input.node || input.active.contains(gid) || recorded.contains(gid))
+      continue;
     const bool own = gid.log == input.log;
     if (!own && gid.log != input.adopt) {
       selection.cloned.push_back(branch);

@@ -15,15 +15,15 @@
 namespace indoubt {
 
 struct OrphanInput {
-  std::vector<PreparedBranch> first;    // P
-  std::set<Gid> active;                 // A
-  std::vector<Decision> decided;        // T: commits without an end record
-  std::vector<PreparedBranch> second;   // Q
-  std::set<std::string> participants;   // those configured
-  std::string node;                     // this node's
-  LogId log;                            // this log's
-  uint32_t incarnation = 0;             // this log's
-  std::optional<LogId> adopt;           // treat this log's branches as ours
+  std::vector<PreparedBranch> first;   // P
+  std::set<Gid> active;                // A
+  std::vector<Decision> decided;       // T: commits without an end record
+  std::vector<PreparedBranch> second;  // Q
+  std::set<std::string> participants;  // those configured
+  std::string node;                    // this node's
+  LogId log;                           // this log's
+  uint32_t incarnation = 0;            // this log's
+  std::optional<LogId> adopt;          // treat this log's branches as ours
   /// What the log knows of a gid that is not in `decided`.
   std::function<LoggedState(const Gid&)> find;
 };
