@@ -242,11 +242,12 @@ void LiveCoordinator::Maintain() {
     engine_.readiness().Check(Readiness::Whom::kUnready, Now() + kBackgroundCall);
     next_check = Now() + kBetweenChecks;
     if (Now() >= next_pass) {
-      if (std::unique_lock pass(recovering_, std::try_to_lock); pass) {
+      if (recovering_.Open(Now())) {
         // What it cannot do now, the next pass tries again; health() tells of a
         // stopped log, List of what is in doubt.
         (void)RunRecoveryPass(engine_, options_.node, Now() + kBackgroundCall, std::nullopt)
             .status();
+        recovering_.Close();
       }
       next_pass = Now() + options_.recovery_interval;
     }

@@ -29,7 +29,8 @@ class FailPointsTest : public CoordinatorFixture {
   }
 };
 
-class BeforeTheDecision : public FailPointsTest, public testing::WithParamInterface<const char*> {};
+class BeforeTheDecision : public FailPointsTest,
+                          public testing::WithParamInterface<const char*> {};
 
 TEST_P(BeforeTheDecision, ErrorAborts) {
   Arm(std::string(GetParam()) + "=error");
@@ -47,7 +48,8 @@ INSTANTIATE_TEST_SUITE_P(Points, BeforeTheDecision,
                          testing::Values("begun", "worked", "worked@b", "before_prepare@b",
                                          "after_prepare@b", "voted"));
 
-class AfterTheDecision : public FailPointsTest, public testing::WithParamInterface<const char*> {};
+class AfterTheDecision : public FailPointsTest,
+                         public testing::WithParamInterface<const char*> {};
 
 TEST_P(AfterTheDecision, ErrorIsRetried) {
   Arm(std::string(GetParam()) + "=error");
@@ -62,10 +64,11 @@ TEST_P(AfterTheDecision, ErrorIsRetried) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Points, AfterTheDecision,
-                         testing::Values("decision_durable", "before_commit@b", "after_commit@b",
-                                         "acknowledged", "ended"));
+                         testing::Values("decision_durable", "before_commit@b",
+                                         "after_commit@b", "acknowledged", "ended"));
 
-class AroundRollback : public FailPointsTest, public testing::WithParamInterface<const char*> {};
+class AroundRollback : public FailPointsTest,
+                       public testing::WithParamInterface<const char*> {};
 
 TEST_P(AroundRollback, ErrorIsRetried) {
   Arm(std::string(GetParam()) + "=error");
@@ -120,7 +123,8 @@ TEST_P(InRecovery, ErrorLeavesWorkForLaterAndTheSameEnd) {
 INSTANTIATE_TEST_SUITE_P(Points, InRecovery,
                          testing::Values("recovery_listed", "recovery_relisted",
                                          "recovery_before_commit@b", "recovery_after_commit@b",
-                                         "recovery_before_rollback", "recovery_after_rollback"));
+                                         "recovery_before_rollback",
+                                         "recovery_after_rollback"));
 
 using FailPointsDeathTest = FailPointsTest;
 

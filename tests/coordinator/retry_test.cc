@@ -1,8 +1,8 @@
 #include "coordinator/retry.h"
 
-#include <gtest/gtest.h>
-
 #include <future>
+
+#include <gtest/gtest.h>
 
 namespace indoubt {
 namespace {
