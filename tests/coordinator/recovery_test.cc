@@ -159,6 +159,17 @@ TEST_F(RecoveryTest, OldCopyOfTheLogPresumesNothing) {
   EXPECT_THAT(report.notices[0], HasSubstr("old copy"));
 }
 
+TEST_F(RecoveryTest, HeuristicThatIsRecordedAlreadyIsNotRecordedTwice) {
+  const Gid decided = Decided({"a", "b"});
+  stores_["b"].prepared.clear();
+  stores_["b"].commit_acks = {AckKind::kHeuristic};
+  decisions_.heuristics.push_back({decided, "b", DecisionOutcome::kCommitted, "lost", "then"});
+  Start();
+  EXPECT_EQ(Recover().heuristic, 1);
+  EXPECT_THAT(decisions_.heuristics, SizeIs(1));
+  EXPECT_EQ(coordinator_->Find(decided), LoggedState::kEnded);
+}
+
 TEST_F(RecoveryTest, HeuristicFoundByRecoveryIsRecorded) {
   const Gid decided = Decided({"a", "b"});
   stores_["b"].prepared.clear();
