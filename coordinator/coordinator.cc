@@ -12,6 +12,8 @@ namespace {
 
 /// Between two looks at participants that cannot take part, at least.
 constexpr Duration kBetweenChecks = std::chrono::milliseconds(100);
+/// Between two looks at participants that can: their settings may have changed.
+constexpr Duration kBetweenFullChecks = std::chrono::seconds(10);
 /// For one preflight or listing in the background.
 constexpr Duration kBackgroundCall = std::chrono::seconds(3);
 
@@ -228,6 +230,7 @@ void LiveCoordinator::Maintain() {
   const bool passes = options_.recovery_interval > Duration{};
   TimePoint next_pass = passes ? Now() : TimePoint::max();
   TimePoint next_check{};
+  TimePoint next_full_check = Now() + kBetweenFullChecks;
   std::unique_lock lock(maintain_mutex_);
   while (!stopping_) {
     const TimePoint wake = check_wanted_ ? std::min(next_pass, next_check) : next_pass;
@@ -239,14 +242,18 @@ void LiveCoordinator::Maintain() {
     }
     check_wanted_ = false;
     lock.unlock();
-    engine_.readiness().Check(Readiness::Whom::kUnready, Now() + kBackgroundCall);
+    const bool full = Now() >= next_full_check;
+    if (full) next_full_check = Now() + kBetweenFullChecks;
+    engine_.readiness().Check(full ? Readiness::Whom::kEverybody : Readiness::Whom::kUnready,
+                              Now() + kBackgroundCall);
     next_check = Now() + kBetweenChecks;
     if (Now() >= next_pass) {
-      if (std::unique_lock pass(recovering_, std::try_to_lock); pass) {
+      if (recovering_.Open(Now())) {
         // What it cannot do now, the next pass tries again; health() tells of a
         // stopped log, List of what is in doubt.
         (void)RunRecoveryPass(engine_, options_.node, Now() + kBackgroundCall, std::nullopt)
             .status();
+        recovering_.Close();
       }
       next_pass = Now() + options_.recovery_interval;
     }

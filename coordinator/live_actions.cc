@@ -184,6 +184,13 @@ void LiveTransaction::OnTold(size_t part, bool commit, Ack ack) {
 }
 
 void LiveTransaction::Do(const StoreHeuristic& store) {
+  if (recovered_) {
+    // Found before, by a process that died before the end record.
+    for (const HeuristicRecord& known : engine_.log().Heuristics()) {
+      if (known.gid != gid_ || known.participant != NameOf(store.participant)) continue;
+      return Post(HeuristicStored{store.participant, true});
+    }
+  }
   HeuristicRecord record{gid_, NameOf(store.participant), store.decision, store.reason,
                          WallClockNow()};
   engine_.log().RecordHeuristic(

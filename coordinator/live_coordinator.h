@@ -13,6 +13,20 @@
 
 namespace indoubt {
 
+/// Lets one recovery pass run at a time. Thread-safe.
+class PassGate {
+ public:
+  /// Whether the caller may run a pass now, after waiting until `deadline` at most;
+  /// if so it has to Close().
+  bool Open(TimePoint deadline);
+  void Close();
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable closed_;
+  bool open_ = false;  // guarded by mutex_
+};
+
 /// Thread-safe.
 class LiveCoordinator : public Coordinator {
  public:
@@ -36,6 +50,7 @@ class LiveCoordinator : public Coordinator {
   Result<std::vector<BranchWork>> Split(TransactionRequest& request) const;
   /// Whether this coordinator and the participants of `work` can take it on.
   Status Admit(const std::vector<BranchWork>& work, std::vector<std::string>& warnings);
+  Result<RecoveryReport> RecoverAlone(TimePoint deadline, const std::optional<LogId>& adopt);
   Status RefuseForeignBranches(TimePoint deadline);
   void Maintain();
   void CheckSoon();
@@ -46,7 +61,7 @@ class LiveCoordinator : public Coordinator {
   std::atomic<bool> draining_{false};
   std::atomic<int64_t> longest_timeout_;  // nanoseconds; bounds the wait at the end
 
-  std::timed_mutex recovering_;  // one pass at a time
+  PassGate recovering_;
 
   std::mutex maintain_mutex_;
   std::condition_variable maintain_changed_;

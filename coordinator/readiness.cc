@@ -93,12 +93,4 @@ void Readiness::Suspect(size_t participant) {
   states_[participant].suspect = true;
 }
 
-bool Readiness::AnyUnready() const {
-  std::shared_lock lock(mutex_);
-  for (const State& state : states_) {
-    if (state.suspect || !state.status.ok()) return true;
-  }
-  return false;
-}
-
 }  // namespace indoubt

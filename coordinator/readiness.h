@@ -1,6 +1,7 @@
 // Which participants can keep the promise of a yes vote: their preflights' results.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
@@ -28,8 +29,6 @@ class Readiness {
 
   /// An answer of this participant stayed away: look again before long.
   void Suspect(size_t participant);
-  /// Whether anybody is not ready or suspect.
-  bool AnyUnready() const;
 
  private:
   struct State {

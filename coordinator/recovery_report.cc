@@ -77,13 +77,43 @@ void CountRecorded(const DecisionLog& log, const PassResult& pass, RecoveryRepor
 
 }  // namespace
 
+<<<<<<< HEAD
 Result<RecoveryReport> LiveCoordinator::Recover(TimePoint deadline,
                                                 std::optional<LogId> adopt) {
   std::unique_lock one_at_a_time(recovering_, deadline);
   if (!one_at_a_time) {
     return Status(StatusCode::kDeadlineExceeded,
                   "another recovery pass was under way all along");
+=======
+bool PassGate::Open(TimePoint deadline) {
+  std::unique_lock lock(mutex_);
+  if (!closed_.wait_until(lock, deadline, [this] { return !open_; })) return false;
+  open_ = true;
+  return true;
+}
+
+void PassGate::Close() {
+  {
+    std::lock_guard lock(mutex_);
+    open_ = false;
+>>>>>>> wip/core
   }
+  closed_.notify_one();
+}
+
+Result<RecoveryReport> LiveCoordinator::Recover(TimePoint deadline,
+                                                std::optional<LogId> adopt) {
+  if (!recovering_.Open(deadline)) {
+    return Status(StatusCode::kDeadlineExceeded,
+                  "another recovery pass was under way all along");
+  }
+  Result<RecoveryReport> report = RecoverAlone(deadline, adopt);
+  recovering_.Close();
+  return report;
+}
+
+Result<RecoveryReport> LiveCoordinator::RecoverAlone(TimePoint deadline,
+                                                     const std::optional<LogId>& adopt) {
   engine_.readiness().Check(Readiness::Whom::kEverybody, deadline);
   INDOUBT_ASSIGN_OR_RETURN(PassResult pass,
                            RunRecoveryPass(engine_, options_.node, deadline, adopt));

@@ -28,8 +28,11 @@ void AddLive(Engine& engine, Views& views, std::set<Gid>& active) {
   }
 }
 
-void AddDecided(Engine& engine, Views& views, const std::set<Gid>& active) {
-  for (const Decision& decision : engine.log().Unended()) {
+void AddDecided(Engine& engine, Views& views, std::set<Gid>& active) {
+  const std::vector<Decision> unended = engine.log().Unended();
+  // Decided only just now, and being applied.
+  for (const auto& live : engine.Live()) active.insert(live->gid());
+  for (const Decision& decision : unended) {
     if (active.contains(decision.gid)) continue;
     TransactionView view{decision.gid.ToString(),
                          Outcome::kCommitted,

@@ -1,0 +1,85 @@
+// Three fake stores, a decision log in memory, and coordinators over them.
+#pragma once
+
+#include <condition_variable>
+#include <future>
+#include <mutex>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "coordinator/coordinator.h"
+#include "tests/coordinator/memory_decisions.h"
+#include "tests/support/fake_participant.h"
+
+namespace indoubt {
+
+class CoordinatorFixture : public testing::Test {
+ protected:
+  CoordinatorFixture() {
+    options_.node = "n";
+    options_.recovery_interval = {};
+    for (const char* name : {"a", "b", "c"}) stores_.try_emplace(name);
+  }
+
+  Result<std::unique_ptr<Coordinator>> TryStart() {
+    std::vector<std::unique_ptr<Participant>> participants;
+    for (auto& [name, store] : stores_) {
+      participants.push_back(std::make_unique<FakeParticipant>(name, store));
+    }
+    return Coordinator::Start(options_, std::make_unique<MemoryDecisionLog>(decisions_),
+                              std::move(participants));
+  }
+  void Start() {
+    auto started = TryStart();
+    ASSERT_TRUE(started) << started.error().ToString();
+    coordinator_ = std::move(*started);
+  }
+  /// As after a crash of the coordinator's process: nothing of it is left.
+  void Restart() {
+    coordinator_.reset();
+    Start();
+  }
+
+  static TransactionRequest Request(std::initializer_list<const char*> names) {
+    TransactionRequest request;
+    for (const char* name : names) {
+      request.statements.push_back({name, {std::string("work at ") + name, {}, {}}});
+    }
+    return request;
+  }
+  std::future<TransactionOutcome> Submit(TransactionRequest request) {
+    auto promise = std::make_shared<std::promise<TransactionOutcome>>();
+    auto future = promise->get_future();
+    coordinator_->Execute(std::move(request), [promise](TransactionOutcome outcome) {
+      promise->set_value(std::move(outcome));
+    });
+    return future;
+  }
+  TransactionOutcome Execute(std::initializer_list<const char*> names) {
+    return Submit(Request(names)).get();
+  }
+  RecoveryReport Recover(std::optional<LogId> adopt = {}) {
+    auto report = coordinator_->Recover(In(std::chrono::seconds(10)), adopt);
+    EXPECT_TRUE(report) << report.status().ToString();
+    return report.value_or(RecoveryReport{});
+  }
+  static TimePoint In(Duration duration) { return SystemClock().Now() + duration; }
+  /// Polls until `condition` holds; fails the test after 20 s.
+  template <typename F>
+  static void Await(F condition) {
+    const TimePoint deadline = In(std::chrono::seconds(20));
+    while (!condition()) {
+      ASSERT_LT(SystemClock().Now(), deadline) << "waited in vain";
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+  Gid OwnGid(uint64_t number) const { return {"n", decisions_.id, 1, number}; }
+
+  std::map<std::string, FakeStore> stores_;
+  MemoryDecisions decisions_;
+  CoordinatorOptions options_;
+  std::unique_ptr<Coordinator> coordinator_;  // last: it uses the stores
+};
+
+}  // namespace indoubt
