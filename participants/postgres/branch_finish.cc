@@ -1,0 +1,244 @@
+// The end of a branch: PREPARE TRANSACTION or COMMIT, in one round trip where no
+// answer is needed in between.
+#include <fmt/format.h>
+
+#include "participants/postgres/branch_state.h"
+
+namespace indoubt::pg {
+namespace {
+
+constexpr Duration kFatePollInterval = std::chrono::milliseconds(20);
+
+/// Whether the branch has written (a transaction id is assigned), and how it reads.
+Command AskTransactionId(bool flush) {
+  return {.text =
+              "SELECT pg_catalog.pg_current_xact_id_if_assigned()::text, "
+              "pg_catalog.current_setting('transaction_isolation')",
+          .flush_after = flush};
+}
+
+std::string TextAt(const Reply& reply, size_t column) {
+  if (reply.kind != Reply::Kind::kDone || reply.result.values.size() != 1) return "";
+  const auto* row = std::get_if<std::vector<Value>>(&reply.result.values.front().held);
+  const auto* text = row != nullptr && column < row->size()
+                         ? std::get_if<std::string>(&(*row)[column].held)
+                         : nullptr;
+  return text == nullptr ? "" : *text;
+}
+
+}  // namespace
+
+Finished ReadFinalReply(Ending ending, const ScriptReply& reply, size_t index) {
+  using Kind = Finished::Kind;
+  const bool prepares = ending == Ending::kPrepare;
+  const std::string_view verb = prepares ? "PREPARE TRANSACTION" : "COMMIT";
+  const Reply& last = reply.replies.at(index);
+  switch (last.kind) {
+    case Reply::Kind::kDone:
+      if (last.tag == verb) return {.kind = Kind::kDone};
+      return {.kind = Kind::kNo,
+              .reason = fmt::format("{} was answered {}: the transaction had failed before",
+                                    verb, last.tag)};
+    case Reply::Kind::kError:
+      // Class 57: somebody cancelled it or shut the server down, perhaps just after it
+      // had become durable.
+      return {.kind = last.sqlstate.starts_with("57") ? Kind::kUnknown : Kind::kNo,
+              .reason = fmt::format("{}: {}", verb, last.message)};
+    case Reply::Kind::kSkipped:
+      break;
+  }
+  return {.kind = Kind::kUnknown,
+          .reason = fmt::format("connection lost during {}: {}", verb, reply.lost_reason)};
+}
+
+void BranchState::Finish(Ending ending, std::vector<Statement> last, FinishedCallback done) {
+  const auto self = shared_from_this();
+  ending_ = ending;
+  done_ = std::move(done);
+  busy_ = true;
+  if (ending == Ending::kPrepare) core_->unanswered.Start(branch_);
+  if (last.empty() && !begun_ && ended_reason_.empty()) {
+    return Conclude({.kind = Finished::Kind::kReadOnly});
+  }
+  timer_ = core_->pool.At(deadline_, [self] {
+    self->timer_.reset();
+    const bool sent = self->final_sent_;
+    self->Answer({.kind = sent ? Finished::Kind::kUnknown : Finished::Kind::kNo,
+                  .reason = "no answer from PostgreSQL by the transaction's deadline"});
+  });
+  const auto shared = std::make_shared<std::vector<Statement>>(std::move(last));
+  Open(
+      *shared, [self, shared] { self->SendLast(std::move(*shared)); },
+      [self](const Status& why) { self->Refuse(why); });
+}
+
+void BranchState::SendLast(std::vector<Statement> last) {
+  if (!done_) return Refuse(Status(StatusCode::kDeadlineExceeded, "too late"));
+  bool with_final = ending_ == Ending::kCommit || may_write_;
+  for (const Statement& statement : last) with_final = with_final && !statement.expect_rows;
+  std::vector<Command> commands = OpeningCommands(/*stays_open=*/false);
+  const size_t opening = commands.size();
+  AddStatements(last, commands);
+  // A lone commit has no name to be asked for later, so its id must come back first.
+  commands.push_back(AskTransactionId(/*flush=*/ending_ == Ending::kCommit && with_final));
+  if (with_final) {
+    commands.push_back({.text = ending_ == Ending::kPrepare
+                                    ? fmt::format("PREPARE TRANSACTION '{}'", branch_)
+                                    : "COMMIT"});
+    final_sent_ = true;
+    final_sent_at_ = SystemClock().Now();
+  }
+  lease_->Run(
+      std::move(commands), limit(),
+      [self = shared_from_this(), opening, last = std::move(last), with_final](
+          ScriptReply reply) { self->OnLast(std::move(reply), opening, last, with_final); });
+}
+
+void BranchState::OnLast(ScriptReply reply, size_t opening, const std::vector<Statement>& last,
+                         bool with_final) {
+  const size_t asked = opening + last.size();
+  if (reply.replies.size() <= asked) {  // the connection broke before anything was sent
+    return Refuse(Status(StatusCode::kUnavailable, "connection lost: " + reply.lost_reason));
+  }
+  xid_ = TextAt(reply.replies[asked], 0);
+  const Status status = TakeStatementReplies(reply, opening, last);
+  const bool lost_on_the_way = !status.ok() && status.code() == StatusCode::kUnavailable;
+  if (lost_on_the_way && with_final) return OnFinal(reply, asked + 1);
+  if (!status.ok()) return Refuse(status);
+  if (reply.replies[asked].kind == Reply::Kind::kError) {
+    return Refuse(Status(StatusCode::kAborted, reply.replies[asked].message));
+  }
+  if (with_final) return OnFinal(reply, asked + 1);
+  if (reply.lost) {
+    return Refuse(Status(StatusCode::kUnavailable, "connection lost: " + reply.lost_reason));
+  }
+  if (!done_) return Refuse(Status(StatusCode::kDeadlineExceeded, "too late"));
+  if (xid_.empty() && ending_ == Ending::kPrepare) {
+    return EndReadOnly(TextAt(reply.replies[asked], 1) == "serializable");
+  }
+  SendFinal();
+}
+
+void BranchState::SendFinal() {
+  final_sent_ = true;
+  final_sent_at_ = SystemClock().Now();
+  lease_->Run({Command{.text = ending_ == Ending::kPrepare
+                                   ? fmt::format("PREPARE TRANSACTION '{}'", branch_)
+                                   : "COMMIT"}},
+              limit(), [self = shared_from_this()](ScriptReply reply) {
+                if (reply.replies.empty()) reply.replies.emplace_back();
+                self->OnFinal(reply, 0);
+              });
+}
+
+void BranchState::OnFinal(const ScriptReply& reply, size_t index) {
+  Finished finished = ReadFinalReply(ending_, reply, index);
+  finished.token = xid_;
+  const bool prepares = ending_ == Ending::kPrepare;
+  if (finished.kind == Finished::Kind::kNo) {
+    return Refuse(Status(StatusCode::kAborted, finished.reason));
+  }
+  if (finished.kind == Finished::Kind::kUnknown && !prepares) return SettleCommit();
+  if (finished.kind == Finished::Kind::kDone && prepares && xid_.empty()) {
+    return EndPreparedReadOnly();
+  }
+  Conclude(std::move(finished));
+}
+
+/// Nothing was written: a rollback keeps even a NOTIFY from escaping. Serializable
+/// reads count only when their transaction commits.
+void BranchState::EndReadOnly(bool serializable) {
+  lease_->Run(
+      {Command{.text = serializable ? "COMMIT" : "ROLLBACK"}}, limit(),
+      [self = shared_from_this(), serializable](const ScriptReply& reply) {
+        if (serializable && reply.FirstError()) {
+          return self->Refuse(Status(StatusCode::kAborted, reply.replies.front().message));
+        }
+        if (serializable && reply.lost) {
+          return self->Refuse(
+              Status(StatusCode::kUnavailable, "connection lost: " + reply.lost_reason));
+        }
+        self->Conclude({.kind = Finished::Kind::kReadOnly});
+      });
+}
+
+/// Its statements looked like writes and touched nothing: the prepared husk goes.
+void BranchState::EndPreparedReadOnly() {
+  lease_->Run({Command{.text = fmt::format("COMMIT PREPARED '{}'", branch_)}}, limit(),
+              [self = shared_from_this()](const ScriptReply& reply) {
+                Finished finished{.kind = Finished::Kind::kReadOnly};
+                if (reply.lost || reply.FirstError()) {
+                  finished.kind = Finished::Kind::kUnknown;
+                  finished.reason = "an empty branch was prepared and could not be ended";
+                }
+                self->Conclude(std::move(finished));
+              });
+}
+
+/// A commit without an answer: the transaction's id tells, as far as it can. After a
+/// crash of the server the id may have been given to another transaction, so that
+/// "committed" counts only on a connection that was there before: then there was none.
+void BranchState::SettleCommit() {
+  lease_.reset();
+  if (xid_.empty() || !done_) {
+    return Conclude(
+        {.kind = Finished::Kind::kUnknown, .reason = "connection lost during COMMIT"});
+  }
+  const auto self = shared_from_this();
+  core_->pool.Acquire(Lane::kPhaseTwo, deadline_, [self](auto lease) {
+    if (!lease) {
+      return self->Conclude(
+          {.kind = Finished::Kind::kUnknown,
+           .reason = "connection lost during COMMIT; " + lease.error().message()});
+    }
+    self->lease_ = *std::move(lease);
+    const bool uninterrupted = self->lease_->established() < self->final_sent_at_;
+    self->lease_->Run({AskFate(self->xid_)}, self->limit(), [self, uninterrupted](auto reply) {
+      const Fate fate = FateFrom(reply);
+      if (fate == Fate::kInProgress && self->done_) {
+        self->lease_.reset();
+        self->core_->pool.At(SystemClock().Now() + kFatePollInterval,
+                             [self] { self->SettleCommit(); });
+        return;
+      }
+      Finished finished{.kind = Finished::Kind::kUnknown,
+                        .reason =
+                            "connection lost during COMMIT, and the server cannot tell "
+                            "how it ended"};
+      if (fate == Fate::kCommitted && uninterrupted) finished.kind = Finished::Kind::kDone;
+      if (fate == Fate::kAborted || fate == Fate::kInFuture) {
+        finished.kind = Finished::Kind::kNo;
+        finished.reason = "connection lost during COMMIT, which did not take place";
+      }
+      self->Conclude(std::move(finished));
+    });
+  });
+}
+
+void BranchState::Refuse(const Status& why) {
+  RollBackThen([self = shared_from_this(), why] {
+    self->Conclude({.kind = Finished::Kind::kNo, .reason = why.message()});
+  });
+}
+
+void BranchState::Conclude(Finished finished) {
+  if (!finished.reason.empty()) ended_reason_ = finished.reason;
+  if (ended_reason_.empty()) ended_reason_ = "the branch has ended";
+  lease_.reset();
+  busy_ = false;
+  finished.results = std::move(results_);
+  results_.clear();
+  Answer(std::move(finished));
+  if (ending_ == Ending::kPrepare) core_->unanswered.End(branch_);
+}
+
+void BranchState::Answer(Finished finished) {
+  if (timer_) core_->pool.Cancel(*timer_);
+  timer_.reset();
+  if (!done_) return;
+  const FinishedCallback done = std::move(done_);
+  done_ = nullptr;
+  done(std::move(finished));
+}
+
+}  // namespace indoubt::pg

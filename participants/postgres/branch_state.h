@@ -1,0 +1,91 @@
+// The life of a branch on the pool's thread. A failed step ends it: its work is
+// rolled back before the caller hears of it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "participants/postgres/core.h"
+#include "participants/postgres/phase_two.h"
+
+namespace indoubt::pg {
+
+enum class Ending { kPrepare, kCommit };
+
+struct Finished {
+  enum class Kind { kDone, kReadOnly, kNo, kUnknown } kind = Kind::kUnknown;
+  Token token{};
+  std::string reason{};
+  std::vector<StatementResult> results{};
+};
+using FinishedCallback = std::function<void(Finished)>;
+
+/// What the reply to PREPARE TRANSACTION or COMMIT says.
+Finished ReadFinalReply(Ending ending, const ScriptReply& reply, size_t index);
+
+class BranchState : public std::enable_shared_from_this<BranchState> {
+ public:
+  BranchState(std::shared_ptr<Core> core, std::string branch, TimePoint deadline)
+      : core_(std::move(core)), branch_(std::move(branch)), deadline_(deadline) {}
+
+  void Work(std::vector<Statement> statements, WorkCallback done);
+  void Finish(Ending ending, std::vector<Statement> last, FinishedCallback done);
+  /// The owner let go of it.
+  void Abandon();
+
+ private:
+  using Step = std::function<void()>;
+  /// Checks the statements and gets a connection, then `next`; `fail` with why not.
+  void Open(const std::vector<Statement>& statements, Step next,
+            std::function<void(Status)> fail);
+  std::vector<Command> OpeningCommands(bool stays_open);
+  void AddStatements(const std::vector<Statement>& statements, std::vector<Command>& commands);
+  /// Why the statements' replies (from `first` on) end the branch; collects results.
+  Status TakeStatementReplies(ScriptReply& reply, size_t first,
+                              const std::vector<Statement>& statements);
+  /// Rolls back what the session holds and lets it go, then `next`.
+  void RollBackThen(Step next);
+
+  void OnWorked(ScriptReply reply, size_t opening, const std::vector<Statement>& statements);
+  void AnswerWork(Result<std::vector<StatementResult>> result);
+
+  void SendLast(std::vector<Statement> last);
+  void OnLast(ScriptReply reply, size_t opening, const std::vector<Statement>& last,
+              bool with_final);
+  void SendFinal();
+  void OnFinal(const ScriptReply& reply, size_t index);
+  void EndReadOnly(bool serializable);
+  void EndPreparedReadOnly();
+  void SettleCommit();
+  /// The whole thing is over: answers if nobody did, and lets rollbacks go.
+  void Conclude(Finished finished);
+  void Refuse(const Status& why);
+  void Answer(Finished finished);
+  TimePoint limit() const { return deadline_ + kAnswerGrace; }
+
+  const std::shared_ptr<Core> core_;  // outlives the lease
+  const std::string branch_;          // the prepared transaction's name
+  const TimePoint deadline_;
+  std::shared_ptr<Lease> lease_;
+  bool begun_ = false;
+  bool busy_ = false;       // a call is under way
+  bool abandoned_ = false;  // the owner is gone
+  bool may_write_ = false;
+  bool taint_ = false;
+  std::string ended_reason_;  // not empty: a step failed
+  std::vector<StatementResult> results_;
+  size_t statements_ = 0;  // of the whole branch, to number them in messages
+
+  WorkCallback work_done_;
+  Ending ending_ = Ending::kPrepare;
+  FinishedCallback done_;
+  std::optional<TimerKey> timer_;
+  bool final_sent_ = false;
+  TimePoint final_sent_at_{};
+  Token xid_;
+};
+
+}  // namespace indoubt::pg

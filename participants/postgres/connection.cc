@@ -1,0 +1,223 @@
+#include "participants/postgres/connection.h"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "participants/postgres/sql_text.h"
+#include "participants/postgres/values.h"
+
+namespace indoubt::pg {
+namespace {
+
+std::string Field(const PGresult* result, int which) {
+  const char* text = PQresultErrorField(result, which);
+  return text == nullptr ? "" : text;
+}
+
+std::string DescribeError(const PGresult* result) {
+  std::string text = Field(result, PG_DIAG_MESSAGE_PRIMARY);
+  if (text.empty()) text = PQresultErrorMessage(result);
+  const std::string detail = Field(result, PG_DIAG_MESSAGE_DETAIL);
+  const std::string hint = Field(result, PG_DIAG_MESSAGE_HINT);
+  const std::string sqlstate = Field(result, PG_DIAG_SQLSTATE);
+  if (!detail.empty()) text += "; " + detail;
+  if (!hint.empty()) text += "; " + hint;
+  if (!sqlstate.empty()) text += fmt::format(" (SQLSTATE {})", sqlstate);
+  return OneLine(text);
+}
+
+}  // namespace
+
+Result<ConnectionString> ConnectionString::Parse(const std::string& dsn) {
+  const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> options(
+      PQconninfoParse(dsn.c_str(), nullptr), PQconninfoFree);
+  if (!options || dsn.find('\0') != std::string::npos) {
+    // libpq's own message quotes the string, which may hold a password.
+    return Status(StatusCode::kInvalidArgument,
+                  "the connection string cannot be parsed (it is not shown, for it may hold a "
+                  "password); write \"host=... dbname=...\" or postgresql://...");
+  }
+  ConnectionString parsed;
+  parsed.dsn_ = dsn;
+  for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
+    const std::string_view keyword = option->keyword;
+    if (option->val != nullptr && *option->val != '\0' &&
+        (keyword == "password" || keyword == "sslpassword")) {
+      parsed.secrets_.emplace_back(option->val);
+    }
+  }
+  return parsed;
+}
+
+std::string ConnectionString::WithoutSecrets(std::string text) const {
+  for (const std::string& secret : secrets_) {
+    for (size_t at = text.find(secret); at != std::string::npos;
+         at = text.find(secret, at + 3)) {
+      text.replace(at, secret.size(), "***");
+    }
+  }
+  return OneLine(text);
+}
+
+std::optional<size_t> ScriptReply::FirstError() const {
+  for (size_t i = 0; i < replies.size(); ++i) {
+    if (replies[i].kind == Reply::Kind::kError) return i;
+  }
+  return std::nullopt;
+}
+
+Connection::Connection(const ConnectionString& where)
+    : where_(where), connection_(nullptr, PQfinish) {
+  // Later keywords win: ours first where the user may choose, last where not.
+  constexpr std::array kKeywords{
+      "fallback_application_name", "keepalives_idle",
+      "tcp_user_timeout",          "dbname",
+      "client_encoding",           static_cast<const char*>(nullptr)};
+  const std::array values{"indoubt",           "10",   "10000",
+                          where.dsn().c_str(), "UTF8", static_cast<const char*>(nullptr)};
+  connection_.reset(PQconnectStartParams(kKeywords.data(), values.data(), /*expand_dbname=*/1));
+  if (!connection_ || PQstatus(connection_.get()) == CONNECTION_BAD) {
+    Break(connection_ ? PQerrorMessage(connection_.get()) : "out of memory");
+    return;
+  }
+  PQsetNoticeProcessor(
+      connection_.get(), [](void*, const char*) {}, nullptr);
+}
+
+int Connection::fd() const { return connection_ ? PQsocket(connection_.get()) : -1; }
+
+short Connection::poll_events() const {
+  if (state_ == State::kConnecting) {
+    return connect_wants_ == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+  }
+  return static_cast<short>(POLLIN | (wants_write_ ? POLLOUT : 0));
+}
+
+void Connection::Advance() {
+  if (state_ == State::kBroken) return;
+  if (state_ == State::kConnecting) return AdvanceConnect();
+  if (PQconsumeInput(connection_.get()) == 0) return Break(PQerrorMessage(connection_.get()));
+  if (wants_write_) Flush();
+  if (state_ != State::kBroken) ReadReplies();
+}
+
+void Connection::AdvanceConnect() {
+  connect_wants_ = PQconnectPoll(connection_.get());
+  if (connect_wants_ == PGRES_POLLING_FAILED) return Break(PQerrorMessage(connection_.get()));
+  if (connect_wants_ != PGRES_POLLING_OK) return;
+  if (PQsetnonblocking(connection_.get(), 1) != 0 ||
+      PQenterPipelineMode(connection_.get()) != 1) {
+    return Break("cannot enter libpq's pipeline mode");
+  }
+  state_ = State::kIdle;
+}
+
+bool Connection::LooksAlive() const {
+  if (state_ != State::kIdle) return false;
+  char byte = 0;
+  const ssize_t got = recv(fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+void Connection::Run(std::vector<Command> commands) {
+  INDOUBT_CHECK(state_ == State::kIdle && !finished_, "one script at a time");
+  script_ = ScriptReply{};
+  script_.replies.resize(commands.size());
+  next_reply_ = 0;
+  reply_has_result_ = false;
+  state_ = State::kRunning;
+  for (const Command& command : commands) {
+    const WireParameters parameters(command.params);
+    const bool sent =
+        PQsendQueryParams(connection_.get(), command.text.c_str(), parameters.count(),
+                          parameters.types(), parameters.values(), parameters.lengths(),
+                          parameters.formats(), /*resultFormat=*/0) == 1 &&
+        (!command.flush_after || PQsendFlushRequest(connection_.get()) == 1);
+    if (!sent) return Break(PQerrorMessage(connection_.get()));
+  }
+  if (PQpipelineSync(connection_.get()) != 1) return Break(PQerrorMessage(connection_.get()));
+  Flush();
+}
+
+void Connection::Flush() {
+  const int flushed = PQflush(connection_.get());
+  if (flushed < 0) return Break(PQerrorMessage(connection_.get()));
+  wants_write_ = flushed == 1;
+}
+
+void Connection::ReadReplies() {
+  // A null result ends one command's results; two in a row mean that no more is here.
+  bool last_was_null = false;
+  while (state_ == State::kRunning && PQisBusy(connection_.get()) == 0) {
+    const std::unique_ptr<PGresult, void (*)(PGresult*)> result(PQgetResult(connection_.get()),
+                                                                PQclear);
+    if (!result) {
+      if (last_was_null) break;
+      last_was_null = true;
+      if (reply_has_result_) ++next_reply_;
+      reply_has_result_ = false;
+      continue;
+    }
+    last_was_null = false;
+    TakeResult(result.get());
+  }
+  if (state_ != State::kBroken && PQstatus(connection_.get()) == CONNECTION_BAD) {
+    Break(PQerrorMessage(connection_.get()));
+  }
+}
+
+void Connection::TakeResult(PGresult* result) {
+  const ExecStatusType status = PQresultStatus(result);
+  if (status == PGRES_PIPELINE_SYNC) return FinishScript(/*lost=*/false);
+  if (next_reply_ >= script_.replies.size()) return;  // a FATAL after the last reply
+  Reply& reply = script_.replies[next_reply_];
+  reply_has_result_ = true;
+  if (status == PGRES_PIPELINE_ABORTED) return;
+  if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY) {
+    reply.kind = Reply::Kind::kDone;
+    reply.tag = PQcmdStatus(result);
+    reply.result = ReadResult(result);
+  } else if (status == PGRES_FATAL_ERROR && PQresultErrorField(result, PG_DIAG_SQLSTATE)) {
+    reply.kind = Reply::Kind::kError;
+    reply.sqlstate = Field(result, PG_DIAG_SQLSTATE);
+    reply.message = DescribeError(result);
+  } else if (status == PGRES_FATAL_ERROR) {
+    Break(PQresultErrorMessage(result));  // libpq's own: the connection is gone
+  } else {
+    Break(fmt::format("unexpected {} in reply", PQresStatus(status)));
+  }
+}
+
+void Connection::FinishScript(bool lost) {
+  script_.lost = lost;
+  if (lost) script_.lost_reason = broken_reason_;
+  finished_ = std::move(script_);
+  script_ = ScriptReply{};
+  if (!lost) state_ = State::kIdle;
+}
+
+std::optional<ScriptReply> Connection::TakeReply() {
+  std::optional<ScriptReply> reply;
+  reply.swap(finished_);
+  return reply;
+}
+
+void Connection::Break(const std::string& reason) {
+  if (state_ == State::kBroken) return;
+  const bool running = state_ == State::kRunning;
+  broken_reason_ = where_.WithoutSecrets(reason);
+  state_ = State::kBroken;
+  connection_.reset();
+  if (running) FinishScript(/*lost=*/true);
+}
+
+bool Connection::InTransaction() const {
+  return connection_ && PQtransactionStatus(connection_.get()) != PQTRANS_IDLE;
+}
+
+}  // namespace indoubt::pg

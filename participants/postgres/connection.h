@@ -1,0 +1,105 @@
+// One libpq connection, nonblocking and in pipeline mode: a script of commands goes
+// out at once and its replies come back together.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <libpq-fe.h>
+
+#include "base/clock.h"
+#include "participants/participant.h"
+
+namespace indoubt::pg {
+
+/// A parsed connection string. Its secrets stay inside.
+class ConnectionString {
+ public:
+  /// kInvalidArgument when libpq cannot parse it; the message shows none of it.
+  static Result<ConnectionString> Parse(const std::string& dsn);
+  const std::string& dsn() const { return dsn_; }
+  /// `text` on one line, with every password of the string replaced by "***".
+  std::string WithoutSecrets(std::string text) const;
+
+ private:
+  std::string dsn_;
+  std::vector<std::string> secrets_;
+};
+
+struct Command {
+  std::string text;
+  std::vector<Value> params{};
+  /// The server sends the replies up to here before it goes on.
+  bool flush_after = false;
+};
+
+struct Reply {
+  enum class Kind { kDone, kError, kSkipped };
+  Kind kind = Kind::kSkipped;  // skipped: an earlier command of the script failed
+  std::string tag;             // with kDone, e.g. "PREPARE TRANSACTION"
+  StatementResult result;      // with kDone
+  std::string sqlstate;        // with kError
+  std::string message;         // with kError: one line, with detail, hint and SQLSTATE
+};
+
+struct ScriptReply {
+  bool lost = false;             // the connection broke before the end; what ran is unknown
+  std::string lost_reason;       // one line, without secrets
+  std::vector<Reply> replies{};  // one a command; with `lost`, those that arrived
+
+  /// The first command that failed, if any.
+  std::optional<size_t> FirstError() const;
+};
+
+/// Used by the pool's thread only.
+class Connection {
+ public:
+  enum class State { kConnecting, kIdle, kRunning, kBroken };
+
+  /// Starts to connect. Host names are looked up here, by the C library.
+  explicit Connection(const ConnectionString& where);
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  State state() const { return state_; }
+  /// What poll() should wait for; fd -1 once broken.
+  int fd() const;
+  short poll_events() const;
+  /// Goes on after poll() reported something.
+  void Advance();
+  /// False when an idle connection's server has hung up, as far as can be seen.
+  bool LooksAlive() const;
+
+  /// Sends `commands` as one pipeline. Needs kIdle. The reply shows up in
+  /// TakeReply, also when the connection breaks.
+  void Run(std::vector<Command> commands);
+  std::optional<ScriptReply> TakeReply();
+
+  /// Closes it; a script under way ends as lost.
+  void Break(const std::string& reason);
+  const std::string& broken_reason() const { return broken_reason_; }
+  /// Whether the session is in a transaction block (failed or not).
+  bool InTransaction() const;
+
+ private:
+  void AdvanceConnect();
+  void Flush();
+  void ReadReplies();
+  void TakeResult(PGresult* result);
+  void FinishScript(bool lost);
+
+  const ConnectionString& where_;
+  std::unique_ptr<PGconn, void (*)(PGconn*)> connection_;
+  State state_ = State::kConnecting;
+  PostgresPollingStatusType connect_wants_ = PGRES_POLLING_WRITING;
+  bool wants_write_ = false;
+  std::string broken_reason_;
+  ScriptReply script_;
+  size_t next_reply_ = 0;
+  bool reply_has_result_ = false;
+  std::optional<ScriptReply> finished_;
+};
+
+}  // namespace indoubt::pg

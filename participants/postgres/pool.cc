@@ -1,0 +1,364 @@
+#include "participants/postgres/pool.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "participants/postgres/session.h"
+
+namespace indoubt::pg {
+namespace {
+
+constexpr Duration kFirstBackoff = std::chrono::milliseconds(20);
+constexpr Duration kLongestBackoff = std::chrono::milliseconds(500);
+constexpr Duration kConnectLimit = std::chrono::seconds(10);
+constexpr Duration kRollbackLimit = std::chrono::seconds(5);
+// Waiters hold memory of their callers; more than this is overload, not a burst.
+constexpr size_t kMaxWaiters = 16384;
+
+Status ShutDown() { return Status(StatusCode::kUnavailable, "the participant is shut down"); }
+
+}  // namespace
+
+Lease::~Lease() {
+  if (std::this_thread::get_id() == pool_.thread_.get_id()) pool_.GiveBack(*this);
+}
+
+void Lease::Run(std::vector<Command> commands, TimePoint limit, ScriptCallback done) {
+  pool_.RunScript(slot_, std::move(commands), limit, std::move(done));
+}
+
+bool Lease::InTransaction() const { return pool_.slots_.at(slot_).connection->InTransaction(); }
+void Lease::Taint() { pool_.slots_.at(slot_).tainted = true; }
+TimePoint Lease::established() const { return pool_.slots_.at(slot_).established; }
+
+Pool::Pool(ConnectionString where, int max_connections)
+    : where_(std::move(where)),
+      max_connections_(static_cast<size_t>(max_connections)),
+      max_work_(max_connections_ - std::max<size_t>(1, max_connections_ / 5)),
+      wake_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  INDOUBT_CHECK(wake_fd_ >= 0, "eventfd: out of file descriptors");
+  thread_ = std::thread([this] { Loop(); });
+}
+
+Pool::~Pool() {
+  Stop();
+  close(wake_fd_);
+}
+
+void Pool::Stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  Wake();
+  INDOUBT_CHECK(std::this_thread::get_id() != thread_.get_id(),
+                "a callback must not destroy the participant");
+  if (thread_.joinable()) thread_.join();
+}
+
+void Pool::Wake() {
+  const uint64_t one = 1;
+  // Fails only when the counter is full: then the thread is awake anyway.
+  [[maybe_unused]] const ssize_t written = write(wake_fd_, &one, sizeof one);
+}
+
+bool Pool::Post(std::function<void()> task) {
+  bool was_empty = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (closed_) return false;
+    was_empty = tasks_.empty();
+    tasks_.push_back(std::move(task));
+  }
+  if (was_empty) Wake();
+  return true;
+}
+
+TimerKey Pool::At(TimePoint when, std::function<void()> task) {
+  const TimerKey key{when, next_id_++};
+  timers_.emplace(key, std::move(task));
+  return key;
+}
+
+void Pool::Loop() {
+  for (;;) {
+    do {
+      RunTasks();
+      RunTimers();
+      Dispatch();
+    } while (DeliverReplies());
+    {
+      const std::lock_guard lock(mutex_);
+      if (stop_) break;
+    }
+    Poll();
+  }
+  EndEverything();
+}
+
+void Pool::RunTasks() {
+  std::vector<std::function<void()>> tasks;
+  {
+    const std::lock_guard lock(mutex_);
+    tasks.swap(tasks_);
+  }
+  for (auto& task : tasks) {
+    task();
+    task = nullptr;  // what it held may give a connection back
+  }
+}
+
+void Pool::RunTimers() {
+  const TimePoint now = SystemClock().Now();
+  while (!timers_.empty() && timers_.begin()->first.first <= now) {
+    const auto task = std::move(timers_.begin()->second);
+    timers_.erase(timers_.begin());
+    task();
+  }
+}
+
+void Pool::Poll() {
+  std::vector<pollfd> polled{{wake_fd_, POLLIN, 0}};
+  std::vector<uint64_t> ids{0};
+  for (const auto& [id, slot] : slots_) {
+    if (slot.connection->fd() < 0) continue;
+    polled.push_back({slot.connection->fd(), slot.connection->poll_events(), 0});
+    ids.push_back(id);
+  }
+  const TimePoint now = SystemClock().Now();
+  Duration wait = std::chrono::hours(1);
+  if (!timers_.empty()) wait = timers_.begin()->first.first - now;
+  const bool waiting = !phase_two_.empty() || !work_.empty();
+  if (waiting && next_connect_ > now) wait = std::min(wait, next_connect_ - now);
+  {
+    const std::lock_guard lock(mutex_);
+    if (!tasks_.empty() || stop_) wait = Duration{};
+  }
+  wait = std::max(wait, Duration{});
+  const timespec timeout{std::chrono::duration_cast<std::chrono::seconds>(wait).count(),
+                         (wait % std::chrono::seconds(1)).count()};
+  if (ppoll(polled.data(), polled.size(), &timeout, nullptr) <= 0) return;
+  if (polled[0].revents != 0) {
+    uint64_t count = 0;
+    [[maybe_unused]] const ssize_t got = read(wake_fd_, &count, sizeof count);
+  }
+  for (size_t i = 1; i < polled.size(); ++i) {
+    if (polled[i].revents == 0) continue;
+    Slot& slot = slots_.at(ids[i]);
+    const bool connecting = slot.connection->state() == Connection::State::kConnecting;
+    slot.connection->Advance();
+    if (connecting && slot.connection->state() == Connection::State::kIdle) {
+      LookAtSession(ids[i]);
+    }
+  }
+}
+
+bool Pool::DeliverReplies() {
+  bool any = false;
+  std::vector<uint64_t> ids;
+  for (const auto& [id, slot] : slots_) ids.push_back(id);
+  for (const uint64_t id : ids) {
+    const auto found = slots_.find(id);
+    if (found == slots_.end()) continue;
+    Slot& slot = found->second;
+    if (auto reply = slot.connection->TakeReply()) {
+      any = true;
+      if (slot.limit) Cancel(*slot.limit);
+      slot.limit.reset();
+      const ScriptCallback done = std::move(slot.done);
+      slot.done = nullptr;
+      done(std::move(*reply));
+    } else if (slot.connection->state() == Connection::State::kBroken && !slot.leased) {
+      any = true;
+      const std::string reason = slot.connection->broken_reason();
+      const bool was_ready = slot.ready;
+      Retire(id);
+      if (!was_ready) ConnectFailed(reason);
+    }
+  }
+  return any;
+}
+
+void Pool::RunScript(uint64_t id, std::vector<Command> commands, TimePoint limit,
+                     ScriptCallback done) {
+  Slot& slot = slots_.at(id);
+  if (slot.connection->state() != Connection::State::kIdle) {
+    return done(ScriptReply{.lost = true, .lost_reason = slot.connection->broken_reason()});
+  }
+  slot.done = std::move(done);
+  slot.limit = At(limit, [this, id] {
+    Slot& late = slots_.at(id);
+    late.limit.reset();
+    late.connection->Break("no answer within the time allowed");
+  });
+  slot.connection->Run(std::move(commands));
+}
+
+void Pool::EndEverything() {
+  stopping_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+  }
+  do {
+    RunTasks();
+    FailAll(phase_two_, ShutDown());
+    FailAll(work_, ShutDown());
+    for (auto& [id, slot] : slots_) slot.connection->Break("the participant is shut down");
+    // What waits for something else (a deferred rollback) has a timer: it fires now.
+    while (!timers_.empty()) {
+      const auto task = std::move(timers_.begin()->second);
+      timers_.erase(timers_.begin());
+      task();
+    }
+  } while (DeliverReplies());
+}
+
+void Pool::Acquire(Lane lane, TimePoint deadline, LeaseCallback done) {
+  if (stopping_) return done(ShutDown());
+  Waiters& waiters = lane == Lane::kPhaseTwo ? phase_two_ : work_;
+  if (waiters.size() >= kMaxWaiters) {
+    return done(Status(
+        StatusCode::kUnavailable,
+        fmt::format("{} operations wait for a connection already; slow down", waiters.size())));
+  }
+  const uint64_t id = next_id_++;
+  const TimerKey timer = At(deadline, [this, &waiters, id] {
+    const auto found = waiters.find(id);
+    const LeaseCallback late = std::move(found->second.done);
+    waiters.erase(found);
+    late(Status(StatusCode::kDeadlineExceeded,
+                fmt::format("no free connection to PostgreSQL in time (at most {}; raise "
+                            "max_connections of the participant or lower the load)",
+                            max_connections_)));
+  });
+  waiters.emplace(id, Waiter{std::move(done), timer});
+  Dispatch();
+}
+
+std::optional<uint64_t> Pool::FindIdle() {
+  for (auto& [id, slot] : slots_) {
+    if (!slot.ready || slot.leased || slot.connection->state() != Connection::State::kIdle) {
+      continue;
+    }
+    if (slot.connection->LooksAlive()) return id;
+    slot.connection->Break("the server closed the connection");
+  }
+  return std::nullopt;
+}
+
+bool Pool::GrantTo(Waiters& waiters, Lane lane) {
+  if (waiters.empty() || (lane == Lane::kWork && work_in_use_ >= max_work_)) return false;
+  const std::optional<uint64_t> id = FindIdle();
+  if (!id) return false;
+  const LeaseCallback done = std::move(waiters.begin()->second.done);
+  Cancel(waiters.begin()->second.timer);
+  waiters.erase(waiters.begin());
+  Slot& slot = slots_.at(*id);
+  if (lane == Lane::kWork && !slot.problem.empty()) {
+    const Status refused(StatusCode::kRefused, slot.problem);
+    slot.tainted = true;  // look again at the next session: it may have been repaired
+    slot.connection->Break(slot.problem);
+    done(refused);
+    return true;
+  }
+  slot.leased = true;
+  slot.lane = lane;
+  if (lane == Lane::kWork) ++work_in_use_;
+  done(std::shared_ptr<Lease>(new Lease(*this, *id, lane)));
+  return true;
+}
+
+void Pool::Dispatch() {
+  while (GrantTo(phase_two_, Lane::kPhaseTwo) || GrantTo(work_, Lane::kWork)) {
+  }
+  const size_t free_for_work = max_work_ - std::min(max_work_, work_in_use_);
+  const size_t needed = phase_two_.size() + std::min(work_.size(), free_for_work);
+  size_t connecting = 0;
+  for (const auto& [id, slot] : slots_) connecting += slot.ready ? 0 : 1;
+  while (!stopping_ && connecting < needed && slots_.size() < max_connections_ &&
+         SystemClock().Now() >= next_connect_) {
+    Connect();
+    ++connecting;
+  }
+}
+
+void Pool::Connect() {
+  const uint64_t id = next_id_++;
+  Slot& slot = slots_[id];
+  slot.connection = std::make_unique<Connection>(where_);
+  slot.limit = At(SystemClock().Now() + kConnectLimit, [this, id] {
+    Slot& late = slots_.at(id);
+    late.limit.reset();
+    late.connection->Break("no connection within 10 s");
+  });
+}
+
+void Pool::LookAtSession(uint64_t id) {
+  Slot& slot = slots_.at(id);
+  if (slot.limit) Cancel(*slot.limit);
+  slot.limit.reset();
+  RunScript(id, {Command{.text = SessionQuery()}}, SystemClock().Now() + kConnectLimit,
+            [this, id](const ScriptReply& reply) {
+              Slot& looked = slots_.at(id);
+              if (reply.lost) return;  // found broken and retired by DeliverReplies
+              const Reply& answer = reply.replies.front();
+              if (answer.kind != Reply::Kind::kDone) {
+                return looked.connection->Break(answer.message);
+              }
+              looked.problem = SessionProblem(answer.result);
+              looked.established = SystemClock().Now();
+              looked.ready = true;
+              backoff_ = Duration{};
+              next_connect_ = TimePoint{};
+            });
+}
+
+void Pool::ConnectFailed(const std::string& reason) {
+  backoff_ = std::clamp(backoff_ * 2, kFirstBackoff, kLongestBackoff);
+  next_connect_ = SystemClock().Now() + backoff_;
+  for (const auto& [id, slot] : slots_) {
+    if (slot.ready) return;  // the waiters can be served by those that live
+  }
+  const Status why(StatusCode::kUnavailable, "cannot connect to PostgreSQL: " + reason);
+  FailAll(phase_two_, why);
+  FailAll(work_, why);
+}
+
+void Pool::FailAll(Waiters& waiters, const Status& why) {
+  Waiters failed;
+  failed.swap(waiters);
+  for (auto& [id, waiter] : failed) {
+    Cancel(waiter.timer);
+    waiter.done(why);
+  }
+}
+
+void Pool::GiveBack(const Lease& lease) {
+  Slot& slot = slots_.at(lease.slot_);
+  const auto free = [this, id = lease.slot_, lane = lease.lane_] {
+    Slot& freed = slots_.at(id);
+    freed.leased = false;
+    if (lane == Lane::kWork) --work_in_use_;
+    if (freed.tainted) freed.connection->Break("its session may have been changed");
+  };
+  if (slot.connection->state() == Connection::State::kRunning) {
+    slot.connection->Break("abandoned while a command ran");
+  }
+  if (slot.connection->state() == Connection::State::kBroken ||
+      !slot.connection->InTransaction()) {
+    return free();
+  }
+  RunScript(lease.slot_, {Command{.text = "ROLLBACK"}}, SystemClock().Now() + kRollbackLimit,
+            [free](const ScriptReply&) { free(); });
+}
+
+void Pool::Retire(uint64_t id) {
+  const auto found = slots_.find(id);
+  if (found->second.limit) Cancel(*found->second.limit);
+  slots_.erase(found);
+}
+
+}  // namespace indoubt::pg

@@ -1,0 +1,139 @@
+// The bounded pool of connections and the one thread that runs them all: an event
+// loop over nonblocking sockets, with timers, and with two lanes of waiters. Some
+// connections are kept for the second phase, so that commits never wait behind work
+// that is itself blocked by what they would release.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "participants/postgres/connection.h"
+
+namespace indoubt::pg {
+
+class Pool;
+
+using ScriptCallback = std::function<void(ScriptReply)>;
+using TimerKey = std::pair<TimePoint, uint64_t>;
+
+enum class Lane { kPhaseTwo, kWork };
+
+/// A connection on loan; the destructor gives it back (after a ROLLBACK if it is in
+/// a transaction). Used on the pool's thread only; after the pool has stopped it may
+/// be destroyed anywhere.
+class Lease {
+ public:
+  ~Lease();
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+
+  /// Runs one script. When it has no end by `limit`, the connection is closed and
+  /// the script ends as lost. One at a time.
+  void Run(std::vector<Command> commands, TimePoint limit, ScriptCallback done);
+  bool InTransaction() const;
+  /// Not to be used again by others.
+  void Taint();
+  /// When the connection was established.
+  TimePoint established() const;
+
+ private:
+  friend class Pool;
+  Lease(Pool& pool, uint64_t slot, Lane lane) : pool_(pool), slot_(slot), lane_(lane) {}
+  Pool& pool_;
+  const uint64_t slot_;
+  const Lane lane_;
+};
+
+using LeaseCallback = std::function<void(Result<std::shared_ptr<Lease>>)>;
+
+class Pool {
+ public:
+  Pool(ConnectionString where, int max_connections);
+  /// Stops.
+  ~Pool();
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  /// Ends the thread: everything waiting or running is answered first.
+  void Stop();
+  /// Runs `task` on the pool's thread, in order. False once stopped (then `task` is
+  /// not run). Any thread.
+  bool Post(std::function<void()> task);
+  const ConnectionString& where() const { return where_; }
+
+  // The rest is for the pool's thread.
+
+  /// Hands out a connection, at once or later. kUnavailable when the server cannot
+  /// be reached, kDeadlineExceeded at `deadline`, kRefused when the session shows
+  /// that a yes vote would not hold (work only).
+  void Acquire(Lane lane, TimePoint deadline, LeaseCallback done);
+  TimerKey At(TimePoint when, std::function<void()> task);
+  void Cancel(const TimerKey& timer) { timers_.erase(timer); }
+
+ private:
+  friend class Lease;
+  struct Slot {
+    std::unique_ptr<Connection> connection;
+    bool ready = false;  // connected, and its session looked at
+    bool leased = false;
+    bool tainted = false;
+    Lane lane = Lane::kWork;
+    std::string problem;  // why work must not use it
+    TimePoint established{};
+    ScriptCallback done;
+    std::optional<TimerKey> limit;
+  };
+  struct Waiter {
+    LeaseCallback done;
+    TimerKey timer;
+  };
+  using Waiters = std::map<uint64_t, Waiter>;  // in order of arrival
+
+  void Loop();
+  void RunTasks();
+  void RunTimers();
+  void Poll();
+  bool DeliverReplies();
+  void RunScript(uint64_t id, std::vector<Command> commands, TimePoint limit,
+                 ScriptCallback done);
+  void Dispatch();
+  bool GrantTo(Waiters& waiters, Lane lane);
+  std::optional<uint64_t> FindIdle();
+  void Connect();
+  void LookAtSession(uint64_t id);
+  void ConnectFailed(const std::string& reason);
+  void FailAll(Waiters& waiters, const Status& why);
+  void GiveBack(const Lease& lease);
+  void Retire(uint64_t id);
+  void EndEverything();
+  void Wake();
+
+  const ConnectionString where_;
+  const size_t max_connections_;
+  const size_t max_work_;
+
+  std::mutex mutex_;
+  std::vector<std::function<void()>> tasks_;  // guarded by mutex_
+  bool closed_ = false;                       // guarded by mutex_
+  bool stop_ = false;                         // guarded by mutex_
+  const int wake_fd_;
+
+  // The pool's thread only.
+  bool stopping_ = false;
+  std::map<uint64_t, Slot> slots_;
+  uint64_t next_id_ = 1;
+  size_t work_in_use_ = 0;
+  Waiters phase_two_, work_;
+  std::map<TimerKey, std::function<void()>> timers_;
+  TimePoint next_connect_{};
+  Duration backoff_{};
+
+  std::thread thread_;  // last: it uses everything above
+};
+
+}  // namespace indoubt::pg

@@ -1,0 +1,163 @@
+#include "participants/postgres/preflight.h"
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include <fmt/format.h>
+#include <pqxx/pqxx>
+#include <sys/socket.h>
+
+#include "participants/postgres/session.h"
+
+namespace indoubt::pg {
+namespace {
+
+/// libpqxx waits for replies without bound. At the deadline this cuts the socket, and
+/// the waiting call fails as if the server had gone.
+class Watchdog {
+ public:
+  Watchdog(int fd, TimePoint deadline)
+      : thread_([this, fd, deadline] {
+          std::unique_lock lock(mutex_);
+          if (!ended_.wait_until(lock, deadline, [this] { return done_; })) {
+            shutdown(fd, SHUT_RDWR);
+            fired_ = true;
+          }
+        }) {}
+  ~Watchdog() {
+    {
+      const std::lock_guard lock(mutex_);
+      done_ = true;
+    }
+    ended_.notify_one();
+    thread_.join();
+  }
+  bool fired() {
+    const std::lock_guard lock(mutex_);
+    return fired_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  bool done_ = false;   // guarded by mutex_
+  bool fired_ = false;  // guarded by mutex_
+  std::thread thread_;
+};
+
+std::string ConnectString(const ConnectionString& where, TimePoint deadline) {
+  // PQconnectdb expands no nested string, so the bound goes in the string's own form.
+  const auto left = std::chrono::ceil<std::chrono::seconds>(deadline - SystemClock().Now());
+  const int64_t seconds = std::clamp<int64_t>(left.count(), 2, 60);  // libpq takes 2 at least
+  const bool uri =
+      where.dsn().find("://") != std::string::npos && where.dsn().rfind("postgres", 0) == 0;
+  if (!uri) return fmt::format("{} connect_timeout={}", where.dsn(), seconds);
+  const char separator = where.dsn().find('?') == std::string::npos ? '?' : '&';
+  return fmt::format("{}{}connect_timeout={}", where.dsn(), separator, seconds);
+}
+
+constexpr const char* kSettingsQuery =
+    "SELECT current_setting('fsync'), current_setting('synchronous_commit'), "
+    "current_setting('max_prepared_transactions'), pg_is_in_recovery(), "
+    "current_setting('server_version_num')::int, current_setting('server_version'), "
+    "current_setting('full_page_writes'), current_setting('default_transaction_read_only'), "
+    "current_setting('max_connections')::int, "
+    "current_setting('synchronous_standby_names'), "
+    "(SELECT rolsuper FROM pg_roles WHERE rolname = current_user), current_user::text";
+
+constexpr const char* kOthersQuery =
+    "SELECT owner::text, count(*) FROM pg_prepared_xacts WHERE database = current_database() "
+    "AND owner <> current_user AND starts_with(gid, 'idt:') GROUP BY owner ORDER BY owner";
+
+void JudgeSettings(const pqxx::row& row, int max_connections, PreflightReport& report) {
+  const std::string version = row[5].as<std::string>();
+  report.version = "PostgreSQL " + version.substr(0, version.find(' '));
+  report.problems =
+      SettingProblems(row[0].as<std::string>(), row[1].as<std::string>(),
+                      row[2].as<std::string>(), row[3].as<bool>(), row[4].as<int64_t>());
+  if (row[7].as<std::string>() == "on") {
+    report.problems.emplace_back(
+        "default_transaction_read_only is on, so branches cannot write; set it to off for "
+        "this role or database");
+  }
+  if (row[6].as<std::string>() != "on") {
+    report.notes.emplace_back(
+        "full_page_writes is off: a power cut may tear a page unless the storage writes pages "
+        "whole; set it to on where that is not certain");
+  }
+  if (row[1].as<std::string>() == "local" && !row[9].as<std::string>().empty()) {
+    report.warnings.emplace_back(
+        "synchronous_commit is local: a fail-over to a standby can lose a yes vote; set it to "
+        "on");
+  }
+  const int server_connections = row[8].as<int>();
+  if (server_connections < max_connections) {
+    report.warnings.push_back(fmt::format(
+        "the server's max_connections is {}, and the pool may open {}; raise the one "
+        "or lower the other",
+        server_connections, max_connections));
+  }
+  const int prepared = row[2].as<int>();
+  if (prepared > 0 && prepared < max_connections) {
+    report.warnings.push_back(
+        fmt::format("max_prepared_transactions is {}: more transactions at once than that vote "
+                    "no; raise it to {} at least and restart the server",
+                    prepared, max_connections));
+  }
+  if (row[10].as<bool>()) {
+    report.notes.push_back(
+        fmt::format("role {} is a superuser; a plain role that owns its tables is enough",
+                    row[11].as<std::string>()));
+  }
+}
+
+/// libpqxx 6 would reconnect behind our back. Its only switch is marked deprecated,
+/// for version 7 never reconnects.
+void ForbidReconnecting(pqxx::connection& connection) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+  connection.inhibit_reactivation(true);
+#pragma GCC diagnostic pop
+}
+
+PreflightReport Ask(pqxx::connection& connection, int max_connections) {
+  PreflightReport report;
+  pqxx::nontransaction asking(connection);
+  JudgeSettings(asking.exec1(kSettingsQuery), max_connections, report);
+  for (const pqxx::row& row : asking.exec(kOthersQuery)) {
+    report.warnings.push_back(fmt::format(
+        "{} prepared branches of indoubt belong to role {}; connect as that role to list and "
+        "settle them",
+        row[1].as<int64_t>(), row[0].as<std::string>()));
+  }
+  return report;
+}
+
+}  // namespace
+
+Result<PreflightReport> Preflight(const ConnectionString& where, int max_connections,
+                                  TimePoint deadline) {
+  if (SystemClock().Now() >= deadline) {
+    return Status(StatusCode::kUnavailable, "no time left to look at the server");
+  }
+  try {
+    pqxx::connection connection(ConnectString(where, deadline));
+    ForbidReconnecting(connection);
+    Watchdog watchdog(connection.sock(), deadline);
+    try {
+      return Ask(connection, max_connections);
+    } catch (const pqxx::failure& error) {
+      if (!watchdog.fired()) throw;
+      return Status(StatusCode::kUnavailable, "PostgreSQL did not answer in time");
+    }
+  } catch (const pqxx::broken_connection& error) {
+    return Status(StatusCode::kUnavailable,
+                  "cannot connect to PostgreSQL: " + where.WithoutSecrets(error.what()));
+  } catch (const std::exception& error) {
+    return Status(StatusCode::kInternal,
+                  "PostgreSQL preflight: " + where.WithoutSecrets(error.what()));
+  }
+}
+
+}  // namespace indoubt::pg

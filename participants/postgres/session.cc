@@ -1,0 +1,75 @@
+#include "participants/postgres/session.h"
+
+#include <fmt/format.h>
+
+namespace indoubt::pg {
+namespace {
+
+std::string TextAt(const std::vector<Value>& row, size_t column) {
+  const auto* text =
+      column < row.size() ? std::get_if<std::string>(&row[column].held) : nullptr;
+  return text == nullptr ? "" : *text;
+}
+
+}  // namespace
+
+std::string SessionQuery() {
+  return "SELECT current_setting('fsync'), current_setting('synchronous_commit'), "
+         "current_setting('max_prepared_transactions'), pg_is_in_recovery(), "
+         "current_setting('server_version_num')::int, "
+         "set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false), "
+         "set_config('idle_in_transaction_session_timeout', '0', false)";
+}
+
+std::vector<std::string> SettingProblems(const std::string& fsync,
+                                         const std::string& synchronous_commit,
+                                         const std::string& max_prepared_transactions,
+                                         bool in_recovery, int64_t version_number) {
+  std::vector<std::string> problems;
+  if (max_prepared_transactions == "0") {
+    problems.push_back(
+        "max_prepared_transactions is 0, so nothing can be prepared; set it to at least the "
+        "number of transactions in flight and restart the server");
+  }
+  if (fsync != "on") {
+    problems.push_back(fmt::format(
+        "fsync is {}, so a yes vote would not survive a crash; set fsync = on and reload",
+        fsync));
+  }
+  if (synchronous_commit == "off") {
+    problems.push_back(
+        "synchronous_commit is off, so a commit would not survive a crash; set it to on for "
+        "this role, database or server");
+  }
+  if (in_recovery) {
+    problems.push_back(
+        "the server is a hot standby (pg_is_in_recovery), which cannot write; connect to the "
+        "primary (target_session_attrs=read-write in the dsn)");
+  }
+  if (version_number < 130000) {
+    problems.push_back(
+        fmt::format("server_version_num is {}; PostgreSQL 13 or newer is needed "
+                    "for pg_xact_status on xid8; upgrade",
+                    version_number));
+  }
+  return problems;
+}
+
+std::string SessionProblem(const StatementResult& result) {
+  const auto* row = result.values.size() == 1
+                        ? std::get_if<std::vector<Value>>(&result.values.front().held)
+                        : nullptr;
+  const bool* in_recovery =
+      row != nullptr && row->size() > 4 ? std::get_if<bool>(&(*row)[3].held) : nullptr;
+  const int64_t* version =
+      in_recovery != nullptr ? std::get_if<int64_t>(&(*row)[4].held) : nullptr;
+  if (version == nullptr) return "the server gave no answer to a look at its settings";
+  std::string all;
+  for (const std::string& problem : SettingProblems(TextAt(*row, 0), TextAt(*row, 1),
+                                                    TextAt(*row, 2), *in_recovery, *version)) {
+    all += (all.empty() ? "" : "; ") + problem;
+  }
+  return all;
+}
+
+}  // namespace indoubt::pg

@@ -1,0 +1,33 @@
+// What can be told from a statement's text before it is sent: whether it would end
+// the branch behind the coordinator's back, may only read, or leaves something
+// behind in its session.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "participants/participant.h"
+
+namespace indoubt::pg {
+
+/// The first word, upper case, after white space, comments, semicolons and opening
+/// parentheses; empty when there is none.
+std::string FirstKeyword(std::string_view sql);
+
+/// Ok, or kAborted for a statement that a branch must not run: transaction control
+/// (it would commit or end the branch), COPY through the client, a NUL byte, a list
+/// as parameter, or too many parameters.
+Status CheckStatement(const Statement& statement);
+
+/// Whether the statement often only reads, so that asking before the prepare may
+/// save it. A guess: the server's word on a transaction id is what counts.
+bool LooksReadOnly(std::string_view sql);
+
+/// Whether the session may be another one after it (SET, session locks, LISTEN,
+/// temporary objects): such a connection is not used again.
+bool MayChangeSession(std::string_view sql);
+
+/// The text with line breaks as spaces, trimmed.
+std::string OneLine(std::string_view text);
+
+}  // namespace indoubt::pg

@@ -1,0 +1,263 @@
+// What only PostgreSQL can do to a branch.
+#include "participants/postgres/postgres_participant.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/participants/contract_calls.h"
+#include "tests/participants/postgres/postgres_store.h"
+
+namespace indoubt {
+namespace {
+
+using testing::HasSubstr;
+
+Statement Sql(std::string text, std::vector<Value> params = {}) {
+  return {.text = std::move(text), .params = std::move(params), .expect_rows = {}};
+}
+
+class PostgresParticipantTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    auto started = PostgresStore::Start();
+    store_.reset(static_cast<PostgresStore*>(started.release()));
+  }
+  static void TearDownTestSuite() { store_.reset(); }
+  void SetUp() override {
+    ASSERT_NE(store_, nullptr);
+    const Status reset = store_->Reset();
+    ASSERT_TRUE(reset.ok()) << reset.ToString();
+    participant_ = store_->MakeParticipant();
+  }
+
+  std::string BranchName(const Gid& gid) { return BranchId{gid, "store"}.ToString(); }
+  Token Vote(const Gid& gid) {
+    const PrepareReply reply = PrepareNow(*participant_, gid, {store_->Add("a", 5)});
+    EXPECT_EQ(reply.vote.kind, VoteKind::kYes) << reply.vote.reason;
+    return reply.vote.token;
+  }
+  PrepareReply PrepareSql(std::vector<std::string> texts) {
+    std::vector<Statement> statements;
+    for (std::string& text : texts) statements.push_back(Sql(std::move(text)));
+    return PrepareNow(*participant_, NewTestGid(), std::move(statements));
+  }
+
+  inline static std::unique_ptr<PostgresStore> store_;
+  std::unique_ptr<Participant> participant_;
+};
+
+TEST_F(PostgresParticipantTest, PreflightNamesTheVersion) {
+  const auto report = participant_->Preflight(TestDeadline());
+  ASSERT_TRUE(report) << report.error().ToString();
+  EXPECT_EQ(report->version, "PostgreSQL " + store_->server().version());
+}
+
+TEST_F(PostgresParticipantTest, CommitFindsWhatAnAdministratorCommitted) {
+  const Gid gid = NewTestGid();
+  const Token token = Vote(gid);
+  ASSERT_EQ(store_->Psql("COMMIT PREPARED '" + BranchName(gid) + "'"), "COMMIT PREPARED");
+  EXPECT_EQ(CommitNow(*participant_, gid, token).kind, AckKind::kDone);
+  const Ack rolled_back = RollbackNow(*participant_, gid, token);
+  EXPECT_EQ(rolled_back.kind, AckKind::kHeuristic);
+  EXPECT_THAT(rolled_back.reason, HasSubstr(token));
+}
+
+TEST_F(PostgresParticipantTest, CommitOfWhatAnAdministratorRolledBackIsHeuristic) {
+  const Gid gid = NewTestGid();
+  const Token token = Vote(gid);
+  ASSERT_EQ(store_->Psql("ROLLBACK PREPARED '" + BranchName(gid) + "'"), "ROLLBACK PREPARED");
+  const Ack ack = CommitNow(*participant_, gid, token);
+  EXPECT_EQ(ack.kind, AckKind::kHeuristic);
+  EXPECT_THAT(ack.reason, HasSubstr("rolled back by somebody else"));
+  EXPECT_EQ(RollbackNow(*participant_, gid, token).kind, AckKind::kDone);
+}
+
+TEST_F(PostgresParticipantTest, TokenOfTheFutureIsHeuristic) {
+  const Ack ack = CommitNow(*participant_, NewTestGid(), "4000000000000");
+  EXPECT_EQ(ack.kind, AckKind::kHeuristic);
+  EXPECT_THAT(ack.reason, HasSubstr("future"));
+}
+
+TEST_F(PostgresParticipantTest, ListedTokenIsTheVotes) {
+  const Gid gid = NewTestGid();
+  const Token token = Vote(gid);
+  const auto listed = participant_->ListPrepared(TestDeadline());
+  ASSERT_TRUE(listed) << listed.error().ToString();
+  ASSERT_EQ(listed->size(), 1u);
+  EXPECT_EQ(listed->front().token, token);
+}
+
+TEST_F(PostgresParticipantTest, DeferredConstraintVotesNo) {
+  store_->Psql("DROP TABLE IF EXISTS child");
+  store_->Psql("CREATE TABLE child (name text REFERENCES held DEFERRABLE INITIALLY DEFERRED)");
+  const PrepareReply reply = PrepareSql({"INSERT INTO child VALUES ('nobody')"});
+  EXPECT_EQ(reply.vote.kind, VoteKind::kNo);
+  EXPECT_THAT(reply.vote.reason, HasSubstr("child_name_fkey"));
+  store_->Psql("DROP TABLE child");
+}
+
+TEST_F(PostgresParticipantTest, TransactionControlInAStatementVotesNo) {
+  const PrepareReply reply =
+      PrepareSql({"UPDATE held SET amount = 0", "/* hidden */ ; COMMIT"});
+  EXPECT_EQ(reply.vote.kind, VoteKind::kNo);
+  EXPECT_THAT(reply.vote.reason, HasSubstr("COMMIT"));
+  EXPECT_EQ(PrepareSql({"UPDATE held SET amount = 0; COMMIT"}).vote.kind, VoteKind::kNo);
+  EXPECT_EQ(store_->Look("a"), 100);
+}
+
+TEST_F(PostgresParticipantTest, WriteThatTouchesNothingVotesReadOnlyAndLeavesNothing) {
+  const PrepareReply reply = PrepareSql({"UPDATE held SET amount = 0 WHERE name = 'nobody'"});
+  EXPECT_EQ(reply.vote.kind, VoteKind::kReadOnly) << reply.vote.reason;
+  EXPECT_EQ(store_->Psql("SELECT count(*) FROM pg_prepared_xacts"), "0");
+}
+
+TEST_F(PostgresParticipantTest, SelectForUpdateHoldsItsLockAndVotesYes) {
+  const PrepareReply reply = PrepareSql({"SELECT * FROM held WHERE name = 'a' FOR UPDATE"});
+  EXPECT_EQ(reply.vote.kind, VoteKind::kYes) << reply.vote.reason;
+  EXPECT_FALSE(store_->OutsideWrite("a", 1));
+}
+
+TEST_F(PostgresParticipantTest, ReadOnlyBranchLetsNoNotificationOut) {
+  EXPECT_EQ(PrepareSql({"SELECT 1"}).vote.kind, VoteKind::kReadOnly);
+  EXPECT_EQ(PrepareSql({"NOTIFY somebody"}).vote.kind, VoteKind::kNo);
+}
+
+TEST_F(PostgresParticipantTest, ExpectedRowsThatMatchVoteYes) {
+  Statement statement = store_->Add("a", 5);
+  statement.expect_rows = 1;
+  const PrepareReply reply = PrepareNow(*participant_, NewTestGid(), {statement});
+  EXPECT_EQ(reply.vote.kind, VoteKind::kYes) << reply.vote.reason;
+}
+
+TEST_F(PostgresParticipantTest, ParametersAndResultsKeepTheirTypes) {
+  auto branch = participant_->Begin(NewTestGid(), TestDeadline());
+  const Value bytes{Blob{std::string("\0\xff'\\", 4)}};
+  const auto result = WorkNow(
+      *branch, {Sql("SELECT $1::int8, $2::text, $3::bool, $4::float8, $5::bytea, $6::text",
+                    {Value{int64_t{-7}}, Value{std::string("it's")}, Value{true}, Value{0.1},
+                     bytes, Value{}})});
+  ASSERT_TRUE(result) << result.error().ToString();
+  const std::vector<Value> row{
+      Value{int64_t{-7}}, Value{std::string("it's")}, Value{true}, Value{0.1}, bytes, Value{}};
+  ASSERT_EQ(result->front().values.size(), 1u);
+  EXPECT_EQ(result->front().values.front(), Value{row});
+  EXPECT_EQ(result->front().rows, 1);
+}
+
+TEST_F(PostgresParticipantTest, SessionSettingsDoNotReachTheNextBranch) {
+  participant_ = store_->MakeParticipantWith("", 2);  // one connection for work
+  EXPECT_EQ(PrepareSql({"SET work_mem = '77MB'"}).vote.kind, VoteKind::kReadOnly);
+  auto branch = participant_->Begin(NewTestGid(), TestDeadline());
+  const auto result = WorkNow(*branch, {Sql("SHOW work_mem")});
+  ASSERT_TRUE(result) << result.error().ToString();
+  EXPECT_NE(result->front().values.front(),
+            (Value{std::vector<Value>{Value{std::string("77MB")}}}));
+}
+
+TEST_F(PostgresParticipantTest, CommitPassesWorkThatIsBlockedOnIt) {
+  participant_ = store_->MakeParticipantWith("", 3);  // two for work, one for commits
+  const Gid gid = NewTestGid();
+  const Token token = Vote(gid);
+  std::vector<Gid> gids;
+  std::vector<std::unique_ptr<Branch>> branches;
+  std::vector<std::future<PrepareReply>> votes;
+  for (int i = 0; i < 6; ++i) {
+    branches.push_back(participant_->Begin(gids.emplace_back(NewTestGid()), TestDeadline()));
+    votes.push_back(StartPrepare(*branches.back(), {store_->Add("a", 1)}));
+  }
+  EXPECT_EQ(CommitNow(*participant_, gid, token).kind, AckKind::kDone);
+  for (size_t i = 0; i < votes.size(); ++i) {
+    // They follow each other: every one waits for the row that the last one holds.
+    std::optional<size_t> voted;
+    while (!voted) {
+      for (size_t j = 0; j < votes.size() && !voted; ++j) {
+        if (votes[j].valid() &&
+            votes[j].wait_for(std::chrono::milliseconds(1)) == std::future_status::ready) {
+          voted = j;
+        }
+      }
+    }
+    const PrepareReply reply = votes[*voted].get();
+    ASSERT_EQ(reply.vote.kind, VoteKind::kYes) << reply.vote.reason;
+    EXPECT_EQ(CommitNow(*participant_, gids[*voted], reply.vote.token).kind, AckKind::kDone);
+  }
+  EXPECT_EQ(store_->Look("a"), 111);
+}
+
+TEST_F(PostgresParticipantTest, RollbackWaitsForAnUnansweredPrepare) {
+  const Gid blocker = NewTestGid(), gid = NewTestGid();
+  const Token token = Vote(blocker);
+  auto branch = participant_->Begin(gid, TestDeadline());
+  auto vote = StartPrepare(*branch, {store_->Add("a", 1)});
+  auto rolled_back = StartRollback(*participant_, gid, "", TestDeadline());
+  EXPECT_EQ(CommitNow(*participant_, blocker, token).kind, AckKind::kDone);
+  EXPECT_EQ(vote.get().vote.kind, VoteKind::kYes);
+  EXPECT_EQ(rolled_back.get().kind, AckKind::kDone);
+  EXPECT_EQ(store_->Psql("SELECT count(*) FROM pg_prepared_xacts"), "0");
+  EXPECT_EQ(store_->Look("a"), 105);
+}
+
+TEST_F(PostgresParticipantTest, CallsOwedAtTheEndAreAnswered) {
+  const Gid blocker = NewTestGid();
+  Vote(blocker);
+  auto branch = participant_->Begin(NewTestGid(), TestDeadline());
+  auto vote = StartPrepare(*branch, {store_->Add("a", 1)});
+  participant_.reset();
+  EXPECT_NE(vote.get().vote.kind, VoteKind::kYes);
+  EXPECT_EQ(PrepareNow(*branch).vote.kind, VoteKind::kNo);
+}
+
+TEST_F(PostgresParticipantTest, OnePhaseCommitWithoutAReplyIsNotCalledRolledBack) {
+  auto branch = participant_->Begin(NewTestGid(), TestDeadline());
+  ASSERT_TRUE(WorkNow(*branch, {store_->Add("a", 5)}));
+  store_->Psql(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+      "WHERE application_name = 'indoubt'");
+  const OnePhaseReply reply = CommitOnePhaseNow(*branch, {});
+  EXPECT_NE(reply.kind, OnePhaseKind::kCommitted);
+  EXPECT_EQ(store_->Look("a"), 100);
+}
+
+TEST_F(PostgresParticipantTest, PasswordIsInNoMessage) {
+  const auto away = store_->MakeUnreachable();
+  const auto report = away->Preflight(TestDeadline());
+  ASSERT_FALSE(report);
+  EXPECT_THAT(report.error().message(), testing::Not(HasSubstr("sesame")));
+  const PrepareReply reply = PrepareNow(*away, NewTestGid(), {store_->Add("a", 5)});
+  EXPECT_THAT(reply.vote.reason, testing::Not(HasSubstr("sesame")));
+}
+
+TEST(PostgresPreflight, RefusesAServerThatCannotPrepare) {
+  ScratchFolder folder("indoubt-postgres-test");
+  auto server = PostgresServer::Start(
+      folder.path(), {{"max_prepared_transactions", "0"}, {"synchronous_commit", "off"}});
+  ASSERT_TRUE(server) << server.error().ToString();
+  auto participant = MakePostgresParticipant({.name = "store", .dsn = (*server)->dsn()});
+  ASSERT_TRUE(participant) << participant.error().ToString();
+  const auto report = (*participant)->Preflight(TestDeadline());
+  ASSERT_TRUE(report) << report.error().ToString();
+  EXPECT_THAT(report->problems,
+              testing::UnorderedElementsAre(HasSubstr("max_prepared_transactions"),
+                                            HasSubstr("synchronous_commit")));
+  const PrepareReply reply =
+      PrepareNow(**participant, NewTestGid(), {Sql("CREATE TABLE t (x int)")});
+  EXPECT_EQ(reply.vote.kind, VoteKind::kNo);
+  EXPECT_THAT(reply.vote.reason, HasSubstr("max_prepared_transactions"));
+}
+
+TEST(PostgresPreflight, UsedUpPreparedTransactionsVoteNo) {
+  ScratchFolder folder("indoubt-postgres-test");
+  auto server = PostgresServer::Start(folder.path(), {{"max_prepared_transactions", "1"}});
+  ASSERT_TRUE(server) << server.error().ToString();
+  auto participant = MakePostgresParticipant({.name = "store", .dsn = (*server)->dsn()});
+  ASSERT_TRUE(participant) << participant.error().ToString();
+  EXPECT_EQ(PrepareNow(**participant, NewTestGid(), {Sql("CREATE TABLE t (x int)")}).vote.kind,
+            VoteKind::kYes);
+  const PrepareReply reply =
+      PrepareNow(**participant, NewTestGid(), {Sql("CREATE TABLE u (x int)")});
+  EXPECT_EQ(reply.vote.kind, VoteKind::kNo);
+  EXPECT_THAT(reply.vote.reason, HasSubstr("maximum number of prepared transactions"));
+}
+
+}  // namespace
+}  // namespace indoubt

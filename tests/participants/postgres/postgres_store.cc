@@ -1,0 +1,129 @@
+#include "tests/participants/postgres/postgres_store.h"
+
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "participants/postgres/postgres_participant.h"
+
+namespace indoubt {
+
+std::unique_ptr<ContractStore> PostgresStore::Start() {
+  std::unique_ptr<PostgresStore> store(new PostgresStore());
+  auto server = PostgresServer::Start(store->folder_.path());
+  if (!server) {
+    std::fprintf(stderr, "%s\n", server.error().ToString().c_str());
+    return nullptr;
+  }
+  store->server_ = *std::move(server);
+  return store;
+}
+
+std::string PostgresStore::Psql(const std::string& sql) {
+  if (!outsider_ || PQstatus(outsider_.get()) != CONNECTION_OK) {
+    outsider_.reset(PQconnectdb(server_->dsn().c_str()));
+    const std::unique_ptr<PGresult, void (*)(PGresult*)> set(
+        PQexec(outsider_.get(), "SET client_min_messages = warning"), PQclear);
+  }
+  const std::unique_ptr<PGresult, void (*)(PGresult*)> result(
+      PQexec(outsider_.get(), sql.c_str()), PQclear);
+  const ExecStatusType status = PQresultStatus(result.get());
+  if (status == PGRES_COMMAND_OK) return PQcmdStatus(result.get());
+  if (status == PGRES_TUPLES_OK) {
+    return PQntuples(result.get()) == 0 ? "" : PQgetvalue(result.get(), 0, 0);
+  }
+  const char* sqlstate = PQresultErrorField(result.get(), PG_DIAG_SQLSTATE);
+  return std::string("ERROR: ") + (sqlstate == nullptr ? "connection" : sqlstate);
+}
+
+Status PostgresStore::Reset() {
+  if (server_->pid() < 0) INDOUBT_RETURN_IF_ERROR(server_->Restart());
+  for (;;) {
+    const std::string gid = Psql("SELECT gid FROM pg_prepared_xacts LIMIT 1");
+    if (gid.empty()) break;
+    const std::string rolled_back = Psql(fmt::format("ROLLBACK PREPARED '{}'", gid));
+    if (rolled_back != "ROLLBACK PREPARED") {
+      return Status(StatusCode::kInternal, gid + ": " + rolled_back);
+    }
+  }
+  for (const char* sql : {"DROP TABLE IF EXISTS held, other", "CREATE TABLE other (x int)",
+                          "CREATE TABLE held (name text PRIMARY KEY, amount bigint NOT NULL)",
+                          "INSERT INTO held VALUES ('a', 100), ('b', 100)"}) {
+    const std::string done = Psql(sql);
+    if (done.starts_with("ERROR")) return Status(StatusCode::kInternal, sql + (": " + done));
+  }
+  return Status::Ok();
+}
+
+std::unique_ptr<Participant> PostgresStore::MakeParticipantWith(const std::string& extra,
+                                                                int max_connections) {
+  auto made = MakePostgresParticipant({.name = "store",
+                                       .dsn = server_->dsn() + " " + extra,
+                                       .max_connections = max_connections});
+  INDOUBT_CHECK(made.has_value(), made.status().ToString());
+  return *std::move(made);
+}
+
+std::unique_ptr<Participant> PostgresStore::MakeParticipant() {
+  return MakeParticipantWith("");
+}
+
+std::unique_ptr<Participant> PostgresStore::MakeUnreachable() {
+  return MakeParticipantWith("host=" + folder_.path() + "/nothing password=sesame");
+}
+
+void PostgresStore::KillServer() {
+  outsider_.reset();
+  server_->Kill();
+}
+Status PostgresStore::RestartServer() { return server_->Restart(); }
+
+Statement PostgresStore::Add(const std::string& name, int64_t amount) {
+  return {.text = "UPDATE held SET amount = amount + $2 WHERE name = $1",
+          .params = {Value{name}, Value{amount}},
+          .expect_rows = {}};
+}
+Statement PostgresStore::Insert(const std::string& name, int64_t value) {
+  return {.text = "INSERT INTO held VALUES ($1, $2)",
+          .params = {Value{name}, Value{value}},
+          .expect_rows = {}};
+}
+Statement PostgresStore::Read(const std::string& name) {
+  return {.text = "SELECT amount FROM held WHERE name = $1",
+          .params = {Value{name}},
+          .expect_rows = {}};
+}
+ContractStore::Failing PostgresStore::MakeFailing() {
+  return {{.text = "INSERT INTO held VALUES ('b', 1)", .params = {}, .expect_rows = {}},
+          "held_pkey"};
+}
+Statement PostgresStore::TouchesNotSeven() {
+  return {.text = "UPDATE held SET amount = 0", .params = {}, .expect_rows = {}};
+}
+
+std::optional<int64_t> PostgresStore::Look(const std::string& name) {
+  const std::string text = Psql(fmt::format("SELECT amount FROM held WHERE name = '{}'", name));
+  if (text.empty()) return std::nullopt;
+  return std::stoll(text);
+}
+
+bool PostgresStore::OutsideWrite(const std::string& name, int64_t value) {
+  Psql("SET lock_timeout = '200ms'");
+  const std::string wrote =
+      Psql(fmt::format("INSERT INTO held VALUES ('{}', {}) ON CONFLICT (name) DO UPDATE SET "
+                       "amount = excluded.amount",
+                       name, value));
+  Psql("RESET lock_timeout");
+  return wrote == "INSERT 0 1";
+}
+
+void PostgresStore::LeaveForeignBranch() {
+  Psql("BEGIN");
+  Psql("INSERT INTO other VALUES (1)");
+  Psql("PREPARE TRANSACTION 'idt:another program'");
+}
+bool PostgresStore::ForeignBranchIsThere() {
+  return Psql("SELECT 1 FROM pg_prepared_xacts WHERE gid = 'idt:another program'") == "1";
+}
+
+}  // namespace indoubt
