@@ -20,7 +20,8 @@ void LiveTransaction::Work(size_t part, std::function<void(Status)> then) {
   SetBusy(part);
   parts_[part].branch->Work(
       std::move(parts_[part].statements),
-      [self, part, then = std::move(then)](Result<std::vector<StatementResult>> results) {
+      [self, part,
+       then = std::move(then)](const Result<std::vector<StatementResult>>& results) {
         self->KeepReply(part, results.value_or(std::vector<StatementResult>{}));
         if (!results) return then(results.error());
         then(HitFailPoint("worked", self->NameOf(part)));
@@ -33,7 +34,7 @@ void LiveTransaction::Do(const AskPrepare& ask) {
     SendPrepare(part, std::move(parts_[part].statements));
     return;
   }
-  Work(part, [self = shared_from_this(), part](Status worked) {
+  Work(part, [self = shared_from_this(), part](const Status& worked) {
     if (worked.ok()) return self->SendPrepare(part, {});
     self->Post(Voted{part, {VoteKind::kNo, "", worked.message()}});
   });
@@ -64,7 +65,7 @@ void LiveTransaction::Do(const AskOnePhase& ask) {
     SendOnePhase(part, std::move(parts_[part].statements));
     return;
   }
-  Work(part, [self = shared_from_this(), part](Status worked) {
+  Work(part, [self = shared_from_this(), part](const Status& worked) {
     if (worked.ok()) return self->SendOnePhase(part, {});
     self->Post(OnePhaseEnded{OnePhaseKind::kRolledBack, worked.message()});
   });
@@ -101,7 +102,8 @@ void LiveTransaction::Do(const Propose& propose) {
   engine_.log().Decide(
       gid_, outcome,
       outcome == DecisionOutcome::kCommitted ? propose.branches : std::vector<BranchRecord>{},
-      [self = shared_from_this(), forced, ended_before](DecisionOutcome stands, Status why) {
+      [self = shared_from_this(), forced, ended_before](DecisionOutcome stands,
+                                                        const Status& why) {
         self->OnDecided(stands, forced.empty() ? why.message() : forced, ended_before);
       });
 }
@@ -194,7 +196,8 @@ void LiveTransaction::Do(const StoreHeuristic& store) {
   HeuristicRecord record{gid_, NameOf(store.participant), store.decision, store.reason,
                          WallClockNow()};
   engine_.log().RecordHeuristic(
-      std::move(record), [self = shared_from_this(), part = store.participant](Status stored) {
+      std::move(record),
+      [self = shared_from_this(), part = store.participant](const Status& stored) {
         self->Post(HeuristicStored{part, stored.ok()});
       });
 }

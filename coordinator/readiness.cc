@@ -13,7 +13,8 @@ Status Judge(const std::string& name, const PreflightReport& report) {
   if (report.problems.empty()) return Status::Ok();
   std::string problems;
   for (const std::string& problem : report.problems) {
-    problems += (problems.empty() ? "" : "; ") + problem;
+    if (!problems.empty()) problems += "; ";
+    problems += problem;
   }
   return Status(StatusCode::kRefused, fmt::format("{}: {}", name, problems));
 }
@@ -64,15 +65,17 @@ void Readiness::CheckOne(size_t participant, TimePoint deadline) {
     const bool away = report.error().code() != StatusCode::kInvalidArgument &&
                       report.error().code() != StatusCode::kRefused;
     const std::string& message = report.error().message();
-    state.status = Status(away ? StatusCode::kUnavailable : StatusCode::kRefused,
-                          message.starts_with(name) ? message : name + ": " + message);
+    state.status =
+        Status(away ? StatusCode::kUnavailable : StatusCode::kRefused,
+               message.starts_with(name) ? message : fmt::format("{}: {}", name, message));
     return;
   }
   state.suspect = false;
   state.status = Judge(name, *report);
   state.warnings.clear();
   for (const std::string& warning : report->warnings) {
-    state.warnings.push_back(warning.starts_with(name) ? warning : name + ": " + warning);
+    state.warnings.push_back(warning.starts_with(name) ? warning
+                                                       : fmt::format("{}: {}", name, warning));
   }
 }
 

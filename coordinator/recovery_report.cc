@@ -77,14 +77,6 @@ void CountRecorded(const DecisionLog& log, const PassResult& pass, RecoveryRepor
 
 }  // namespace
 
-<<<<<<< HEAD
-Result<RecoveryReport> LiveCoordinator::Recover(TimePoint deadline,
-                                                std::optional<LogId> adopt) {
-  std::unique_lock one_at_a_time(recovering_, deadline);
-  if (!one_at_a_time) {
-    return Status(StatusCode::kDeadlineExceeded,
-                  "another recovery pass was under way all along");
-=======
 bool PassGate::Open(TimePoint deadline) {
   std::unique_lock lock(mutex_);
   if (!closed_.wait_until(lock, deadline, [this] { return !open_; })) return false;
@@ -96,7 +88,6 @@ void PassGate::Close() {
   {
     std::lock_guard lock(mutex_);
     open_ = false;
->>>>>>> wip/core
   }
   closed_.notify_one();
 }

@@ -60,6 +60,7 @@ Transaction Transaction::RecoveredCommit(const Decision& decision) {
 Transaction Transaction::RecoveredOrphan(const Gid& gid,
                                          const std::vector<BranchRecord>& branches) {
   std::vector<std::string> names;
+  names.reserve(branches.size());
   for (const BranchRecord& branch : branches) names.push_back(branch.participant);
   Transaction transaction(gid, std::move(names));
   transaction.entry_ = Entry::kRecoveredOrphan;

@@ -13,7 +13,7 @@ void Add(Transactions& transactions, const PreparedBranch& branch) {
   decision.branches.push_back({branch.id.participant, branch.token});
 }
 
-std::vector<Decision> InOrder(Transactions transactions) {
+std::vector<Decision> InOrder(Transactions&& transactions) {
   std::vector<Decision> ordered;
   ordered.reserve(transactions.size());
   for (auto& [gid, decision] : transactions) ordered.push_back(std::move(decision));

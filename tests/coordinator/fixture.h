@@ -22,13 +22,15 @@ class CoordinatorFixture : public testing::Test {
     for (const char* name : {"a", "b", "c"}) stores_.try_emplace(name);
   }
 
+  virtual std::unique_ptr<DecisionLog> MakeLog() {
+    return std::make_unique<MemoryDecisionLog>(decisions_);
+  }
   Result<std::unique_ptr<Coordinator>> TryStart() {
     std::vector<std::unique_ptr<Participant>> participants;
     for (auto& [name, store] : stores_) {
       participants.push_back(std::make_unique<FakeParticipant>(name, store));
     }
-    return Coordinator::Start(options_, std::make_unique<MemoryDecisionLog>(decisions_),
-                              std::move(participants));
+    return Coordinator::Start(options_, MakeLog(), std::move(participants));
   }
   void Start() {
     auto started = TryStart();

@@ -38,6 +38,12 @@ class FakeStore {
   int listings = 0;
   std::vector<std::function<void()>> held;
   std::function<void()> on_list;  // called within a listing, unlocked
+  /// Where answers run, when set; otherwise within the call. `drain` then returns
+  /// once all of them have run.
+  std::function<void(std::function<void()>)> deliver;
+  std::function<void()> drain;
+  /// Sets queues at random before each answer, when set; called under `mutex`.
+  std::function<void(FakeStore&)> chaos;
 
   mutable std::mutex mutex;
 
@@ -50,6 +56,13 @@ class FakeStore {
       hold_prepares = false;
     }
     for (auto& answer : answers) answer();
+  }
+  void Deliver(std::function<void()> answer) const {
+    if (deliver) {
+      deliver(std::move(answer));
+    } else {
+      answer();
+    }
   }
   template <typename F>
   auto With(F f) {
@@ -88,6 +101,7 @@ class FakeBranch : public Branch {
     bool hold = false;
     {
       std::lock_guard lock(store_.mutex);
+      if (store_.chaos) store_.chaos(store_);
       const VoteKind usual = store_.down ? VoteKind::kUnknown : VoteKind::kYes;
       reply.vote.kind = FakeStore::Next(store_.votes, usual);
       reply.vote.token = "token of " + name_;
@@ -99,7 +113,7 @@ class FakeBranch : public Branch {
       hold = store_.hold_prepares;
       if (hold) store_.held.push_back([done, reply] { done(reply); });
     }
-    if (!hold) done(std::move(reply));
+    if (!hold) store_.Deliver([done, reply] { done(reply); });
   }
 
   void CommitOnePhase(std::vector<Statement> last, OnePhaseCallback done) override {
@@ -112,7 +126,7 @@ class FakeBranch : public Branch {
       reply.kind = FakeStore::Next(store_.one_phases, OnePhaseKind::kCommitted);
       if (reply.kind == OnePhaseKind::kCommitted) store_.committed.insert(gid_);
     }
-    done(std::move(reply));
+    store_.Deliver([done, reply] { done(reply); });
   }
 
  private:
@@ -131,11 +145,15 @@ class FakeBranch : public Branch {
   bool asked_ = false;
 };
 
-/// Answers on the caller's thread, before the call returns (unless held).
+/// Answers on the caller's thread, before the call returns, unless told otherwise.
 class FakeParticipant : public Participant {
  public:
   /// `store` must outlive it.
   FakeParticipant(std::string name, FakeStore& store) : name_(std::move(name)), store_(store) {}
+
+  ~FakeParticipant() override {
+    if (store_.drain) store_.drain();
+  }
 
   const std::string& name() const override { return name_; }
   std::string kind() const override { return "fake"; }
@@ -156,6 +174,7 @@ class FakeParticipant : public Participant {
       std::lock_guard lock(store_.mutex);
       ++store_.commits_told[gid];
       store_.commit_tokens[gid] = token;
+      if (store_.chaos) store_.chaos(store_);
       const AckKind usual = store_.down ? AckKind::kRetry : AckKind::kDone;
       ack = {FakeStore::Next(store_.commit_acks, usual), "the test says so"};
       if (!store_.down && ack.kind != AckKind::kHeuristic) {
@@ -164,7 +183,7 @@ class FakeParticipant : public Participant {
         store_.committed.insert(gid);
       }
     }
-    done(std::move(ack));
+    store_.Deliver([done, ack] { done(ack); });
   }
 
   void Rollback(const Gid& gid, const Token&, TimePoint, AckCallback done) override {
@@ -172,6 +191,7 @@ class FakeParticipant : public Participant {
     {
       std::lock_guard lock(store_.mutex);
       ++store_.rollbacks_told[gid];
+      if (store_.chaos) store_.chaos(store_);
       const AckKind usual = store_.down ? AckKind::kRetry : AckKind::kDone;
       ack = {FakeStore::Next(store_.rollback_acks, usual), "the test says so"};
       if (!store_.down && ack.kind != AckKind::kHeuristic) {
@@ -179,7 +199,7 @@ class FakeParticipant : public Participant {
         store_.rolled_back.insert(gid);
       }
     }
-    done(std::move(ack));
+    store_.Deliver([done, ack] { done(ack); });
   }
 
   Result<std::vector<PreparedBranch>> ListPrepared(TimePoint) override {
