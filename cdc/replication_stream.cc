@@ -7,6 +7,9 @@
 namespace indoubt::cdc_internal {
 namespace {
 
+// How long a huge transaction may keep Read busy: the caller has to confirm in time.
+constexpr std::chrono::seconds kYieldAfter{1};
+
 uint64_t BigEndian(std::string_view bytes) {
   uint64_t value = 0;
   for (const char byte : bytes) value = value << 8 | static_cast<unsigned char>(byte);
@@ -98,6 +101,7 @@ Result<std::unique_ptr<ReplicationStream>> ReplicationStream::Start(const SlotOp
 }
 
 Result<std::optional<ReplicationStream::Message>> ReplicationStream::Read(TimePoint deadline) {
+  const TimePoint yield_at = SystemClock().Now() + kYieldAfter;
   for (;;) {
     INDOUBT_ASSIGN_OR_RETURN(const std::optional<std::string> bytes,
                              connection_->ReadCopy(deadline));
@@ -119,6 +123,7 @@ Result<std::optional<ReplicationStream::Message>> ReplicationStream::Read(TimePo
       message.sent = Lsn{message.transaction->commit_end_lsn()};
       return std::optional(std::move(message));
     }
+    if (SystemClock().Now() >= yield_at) return std::optional(std::move(message));
   }
 }
 

@@ -39,7 +39,8 @@ class ReplicationStream {
                                                           const StopSignal& stop,
                                                           TimePoint deadline);
 
-  /// The next message of interest; none at `deadline`. kAborted when stopped. After
+  /// The next message of interest, or an empty one while a huge transaction is still
+  /// coming in; none at `deadline`. kAborted when stopped. After
   /// another error the stream is over: start a new one.
   Result<std::optional<Message>> Read(TimePoint deadline);
 

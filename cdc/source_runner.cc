@@ -15,7 +15,7 @@ constexpr size_t kMaxBatchBytes = size_t{4} << 20;
 constexpr milliseconds kLazyAdvance{100};
 // How often the source is asked how far it is. It also says so unasked.
 constexpr seconds kAskEvery{1};
-constexpr seconds kAnswerWithin{10};
+constexpr seconds kAnswerWithin{30};
 constexpr milliseconds kFirstBackOff{20};
 constexpr milliseconds kLastBackOff{2000};
 
