@@ -1,0 +1,91 @@
+// The event log: the durable, ordered memory between the source and the views.
+// Narrow on purpose, so that a broker can stand behind it as well as a file.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "cdc/lsn.h"
+#include "proto/events.pb.h"
+
+namespace indoubt {
+
+/// One event: a whole committed transaction, or one chunk of the snapshot.
+struct LoggedEvent {
+  EventPosition position;
+  uint64_t sequence = 0;  // 1, 2, 3, ... without gaps
+  events::Transaction transaction;
+};
+
+/// How far the log goes.
+struct LogEnd {
+  EventPosition last;          // key of the last event; 0/0 when there is none
+  uint64_t last_sequence = 0;  // its sequence number
+  /// Everything of the source up to here is in the log; >= last.lsn. Moves without
+  /// events while only other tables are written.
+  Lsn complete;
+  friend bool operator==(const LogEnd&, const LogEnd&) = default;
+};
+
+/// What the log is at, between being made and streaming.
+enum class LogState {
+  kNew,       // nothing was asked of the source yet
+  kSnapshot,  // a snapshot was begun and not finished: it must be begun anew
+  kStreaming,
+};
+
+/// Reads events in order. Belongs to one thread.
+class EventLogReader {
+ public:
+  virtual ~EventLogReader() = default;
+  /// Events after `position` in order: at most `max_events`, and no more once
+  /// `max_bytes` of them were read (one always comes). Empty at the end.
+  virtual Result<std::vector<LoggedEvent>> Read(EventPosition position, size_t max_events,
+                                                size_t max_bytes) = 0;
+  /// The sequence number of the last event at or before `position`; 0 if none.
+  virtual Result<uint64_t> SequenceAt(EventPosition position) = 0;
+};
+
+/// One appender thread; everything else is thread-safe.
+class EventLog {
+ public:
+  virtual ~EventLog() = default;
+
+  /// The random identity made with the log. Views keep it beside their position,
+  /// so that a position of another log is never mistaken for one of this.
+  virtual const std::string& id() const = 0;
+  virtual LogState state() const = 0;
+  /// The slot that the log was begun with; empty in kNew.
+  virtual const std::string& slot() const = 0;
+
+  /// kNew or kSnapshot -> kSnapshot, durably; discards what an unfinished snapshot
+  /// had left. Events of a snapshot are not readable before FinishSnapshot.
+  virtual Status BeginSnapshot(const std::string& slot) = 0;
+  virtual Status AppendSnapshotChunk(EventPosition position,
+                                     const events::Transaction& chunk) = 0;
+  /// kSnapshot -> kStreaming, durably: the snapshot is complete as of `lsn`.
+  virtual Status FinishSnapshot(Lsn lsn) = 0;
+
+  /// Appends whole transactions in commit order, durable when Ok, all or none.
+  /// Those the log has already (end LSN <= complete) are skipped, so that a
+  /// source may send again.
+  virtual Status Append(const std::vector<events::Transaction>& batch) = 0;
+  /// Everything of the source up to `lsn` is in the log, durably. Never goes back.
+  virtual Status Advance(Lsn lsn) = 0;
+
+  virtual LogEnd end() const = 0;
+  /// Waits until the log has an event after `seen` or until `deadline`; wakes
+  /// early for Interrupt. Returns the end.
+  virtual LogEnd WaitBeyond(EventPosition seen, TimePoint deadline) const = 0;
+  /// Makes every present and later WaitBeyond return at once.
+  virtual void Interrupt() = 0;
+
+  virtual Result<std::unique_ptr<EventLogReader>> NewReader() const = 0;
+};
+
+}  // namespace indoubt

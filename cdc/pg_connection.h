@@ -1,0 +1,81 @@
+// A libpq connection whose every wait is bounded and can be cut short. Private to
+// this room.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <libpq-fe.h>
+
+#include "base/clock.h"
+#include "base/status.h"
+
+namespace indoubt::cdc_internal {
+
+/// Told once, by any thread; cuts every wait of a PgConnection short.
+class StopSignal {
+ public:
+  StopSignal();
+  ~StopSignal();
+  StopSignal(const StopSignal&) = delete;
+  StopSignal& operator=(const StopSignal&) = delete;
+  void Set();
+  bool is_set() const { return set_.load(std::memory_order_acquire); }
+  /// Readable once set.
+  int fd() const { return fd_; }
+  /// Sleeps until `deadline` or Set.
+  void SleepUntil(TimePoint deadline) const;
+
+ private:
+  std::atomic<bool> set_{false};
+  int fd_;
+};
+
+/// Rows of text; nullopt is NULL.
+using PgRows = std::vector<std::vector<std::optional<std::string>>>;
+
+/// Belongs to one thread.
+class PgConnection {
+ public:
+  /// `replication`: a walsender of the same database, which also runs plain SQL.
+  /// kUnavailable when the server cannot be reached by `deadline`.
+  static Result<std::unique_ptr<PgConnection>> Connect(const std::string& dsn, bool replication,
+                                                       const StopSignal& stop,
+                                                       TimePoint deadline);
+
+  /// Runs one command. Errors carry the server's words, without the DSN:
+  /// kNotFound for an object that is not there, kLocked for one in use, kRefused
+  /// for a missing privilege or setting, kUnavailable for a lost connection,
+  /// kDeadlineExceeded (the connection is then of no more use).
+  Result<PgRows> Query(const std::string& sql, TimePoint deadline);
+
+  /// Starts a command that turns the connection into a two-way copy.
+  Status StartCopy(const std::string& sql, TimePoint deadline);
+  /// The next copy message; none when nothing has come by `deadline` (a past one:
+  /// only what is here already). kAborted when stopped.
+  Result<std::optional<std::string>> ReadCopy(TimePoint deadline);
+  Status WriteCopy(std::string_view bytes, TimePoint deadline);
+
+  /// `text` as an SQL literal or identifier, quotes included.
+  std::string Literal(const std::string& text) const;
+  std::string Identifier(const std::string& text) const;
+
+ private:
+  PgConnection(PGconn* connection, const StopSignal& stop)
+      : connection_(connection, PQfinish), stop_(stop) {}
+  /// Waits until the socket can be read (or written), flushing what is unsent.
+  /// kDeadlineExceeded, or kAborted when stopped.
+  Status WaitSocket(bool for_write, TimePoint deadline);
+  Status Send(const std::string& sql, TimePoint deadline);
+  Status Lost(std::string_view doing) const;
+  Status ResultError(const PGresult* result, std::string_view doing) const;
+
+  std::unique_ptr<PGconn, void (*)(PGconn*)> connection_;
+  const StopSignal& stop_;
+};
+
+}  // namespace indoubt::cdc_internal

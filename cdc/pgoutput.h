@@ -1,0 +1,55 @@
+// The decoder of PostgreSQL's pgoutput messages: bytes in, whole transactions out.
+// Source: PostgreSQL 15 manual, "55.9. Logical Replication Message Formats".
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string_view>
+
+#include "base/status.h"
+#include "cdc/lsn.h"
+#include "proto/events.pb.h"
+
+namespace indoubt {
+
+/// Understands protocol version 1, and version 2 as long as streaming of running
+/// transactions was not asked for (then the two are the same bytes). A prepared
+/// transaction arrives at its COMMIT PREPARED like any other. Pure: no I/O.
+/// Thread-compatible.
+class PgOutputDecoder {
+ public:
+  /// Bound on one transaction's row data, so that memory is bounded too.
+  static constexpr size_t kMaxTransactionBytes = size_t{256} << 20;
+
+  /// Takes the next message. Returns a transaction when this was its commit.
+  /// kCorrupt for bytes that are no such message or come out of order,
+  /// kUnsupported for messages that belong to options not asked for or for a
+  /// transaction above the bound. After an error the decoder is of no more use:
+  /// make a new one and start the stream again.
+  Result<std::optional<events::Transaction>> Decode(std::string_view message);
+
+  /// Whether a transaction has begun and not ended.
+  bool in_transaction() const { return open_.has_value(); }
+
+ private:
+  class Reader;
+  Status Begin(Reader& reader);
+  Result<events::Transaction> Commit(Reader& reader);
+  Status Relation(Reader& reader);
+  Status Insert(Reader& reader);
+  Status Update(Reader& reader);
+  Status Delete(Reader& reader);
+  Status Truncate(Reader& reader);
+  /// The open transaction's new change of a known relation.
+  Result<events::Change*> NewChange(uint32_t relation_oid, events::Change::Kind kind);
+  Status ReadRow(Reader& reader, uint32_t relation_oid, events::Row* row);
+
+  std::map<uint32_t, events::Relation> relations_;  // as last sent; survive a commit
+  std::optional<events::Transaction> open_;
+  std::map<uint32_t, bool> named_;  // relations whose shape the open transaction has
+  size_t open_bytes_ = 0;
+  uint64_t begin_final_lsn_ = 0;
+};
+
+}  // namespace indoubt

@@ -1,0 +1,51 @@
+// A blocking hiredis connection with an owner, bounded waits and Status. Private to
+// this room.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+
+struct redisContext;
+struct redisReply;
+
+namespace indoubt::cdc_internal {
+
+struct RedisAddress {
+  std::string host;  // empty: unix_path is used
+  int port = 6379;
+  std::string unix_path;
+  std::string user, password;
+  int database = 0;
+};
+
+/// Parses "redis://[user:password@]host:port/db" or "unix:///path?db=N". The error
+/// (kInvalidArgument) does not repeat the text, which may hold a password.
+Result<RedisAddress> ParseRedisUri(const std::string& uri);
+
+using RedisReplyPtr = std::unique_ptr<redisReply, void (*)(redisReply*)>;
+
+/// Belongs to one thread.
+class RedisConnection {
+ public:
+  /// Connects, authenticates and selects the database. kUnavailable when the
+  /// server cannot be reached within some seconds.
+  static Result<std::unique_ptr<RedisConnection>> Connect(const std::string& uri);
+
+  /// Queues one command; nothing is sent before Receive.
+  Status Append(const std::vector<std::string>& command);
+  /// The next queued command's reply, which may be an error reply. kUnavailable
+  /// when the connection was lost: what was sent may or may not have happened.
+  Result<RedisReplyPtr> Receive();
+  /// Append and Receive; an error reply is an error too.
+  Result<RedisReplyPtr> Ask(const std::vector<std::string>& command);
+
+ private:
+  explicit RedisConnection(redisContext* context);
+  Status Lost() const;
+  std::unique_ptr<redisContext, void (*)(redisContext*)> context_;
+};
+
+}  // namespace indoubt::cdc_internal

@@ -1,0 +1,157 @@
+#include "cdc/redis_view.h"
+
+#include <fmt/format.h>
+#include <hiredis/hiredis.h>
+
+#include "cdc/redis_connection.h"
+
+namespace indoubt {
+namespace {
+
+using cdc_internal::RedisConnection;
+using cdc_internal::RedisReplyPtr;
+
+std::string PositionKey(const std::string& view) { return "indoubt:cdc:position:" + view; }
+std::string BrokenKey(const std::string& view) { return "indoubt:cdc:broken:" + view; }
+
+Result<std::string> TextOf(const redisReply& reply) {
+  if (reply.type == REDIS_REPLY_NIL) return std::string();
+  if (reply.type == REDIS_REPLY_STRING) return std::string(reply.str, reply.len);
+  return Status(StatusCode::kRefused,
+                fmt::format("Redis: {}", reply.type == REDIS_REPLY_ERROR
+                                             ? std::string(reply.str, reply.len)
+                                             : "a reply that is no string"));
+}
+
+Status Broken(const std::string& reason) {
+  return Status(StatusCode::kCorrupt,
+                fmt::format("a derived command failed and cannot be taken back ({}); empty the "
+                            "sink, with its indoubt:cdc:* keys, and rebuild the view",
+                            reason));
+}
+
+class RedisView : public View {
+ public:
+  explicit RedisView(ViewOptions options)
+      : options_(std::move(options)),
+        position_key_(PositionKey(options_.name)),
+        broken_key_(BrokenKey(options_.name)) {}
+
+  const std::string& name() const override { return options_.name; }
+
+  Result<ViewPosition> Open() override {
+    connection_.reset();
+    INDOUBT_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(options_.sink));
+    // Watched before it is read: a late EXEC of a lost connection either shows in
+    // the reading or makes our next EXEC fail.
+    INDOUBT_RETURN_IF_ERROR(connection->Ask({"WATCH", position_key_}).status());
+    INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr broken, connection->Ask({"GET", broken_key_}));
+    INDOUBT_ASSIGN_OR_RETURN(const std::string reason, TextOf(*broken));
+    if (!reason.empty()) return Broken(reason);
+    INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr reply,
+                             connection->Ask({"GET", position_key_}));
+    INDOUBT_ASSIGN_OR_RETURN(const std::string text, TextOf(*reply));
+    INDOUBT_ASSIGN_OR_RETURN(const ViewPosition position, ViewPosition::Parse(text));
+    connection_ = std::move(connection);
+    return position;
+  }
+
+  Status Apply(const std::vector<LoggedEvent>& events, const ViewPosition& to) override {
+    if (!connection_) return Status(StatusCode::kInternal, "the view is not open");
+    std::vector<RedisCommand> commands;
+    for (const LoggedEvent& event : events) {
+      INDOUBT_RETURN_IF_ERROR(ForEachRowChange(event, [&](const RowChange& change) -> Status {
+        INDOUBT_ASSIGN_OR_RETURN(auto derived, options_.derivation.redis(change));
+        for (RedisCommand& command : derived) {
+          if (command.empty()) {
+            return Status(StatusCode::kInvalidArgument, "the derivation gave an empty command");
+          }
+          commands.push_back(std::move(command));
+        }
+        return Status::Ok();
+      }));
+    }
+    commands.push_back({"SET", position_key_, to.ToString()});
+    const Status status = Execute(commands, to.ToString());
+    if (!status.ok()) connection_.reset();
+    return status;
+  }
+
+ private:
+  // One flush: MULTI, the commands, EXEC, and the watch for the next time.
+  Status Execute(const std::vector<RedisCommand>& commands, const std::string& position) {
+    INDOUBT_RETURN_IF_ERROR(connection_->Append({"MULTI"}));
+    for (const RedisCommand& command : commands) {
+      INDOUBT_RETURN_IF_ERROR(connection_->Append(command));
+    }
+    INDOUBT_RETURN_IF_ERROR(connection_->Append({"EXEC"}));
+    INDOUBT_RETURN_IF_ERROR(connection_->Append({"WATCH", position_key_}));
+    INDOUBT_RETURN_IF_ERROR(connection_->Append({"GET", position_key_}));
+    std::string refused;  // the first command that was not even queued
+    for (size_t i = 0; i < commands.size() + 1; ++i) {
+      INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr queued, connection_->Receive());
+      if (queued->type == REDIS_REPLY_ERROR && refused.empty()) {
+        refused = std::string(queued->str, queued->len);
+      }
+    }
+    INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr done, connection_->Receive());
+    INDOUBT_RETURN_IF_ERROR(connection_->Receive().status());
+    INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr now, connection_->Receive());
+    return Judge(commands, *done, *now, refused, position);
+  }
+
+  Status Judge(const std::vector<RedisCommand>& commands, const redisReply& done,
+               const redisReply& now, const std::string& refused, const std::string& position) {
+    if (done.type == REDIS_REPLY_ERROR) {  // EXECABORT: nothing was done
+      return Status(StatusCode::kRefused,
+                    fmt::format("Redis: {}",
+                                refused.empty() ? std::string(done.str, done.len) : refused));
+    }
+    if (done.type != REDIS_REPLY_ARRAY) {
+      return Status(StatusCode::kAborted,
+                    "somebody else moved the view's position; one worker "
+                    "at a time may feed a view");
+    }
+    for (size_t i = 0; i < done.elements; ++i) {
+      const redisReply& reply = *done.element[i];
+      if (reply.type != REDIS_REPLY_ERROR) continue;
+      const std::string reason =
+          fmt::format("{}: {}", i < commands.size() ? commands[i][0] : "?",
+                      std::string(reply.str, reply.len));
+      const Status marked = connection_->Ask({"SET", broken_key_, reason}).status();
+      return marked.ok() ? Broken(reason) : Broken(reason + "; " + marked.message());
+    }
+    INDOUBT_ASSIGN_OR_RETURN(const std::string text, TextOf(now));
+    if (text == position) return Status::Ok();
+    return Status(StatusCode::kAborted,
+                  "the view's position moved by itself; one worker at a "
+                  "time may feed a view");
+  }
+
+  const ViewOptions options_;
+  const std::string position_key_;
+  const std::string broken_key_;
+  std::unique_ptr<RedisConnection> connection_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<View>> MakeRedisView(const ViewOptions& options) {
+  INDOUBT_RETURN_IF_ERROR(
+      cdc_internal::ParseRedisUri(options.sink).status().WithContext("view " + options.name));
+  if (!options.derivation.redis) {
+    return Status(StatusCode::kInvalidArgument,
+                  fmt::format("view {}: no derivation for Redis", options.name));
+  }
+  return std::unique_ptr<View>(std::make_unique<RedisView>(options));
+}
+
+Result<ViewPosition> ReadRedisPosition(const ViewOptions& options) {
+  INDOUBT_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(options.sink));
+  INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr reply,
+                           connection->Ask({"GET", PositionKey(options.name)}));
+  INDOUBT_ASSIGN_OR_RETURN(const std::string text, TextOf(*reply));
+  return ViewPosition::Parse(text);
+}
+
+}  // namespace indoubt

@@ -1,0 +1,26 @@
+// A Redis database as a view: derived commands and position in one MULTI/EXEC. The
+// position is the string at key "indoubt:cdc:position:<view>", which is watched, so
+// that an EXEC whose reply was lost can never take effect behind a later one.
+//
+// Redis does not roll back: a command that fails inside of EXEC (a wrong type, say)
+// leaves the others done and the position moved. The view is then broken; it says
+// so, writes that beside its position, and stays stopped until the sink is emptied.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/status.h"
+#include "cdc/view.h"
+#include "cdc/worker.h"
+
+namespace indoubt {
+
+/// Does not connect yet. kInvalidArgument for a URI that is none, or without a
+/// derivation for Redis.
+Result<std::unique_ptr<View>> MakeRedisView(const ViewOptions& options);
+
+/// The position that the server holds for the view; empty when there is none.
+Result<ViewPosition> ReadRedisPosition(const ViewOptions& options);
+
+}  // namespace indoubt

@@ -1,0 +1,103 @@
+// From logged events to the row changes that derivations see.
+#include <fmt/format.h>
+
+#include "cdc/view.h"
+
+namespace indoubt {
+namespace {
+
+Status Misfit(const LoggedEvent& event) {
+  return Status(StatusCode::kCorrupt,
+                fmt::format("event {} at {} does not fit its own shapes", event.sequence,
+                            event.position.lsn.ToString()));
+}
+
+SourceRelation ToSourceRelation(const events::Relation& shape) {
+  SourceRelation relation{shape.oid(), shape.schema(), shape.name(), {}};
+  for (const events::Column& column : shape.columns()) {
+    relation.columns.push_back({column.name(), column.type_oid(), column.key()});
+  }
+  return relation;
+}
+
+RowImage ToRowImage(const SourceRelation& relation, const events::Row& row, bool key_only) {
+  RowImage image;
+  for (size_t i = 0; i < relation.columns.size(); ++i) {
+    const SourceColumn& column = relation.columns[i];
+    const events::Datum& datum = row.values(static_cast<int>(i));
+    if (datum.unchanged() || (key_only && !column.key)) continue;
+    image[column.name] =
+        datum.null() ? std::optional<std::string>() : std::optional(datum.text());
+  }
+  return image;
+}
+
+std::optional<ChangeKind> ToChangeKind(events::Change::Kind kind) {
+  if (kind == events::Change::INSERT) return ChangeKind::kInsert;
+  if (kind == events::Change::UPDATE) return ChangeKind::kUpdate;
+  if (kind == events::Change::DELETE) return ChangeKind::kDelete;
+  if (kind == events::Change::TRUNCATE) return ChangeKind::kTruncate;
+  return std::nullopt;
+}
+
+}  // namespace
+
+Status ForEachRowChange(const LoggedEvent& event,
+                        const std::function<Status(const RowChange&)>& visit) {
+  std::map<uint32_t, SourceRelation> relations;
+  for (const events::Relation& shape : event.transaction.relations()) {
+    relations.emplace(shape.oid(), ToSourceRelation(shape));
+  }
+  for (const events::Change& logged : event.transaction.changes()) {
+    const auto found = relations.find(logged.relation_oid());
+    const std::optional<ChangeKind> kind = ToChangeKind(logged.kind());
+    if (found == relations.end() || !kind) return Misfit(event);
+    const int columns = static_cast<int>(found->second.columns.size());
+    RowChange change;
+    change.kind = *kind;
+    change.relation = &found->second;
+    change.snapshot = event.transaction.snapshot();
+    if (logged.has_before()) {
+      if (logged.before().values_size() != columns) return Misfit(event);
+      change.before = ToRowImage(found->second, logged.before(), logged.before_is_key());
+    }
+    if (logged.has_after()) {
+      if (logged.after().values_size() != columns) return Misfit(event);
+      change.after = ToRowImage(found->second, logged.after(), false);
+    }
+    const bool needs_after = *kind == ChangeKind::kInsert || *kind == ChangeKind::kUpdate;
+    if (needs_after != change.after.has_value()) return Misfit(event);
+    if (*kind == ChangeKind::kDelete && !change.before) return Misfit(event);
+    INDOUBT_RETURN_IF_ERROR(visit(change));
+  }
+  return Status::Ok();
+}
+
+std::string ViewPosition::ToString() const {
+  return fmt::format("{} {} {}", log_id, position.lsn.ToString(), position.ordinal);
+}
+
+Result<ViewPosition> ViewPosition::Parse(const std::string& text) {
+  ViewPosition parsed;
+  if (text.empty()) return parsed;
+  const size_t first = text.find(' ');
+  const size_t second = first == std::string::npos ? first : text.find(' ', first + 1);
+  if (second != std::string::npos) {
+    parsed.log_id = text.substr(0, first);
+    const auto lsn = Lsn::Parse(text.substr(first + 1, second - first - 1));
+    if (lsn) parsed.position.lsn = *lsn;
+    const std::string ordinal = text.substr(second + 1);
+    if (ordinal.find_first_not_of("0123456789") == std::string::npos && ordinal.size() < 19 &&
+        !ordinal.empty()) {
+      parsed.position.ordinal = std::stoull(ordinal);
+    }
+  }
+  if (second == std::string::npos || parsed.ToString() != text) {
+    return Status(StatusCode::kCorrupt,
+                  fmt::format("\"{}\" is no position of a view; empty the sink and rebuild",
+                              text.substr(0, 80)));
+  }
+  return parsed;
+}
+
+}  // namespace indoubt

@@ -1,0 +1,24 @@
+// The beginning of a stream: publication, slot, and a copy of the tables as they
+// were at the very LSN where the slot begins.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "cdc/event_log.h"
+#include "cdc/replication_stream.h"
+
+namespace indoubt::cdc_internal {
+
+/// Makes sure that the publication exists and publishes exactly `tables`, and, for
+/// a log that does not stream yet, makes the slot and copies the tables into the
+/// log in chunks. What an unfinished attempt left (slot, chunks) is discarded
+/// first; no view has seen it. kNotFound for a table that is not there, kRefused
+/// for a slot or publication that belongs to something else, or for a table
+/// without a replica identity (its updates would fail at the source).
+Status PrepareSource(const SlotOptions& options, const std::vector<std::string>& tables,
+                     EventLog& log, const StopSignal& stop, TimePoint deadline);
+
+}  // namespace indoubt::cdc_internal

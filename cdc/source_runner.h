@@ -1,0 +1,52 @@
+// The source's thread: from the slot into the event log. Private to this room.
+#pragma once
+
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "cdc/event_log.h"
+#include "cdc/replication_stream.h"
+
+namespace indoubt::cdc_internal {
+
+struct SourceState {
+  Lsn source;     // how far the source was last heard to be
+  Lsn confirmed;  // what the slot was last told
+  Status health;
+  bool lost = false;  // ended for good
+};
+
+/// Thread-safe. Connects anew with a back-off when the source is away; ends for
+/// good when the slot is lost.
+class SourceRunner {
+ public:
+  /// Starts the thread; it is the log's appender. `log` and `stop` must outlive it.
+  SourceRunner(SlotOptions options, EventLog& log, const StopSignal& stop);
+  ~SourceRunner() { Join(); }
+  void Join();
+  SourceState state() const;
+
+ private:
+  void Run();
+  /// Streams until something fails.
+  Status Stream();
+  /// Makes `pending_` durable and tells the slot.
+  Status Flush(ReplicationStream& stream);
+  Status Confirm(ReplicationStream& stream, bool ask);
+  void Heard(Lsn sent);
+
+  const SlotOptions options_;
+  EventLog& log_;
+  const StopSignal& stop_;
+  std::vector<events::Transaction> pending_;  // decoded, not in the log
+  size_t pending_bytes_ = 0;
+  Lsn sent_;  // the source has sent everything up to here
+  TimePoint advanced_at_{};
+  bool progress_ = false;  // since the last connect
+  mutable std::mutex mutex_;
+  SourceState state_;   // guarded by mutex_
+  std::thread thread_;  // last
+};
+
+}  // namespace indoubt::cdc_internal

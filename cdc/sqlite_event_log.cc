@@ -1,0 +1,302 @@
+#include "cdc/sqlite_event_log.h"
+
+#include <condition_variable>
+#include <mutex>
+
+#include <fmt/format.h>
+
+#include "base/crc32c.h"
+#include "base/file.h"
+#include "base/gid.h"
+#include "cdc/sqlite_handle.h"
+
+namespace indoubt {
+namespace {
+
+using cdc_internal::SqliteDatabase;
+using cdc_internal::SqliteQuery;
+using cdc_internal::SqliteTransaction;
+
+constexpr char kSchema[] = R"(
+CREATE TABLE IF NOT EXISTS log(
+  version INTEGER NOT NULL, id TEXT NOT NULL, state INTEGER NOT NULL, slot TEXT NOT NULL,
+  complete INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS events(
+  sequence INTEGER PRIMARY KEY, lsn INTEGER NOT NULL, ordinal INTEGER NOT NULL,
+  crc INTEGER NOT NULL, payload BLOB NOT NULL, UNIQUE(lsn, ordinal));
+)";
+constexpr uint64_t kVersion = 1;
+
+// What the appender knows and the readers wait for. Shared: a reader may outlive
+// nothing, but takes the end without going through SQLite.
+struct Tail {
+  mutable std::mutex mutex;
+  mutable std::condition_variable changed;
+  LogEnd end;                // guarded by mutex
+  bool interrupted = false;  // guarded by mutex
+
+  LogEnd Get() const {
+    const std::lock_guard lock(mutex);
+    return end;
+  }
+};
+
+class SqliteEventLogReader : public EventLogReader {
+ public:
+  SqliteEventLogReader(std::unique_ptr<SqliteDatabase> db, const Tail& tail)
+      : db_(std::move(db)), tail_(tail) {}
+
+  Result<std::vector<LoggedEvent>> Read(EventPosition position, size_t max_events,
+                                        size_t max_bytes) override {
+    INDOUBT_ASSIGN_OR_RETURN(
+        SqliteQuery * query,
+        db_->Cached("SELECT sequence, lsn, ordinal, crc, payload FROM events "
+                    "WHERE (lsn, ordinal) > (?1, ?2) AND sequence <= ?3 "
+                    "ORDER BY lsn, ordinal LIMIT ?4"));
+    query->Bind(1, position.lsn.value);
+    query->Bind(2, position.ordinal);
+    query->Bind(3, tail_.Get().last_sequence);  // hides an unfinished snapshot
+    query->Bind(4, uint64_t{max_events});
+    std::vector<LoggedEvent> events;
+    size_t bytes = 0;
+    for (;;) {
+      INDOUBT_ASSIGN_OR_RETURN(const bool more, query->Next());
+      if (!more) return events;
+      LoggedEvent event;
+      event.sequence = query->U64(0);
+      event.position = {Lsn{query->U64(1)}, query->U64(2)};
+      const std::string payload = query->Bytes(4);
+      if (Crc32c(payload) != query->U64(3) || !event.transaction.ParseFromString(payload)) {
+        query->Reset();
+        return Status(StatusCode::kCorrupt,
+                      fmt::format("event log {}: event {} is not what was written; restore "
+                                  "the file, or remove it, drop the slot and begin anew",
+                                  db_->path(), event.sequence));
+      }
+      bytes += payload.size();
+      events.push_back(std::move(event));
+      if (bytes >= max_bytes) {
+        query->Reset();
+        return events;
+      }
+    }
+  }
+
+  Result<uint64_t> SequenceAt(EventPosition position) override {
+    INDOUBT_ASSIGN_OR_RETURN(
+        SqliteQuery * query,
+        db_->Cached("SELECT sequence FROM events WHERE (lsn, ordinal) <= (?1, ?2) "
+                    "ORDER BY lsn DESC, ordinal DESC LIMIT 1"));
+    query->Bind(1, position.lsn.value);
+    query->Bind(2, position.ordinal);
+    INDOUBT_ASSIGN_OR_RETURN(const bool found, query->Next());
+    const uint64_t sequence = found ? query->U64(0) : 0;
+    query->Reset();
+    return sequence;
+  }
+
+ private:
+  std::unique_ptr<SqliteDatabase> db_;
+  const Tail& tail_;
+};
+
+class SqliteEventLog : public EventLog {
+ public:
+  SqliteEventLog(std::unique_ptr<FileLock> lock, std::unique_ptr<SqliteDatabase> db)
+      : lock_(std::move(lock)), db_(std::move(db)) {}
+
+  Status Load();
+
+  const std::string& id() const override { return id_; }
+  LogState state() const override { return state_; }
+  const std::string& slot() const override { return slot_; }
+
+  Status BeginSnapshot(const std::string& slot) override;
+  Status AppendSnapshotChunk(EventPosition position, const events::Transaction& chunk) override;
+  Status FinishSnapshot(Lsn lsn) override;
+  Status Append(const std::vector<events::Transaction>& batch) override;
+  Status Advance(Lsn lsn) override;
+
+  LogEnd end() const override { return tail_.Get(); }
+  LogEnd WaitBeyond(EventPosition seen, TimePoint deadline) const override;
+  void Interrupt() override;
+  Result<std::unique_ptr<EventLogReader>> NewReader() const override;
+
+ private:
+  Status Insert(uint64_t sequence, EventPosition position, const events::Transaction& event);
+  Status SetComplete(Lsn lsn);
+  /// The last event that the file holds, and how far it is complete.
+  Result<LogEnd> ReadEnd();
+  void Publish(const LogEnd& end);
+
+  std::unique_ptr<FileLock> lock_;
+  std::unique_ptr<SqliteDatabase> db_;
+  std::string id_;
+  LogState state_ = LogState::kNew;
+  std::string slot_;
+  Tail tail_;
+};
+
+Status SqliteEventLog::Load() {
+  INDOUBT_RETURN_IF_ERROR(db_->Execute(kSchema));
+  INDOUBT_RETURN_IF_ERROR(
+      db_->Execute(fmt::format("INSERT INTO log SELECT {}, '{}', 0, '', 0 "
+                               "WHERE NOT EXISTS (SELECT 1 FROM log)",
+                               kVersion, LogId::Random().text())));
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query,
+                           db_->Prepare("SELECT version, id, state, slot FROM log"));
+  INDOUBT_RETURN_IF_ERROR(query.Next().status());
+  if (query.U64(0) != kVersion || query.U64(2) > 2) {
+    return Status(StatusCode::kCorrupt,
+                  fmt::format("{} is an event log of version {}, state {}; this program "
+                              "reads version {}",
+                              db_->path(), query.U64(0), query.U64(2), kVersion));
+  }
+  id_ = query.Bytes(1);
+  state_ = static_cast<LogState>(query.U64(2));
+  slot_ = query.Bytes(3);
+  query.Reset();
+  if (state_ == LogState::kStreaming) {
+    INDOUBT_ASSIGN_OR_RETURN(tail_.end, ReadEnd());
+  }
+  return Status::Ok();
+}
+
+Result<LogEnd> SqliteEventLog::ReadEnd() {
+  LogEnd end;
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery complete, db_->Prepare("SELECT complete FROM log"));
+  INDOUBT_RETURN_IF_ERROR(complete.Next().status());
+  end.complete = Lsn{complete.U64(0)};
+  complete.Reset();
+  INDOUBT_ASSIGN_OR_RETURN(
+      SqliteQuery last,
+      db_->Prepare("SELECT sequence, lsn, ordinal FROM events ORDER BY sequence DESC LIMIT 1"));
+  INDOUBT_ASSIGN_OR_RETURN(const bool found, last.Next());
+  if (found) {
+    end.last_sequence = last.U64(0);
+    end.last = {Lsn{last.U64(1)}, last.U64(2)};
+  }
+  return end;
+}
+
+Status SqliteEventLog::BeginSnapshot(const std::string& slot) {
+  INDOUBT_CHECK(state_ != LogState::kStreaming, "a log takes one snapshot, at its beginning");
+  INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
+  INDOUBT_RETURN_IF_ERROR(db_->Execute("DELETE FROM events"));
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery update,
+                           db_->Prepare("UPDATE log SET state = 1, slot = ?1"));
+  update.BindText(1, slot);
+  INDOUBT_RETURN_IF_ERROR(update.Run());
+  INDOUBT_RETURN_IF_ERROR(transaction.Commit());
+  state_ = LogState::kSnapshot;
+  slot_ = slot;
+  return Status::Ok();
+}
+
+Status SqliteEventLog::AppendSnapshotChunk(EventPosition position,
+                                           const events::Transaction& chunk) {
+  INDOUBT_CHECK(state_ == LogState::kSnapshot, "a snapshot's chunk outside of a snapshot");
+  INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
+  INDOUBT_RETURN_IF_ERROR(Insert(position.ordinal + 1, position, chunk));
+  return transaction.Commit();
+}
+
+Status SqliteEventLog::FinishSnapshot(Lsn lsn) {
+  INDOUBT_CHECK(state_ == LogState::kSnapshot, "the end of a snapshot that was not begun");
+  INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
+  INDOUBT_RETURN_IF_ERROR(db_->Execute("UPDATE log SET state = 2"));
+  INDOUBT_RETURN_IF_ERROR(SetComplete(lsn));
+  INDOUBT_RETURN_IF_ERROR(transaction.Commit());
+  state_ = LogState::kStreaming;
+  INDOUBT_ASSIGN_OR_RETURN(const LogEnd end, ReadEnd());
+  Publish(end);
+  return Status::Ok();
+}
+
+Status SqliteEventLog::Append(const std::vector<events::Transaction>& batch) {
+  INDOUBT_CHECK(state_ == LogState::kStreaming, "a transaction before the snapshot's end");
+  LogEnd next = tail_.Get();
+  INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
+  for (const events::Transaction& event : batch) {
+    const Lsn lsn{event.commit_end_lsn()};
+    if (lsn <= next.complete) continue;
+    next.last = {lsn, 0};
+    next.complete = lsn;
+    INDOUBT_RETURN_IF_ERROR(Insert(++next.last_sequence, next.last, event));
+  }
+  INDOUBT_RETURN_IF_ERROR(SetComplete(next.complete));
+  INDOUBT_RETURN_IF_ERROR(transaction.Commit());
+  Publish(next);
+  return Status::Ok();
+}
+
+Status SqliteEventLog::Advance(Lsn lsn) {
+  LogEnd next = tail_.Get();
+  if (lsn <= next.complete) return Status::Ok();
+  next.complete = lsn;
+  INDOUBT_RETURN_IF_ERROR(SetComplete(lsn));
+  Publish(next);
+  return Status::Ok();
+}
+
+Status SqliteEventLog::Insert(uint64_t sequence, EventPosition position,
+                              const events::Transaction& event) {
+  const std::string payload = event.SerializeAsString();
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * query,
+                           db_->Cached("INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5)"));
+  query->Bind(1, sequence);
+  query->Bind(2, position.lsn.value);
+  query->Bind(3, position.ordinal);
+  query->Bind(4, uint64_t{Crc32c(payload)});
+  query->BindBlob(5, payload);
+  return query->Run();
+}
+
+Status SqliteEventLog::SetComplete(Lsn lsn) {
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * query, db_->Cached("UPDATE log SET complete = ?1"));
+  query->Bind(1, lsn.value);
+  return query->Run();
+}
+
+void SqliteEventLog::Publish(const LogEnd& end) {
+  {
+    const std::lock_guard lock(tail_.mutex);
+    tail_.end = end;
+  }
+  tail_.changed.notify_all();
+}
+
+LogEnd SqliteEventLog::WaitBeyond(EventPosition seen, TimePoint deadline) const {
+  std::unique_lock lock(tail_.mutex);
+  tail_.changed.wait_until(lock, deadline,
+                           [&] { return tail_.interrupted || tail_.end.last > seen; });
+  return tail_.end;
+}
+
+void SqliteEventLog::Interrupt() {
+  {
+    const std::lock_guard lock(tail_.mutex);
+    tail_.interrupted = true;
+  }
+  tail_.changed.notify_all();
+}
+
+Result<std::unique_ptr<EventLogReader>> SqliteEventLog::NewReader() const {
+  INDOUBT_ASSIGN_OR_RETURN(auto db,
+                           SqliteDatabase::Open(db_->path(), SqliteDatabase::Mode::kReadOnly));
+  return std::unique_ptr<EventLogReader>(
+      std::make_unique<SqliteEventLogReader>(std::move(db), tail_));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<EventLog>> OpenSqliteEventLog(const std::string& path) {
+  INDOUBT_ASSIGN_OR_RETURN(auto lock, PosixFileSystem().Lock(path + ".lock"));
+  INDOUBT_ASSIGN_OR_RETURN(auto db,
+                           SqliteDatabase::Open(path, SqliteDatabase::Mode::kDurableWriter));
+  auto log = std::make_unique<SqliteEventLog>(std::move(lock), std::move(db));
+  INDOUBT_RETURN_IF_ERROR(log->Load());
+  return std::unique_ptr<EventLog>(std::move(log));
+}
+
+}  // namespace indoubt

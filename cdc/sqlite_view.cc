@@ -1,0 +1,123 @@
+#include "cdc/sqlite_view.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "cdc/sqlite_handle.h"
+
+namespace indoubt {
+namespace {
+
+using cdc_internal::SqliteDatabase;
+using cdc_internal::SqliteQuery;
+using cdc_internal::SqliteTransaction;
+
+constexpr char kPositionTable[] =
+    "CREATE TABLE IF NOT EXISTS indoubt_cdc_position("
+    "view TEXT PRIMARY KEY, position TEXT NOT NULL)";
+
+Result<ViewPosition> ReadPosition(SqliteDatabase& db, const std::string& view) {
+  INDOUBT_ASSIGN_OR_RETURN(
+      SqliteQuery query,
+      db.Prepare("SELECT position FROM indoubt_cdc_position WHERE view = ?1"));
+  query.BindText(1, view);
+  INDOUBT_ASSIGN_OR_RETURN(const bool found, query.Next());
+  return ViewPosition::Parse(found ? query.Bytes(0) : "");
+}
+
+class SqliteView : public View {
+ public:
+  explicit SqliteView(ViewOptions options) : options_(std::move(options)) {}
+
+  const std::string& name() const override { return options_.name; }
+
+  Result<ViewPosition> Open() override {
+    db_.reset();
+    INDOUBT_ASSIGN_OR_RETURN(
+        db_, SqliteDatabase::Open(options_.sink, SqliteDatabase::Mode::kDurableWriter));
+    INDOUBT_RETURN_IF_ERROR(db_->Execute(kPositionTable));
+    INDOUBT_RETURN_IF_ERROR(db_->Execute(options_.derivation.sqlite_setup));
+    INDOUBT_ASSIGN_OR_RETURN(expected_, ReadPosition(*db_, options_.name));
+    return expected_;
+  }
+
+  Status Apply(const std::vector<LoggedEvent>& events, const ViewPosition& to) override {
+    if (!db_) return Status(StatusCode::kInternal, "the view is not open");
+    INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
+    INDOUBT_RETURN_IF_ERROR(MovePosition(to));
+    for (const LoggedEvent& event : events) {
+      INDOUBT_RETURN_IF_ERROR(ForEachRowChange(
+          event, [this](const RowChange& change) { return ApplyChange(change); }));
+    }
+    INDOUBT_RETURN_IF_ERROR(transaction.Commit());
+    expected_ = to;
+    return Status::Ok();
+  }
+
+ private:
+  Status MovePosition(const ViewPosition& to) {
+    const bool first = expected_.log_id.empty();
+    INDOUBT_ASSIGN_OR_RETURN(
+        SqliteQuery * query,
+        db_->Cached(first ? "INSERT OR IGNORE INTO indoubt_cdc_position VALUES (?1, ?2)"
+                          : "UPDATE indoubt_cdc_position SET position = ?2 "
+                            "WHERE view = ?1 AND position = ?3"));
+    query->BindText(1, options_.name);
+    query->BindText(2, to.ToString());
+    if (!first) query->BindText(3, expected_.ToString());
+    INDOUBT_RETURN_IF_ERROR(query->Run());
+    if (db_->Changes() == 1) return Status::Ok();
+    return Status(StatusCode::kAborted,
+                  "somebody else moved the view's position; one worker "
+                  "at a time may feed a view");
+  }
+
+  Status ApplyChange(const RowChange& change) {
+    INDOUBT_ASSIGN_OR_RETURN(const auto statements, options_.derivation.sqlite(change));
+    for (const SqlStatement& statement : statements) {
+      INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * query, db_->Cached(statement.text));
+      if (static_cast<int>(statement.params.size()) != query->parameters()) {
+        return Status(StatusCode::kInvalidArgument,
+                      fmt::format("\"{}\" takes {} parameters, the derivation gave {}",
+                                  statement.text.substr(0, 120), query->parameters(),
+                                  statement.params.size()));
+      }
+      int index = 0;
+      for (const Value& value : statement.params) {
+        INDOUBT_RETURN_IF_ERROR(query->BindValue(++index, value));
+      }
+      INDOUBT_RETURN_IF_ERROR(query->Run());
+    }
+    return Status::Ok();
+  }
+
+  const ViewOptions options_;
+  std::unique_ptr<SqliteDatabase> db_;
+  ViewPosition expected_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<View>> MakeSqliteView(const ViewOptions& options) {
+  if (options.sink.empty() || !options.derivation.sqlite) {
+    return Status(StatusCode::kInvalidArgument,
+                  fmt::format("view {}: a SQLite view needs the path of a file and a "
+                              "derivation for SQLite",
+                              options.name));
+  }
+  return std::unique_ptr<View>(std::make_unique<SqliteView>(options));
+}
+
+Result<ViewPosition> ReadSqlitePosition(const ViewOptions& options) {
+  if (access(options.sink.c_str(), F_OK) != 0) return ViewPosition{};
+  INDOUBT_ASSIGN_OR_RETURN(auto db,
+                           SqliteDatabase::Open(options.sink, SqliteDatabase::Mode::kReadOnly));
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery table,
+                           db->Prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND "
+                                       "name = 'indoubt_cdc_position'"));
+  INDOUBT_ASSIGN_OR_RETURN(const bool found, table.Next());
+  if (!found) return ViewPosition{};
+  return ReadPosition(*db, options.name);
+}
+
+}  // namespace indoubt

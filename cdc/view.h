@@ -1,0 +1,51 @@
+// A view: a store that is derived from the event log.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "cdc/derivation.h"
+#include "cdc/event_log.h"
+#include "cdc/lsn.h"
+
+namespace indoubt {
+
+/// What a sink stores beside the derived data.
+struct ViewPosition {
+  std::string log_id;  // empty: nothing was applied yet
+  EventPosition position;
+  friend bool operator==(const ViewPosition&, const ViewPosition&) = default;
+
+  /// "<log id> <lsn> <ordinal>".
+  std::string ToString() const;
+  /// The empty text is the empty position. kCorrupt for anything else that
+  /// ToString cannot give.
+  static Result<ViewPosition> Parse(const std::string& text);
+};
+
+/// One sink with its derivation. Belongs to one thread.
+class View {
+ public:
+  virtual ~View() = default;
+  virtual const std::string& name() const = 0;
+
+  /// Connects, or connects anew, and reads the position that the sink holds. After
+  /// any error of Apply this must come first: the write may or may not have
+  /// happened, and only the sink knows.
+  virtual Result<ViewPosition> Open() = 0;
+
+  /// Applies `events` in order and moves the position to `to`, in one atomic
+  /// durable write, on condition that the sink's position still is the one that
+  /// Open or the last Apply left. So a write that was thought lost, or a second
+  /// worker, can never apply a change twice: whoever comes second gets kAborted.
+  virtual Status Apply(const std::vector<LoggedEvent>& events, const ViewPosition& to) = 0;
+};
+
+/// Calls `visit` for each row change of `event` in order; stops at the first error.
+/// kCorrupt when the event does not fit its own shapes.
+Status ForEachRowChange(const LoggedEvent& event,
+                        const std::function<Status(const RowChange&)>& visit);
+
+}  // namespace indoubt

@@ -1,0 +1,126 @@
+#include "cdc/view_runner.h"
+
+#include <fmt/format.h>
+
+#include "base/failpoint.h"
+
+namespace indoubt::cdc_internal {
+namespace {
+
+using std::chrono::milliseconds;
+
+// What one atomic write of a sink takes when the view is behind.
+constexpr size_t kMaxEvents = 512;
+constexpr size_t kMaxBytes = size_t{2} << 20;
+// How often a position moves that has no event behind it: a sync each time.
+constexpr milliseconds kLazyAdvance{100};
+constexpr milliseconds kFirstBackOff{20};
+constexpr milliseconds kLastBackOff{2000};
+
+}  // namespace
+
+ViewRunner::ViewRunner(std::unique_ptr<View> view, const EventLog& log, const StopSignal& stop)
+    : view_(std::move(view)), log_(log), stop_(stop) {
+  state_.name = view_->name();
+  state_.health = Status(StatusCode::kUnavailable, "not opened yet");
+  thread_ = std::thread([this] { Run(); });
+}
+
+void ViewRunner::Join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+ViewState ViewRunner::state() const {
+  const uint64_t end = log_.end().last_sequence;
+  const std::lock_guard lock(mutex_);
+  ViewState state = state_;
+  state.backlog = end > sequence_ ? end - sequence_ : 0;
+  return state;
+}
+
+void ViewRunner::Run() {
+  Duration back_off = kFirstBackOff;
+  while (!stop_.is_set()) {
+    const EventPosition before = position_;
+    const Status ended = Follow();
+    if (stop_.is_set()) return;
+    SetHealth(ended.WithContext("view " + view_->name()));
+    back_off = position_ > before ? Duration(kFirstBackOff)
+                                  : std::min<Duration>(back_off * 2, kLastBackOff);
+    stop_.SleepUntil(SystemClock().Now() + back_off);
+  }
+}
+
+Status ViewRunner::Follow() {
+  INDOUBT_ASSIGN_OR_RETURN(const ViewPosition at, view_->Open());
+  INDOUBT_RETURN_IF_ERROR(CheckPosition(at));
+  INDOUBT_ASSIGN_OR_RETURN(const auto reader, log_.NewReader());
+  INDOUBT_ASSIGN_OR_RETURN(const uint64_t sequence, reader->SequenceAt(at.position));
+  SetPosition(at.position, sequence);
+  SetHealth(Status::Ok());
+  while (!stop_.is_set()) {
+    const LogEnd end = log_.end();
+    if (end.last > position_ || end.complete > position_.lsn) {
+      INDOUBT_RETURN_IF_ERROR(ApplyNext(*reader, end));
+    } else {
+      const TimePoint deadline = SystemClock().Now() + kLazyAdvance;
+      log_.WaitBeyond(position_, deadline);
+    }
+  }
+  return Status::Ok();
+}
+
+Status ViewRunner::CheckPosition(const ViewPosition& at) const {
+  if (!at.log_id.empty() && at.log_id != log_.id()) {
+    return Status(
+        StatusCode::kRefused,
+        fmt::format("its data was derived from another event log ({}); empty the sink, "
+                    "position included, to derive it anew",
+                    at.log_id.substr(0, 40)));
+  }
+  if (at.position.lsn > log_.end().complete) {
+    return Status(
+        StatusCode::kCorrupt,
+        fmt::format("it is at {}, beyond the event log's end {}: the log lost what it "
+                    "had; begin with a new log and empty sinks",
+                    at.position.lsn.ToString(), log_.end().complete.ToString()));
+  }
+  return Status::Ok();
+}
+
+Status ViewRunner::ApplyNext(EventLogReader& reader, const LogEnd& end) {
+  if (end.last > position_) {
+    INDOUBT_ASSIGN_OR_RETURN(const auto events, reader.Read(position_, kMaxEvents, kMaxBytes));
+    if (events.empty())
+      return Status(StatusCode::kCorrupt, "the event log ends before its end");
+    const EventPosition to = events.back().position;
+    INDOUBT_RETURN_IF_ERROR(view_->Apply(events, {log_.id(), to}));
+    SetPosition(to, events.back().sequence);
+    return HitFailPoint("cdc_applied", view_->name());
+  }
+  // Nothing of ours has happened, but the source went on: move, though not often.
+  const TimePoint due = advanced_at_ + kLazyAdvance;
+  if (SystemClock().Now() < due) {
+    log_.WaitBeyond(position_, due);
+    return Status::Ok();
+  }
+  const EventPosition to{end.complete, 0};
+  INDOUBT_RETURN_IF_ERROR(view_->Apply({}, {log_.id(), to}));
+  advanced_at_ = SystemClock().Now();
+  SetPosition(to, end.last_sequence);
+  return Status::Ok();
+}
+
+void ViewRunner::SetPosition(EventPosition position, uint64_t sequence) {
+  position_ = position;
+  const std::lock_guard lock(mutex_);
+  state_.position = position;
+  sequence_ = sequence;
+}
+
+void ViewRunner::SetHealth(const Status& health) {
+  const std::lock_guard lock(mutex_);
+  state_.health = health;
+}
+
+}  // namespace indoubt::cdc_internal

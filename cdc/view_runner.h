@@ -1,0 +1,47 @@
+// One view's thread: from the log to the sink, from the position the sink holds.
+// Private to this room.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "cdc/event_log.h"
+#include "cdc/pg_connection.h"
+#include "cdc/view.h"
+#include "cdc/worker.h"
+
+namespace indoubt::cdc_internal {
+
+/// Thread-safe. Failures are tried again with a back-off and shown in state(); they
+/// concern no other view and not the source.
+class ViewRunner {
+ public:
+  /// Starts the thread. `log` and `stop` must outlive it; both are interrupted
+  /// before Join.
+  ViewRunner(std::unique_ptr<View> view, const EventLog& log, const StopSignal& stop);
+  ~ViewRunner() { Join(); }
+  void Join();
+  ViewState state() const;
+
+ private:
+  void Run();
+  /// Opens the sink and applies until something fails or the stop.
+  Status Follow();
+  Status CheckPosition(const ViewPosition& at) const;
+  Status ApplyNext(EventLogReader& reader, const LogEnd& end);
+  void SetPosition(EventPosition position, uint64_t sequence);
+  void SetHealth(const Status& health);
+
+  const std::unique_ptr<View> view_;
+  const EventLog& log_;
+  const StopSignal& stop_;
+  EventPosition position_;  // of the thread
+  TimePoint advanced_at_{};
+  mutable std::mutex mutex_;
+  ViewState state_;        // guarded by mutex_
+  uint64_t sequence_ = 0;  // of the last event applied; guarded by mutex_
+  std::thread thread_;     // last: starts when the rest is made
+};
+
+}  // namespace indoubt::cdc_internal

@@ -1,0 +1,102 @@
+#include "cdc/derivation.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "cdc/lsn.h"
+#include "cdc/redis_connection.h"
+#include "cdc/view.h"
+
+namespace indoubt {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+const SourceRelation kOrders{1, "public", "orders", {{"id", 20, true}, {"note", 25, false}}};
+
+RowChange Change(ChangeKind kind, std::optional<RowImage> before,
+                 std::optional<RowImage> after) {
+  return {kind, &kOrders, std::move(before), std::move(after), false};
+}
+
+std::vector<RedisCommand> Redis(const RowChange& change) {
+  const auto commands = FindDerivation("rows")->redis(change);
+  EXPECT_TRUE(commands);
+  return *commands;
+}
+
+TEST(Derivations, UnknownNameListsTheKnownOnes) {
+  RegisterDerivation("mine", {});
+  EXPECT_TRUE(FindDerivation("mine"));
+  const auto result = FindDerivation("nonsense");
+  ASSERT_FALSE(result);
+  EXPECT_THAT(result.error().message(), HasSubstr("mine, rows"));
+}
+
+TEST(RowsInRedis, PutAndDeleteAHash) {
+  EXPECT_THAT(Redis(Change(ChangeKind::kInsert, {}, RowImage{{"id", "7"}, {"note", "x"}})),
+              ElementsAre(ElementsAre("DEL", "orders:7"),
+                          ElementsAre("HSET", "orders:7", "id", "7", "note", "x")));
+  EXPECT_THAT(Redis(Change(ChangeKind::kDelete, RowImage{{"id", "7"}}, {})),
+              ElementsAre(ElementsAre("DEL", "orders:7")));
+}
+
+TEST(RowsInRedis, KeepWhatAnUpdateDidNotCarry) {
+  EXPECT_THAT(Redis(Change(ChangeKind::kUpdate, RowImage{{"id", "7"}}, RowImage{{"id", "8"}})),
+              ElementsAre(ElementsAre("RENAME", "orders:7", "orders:8"),
+                          ElementsAre("HSET", "orders:8", "id", "8")));
+}
+
+TEST(RowsInRedis, NullIsAbsent) {
+  EXPECT_THAT(
+      Redis(Change(ChangeKind::kUpdate, {}, RowImage{{"id", "7"}, {"note", {}}})),
+      ElementsAre(ElementsAre("DEL", "orders:7"), ElementsAre("HDEL", "orders:7", "note"),
+                  ElementsAre("HSET", "orders:7", "id", "7")));
+}
+
+TEST(RowsInRedis, TruncateIsRefusedWithTheReason) {
+  const auto result = FindDerivation("rows")->redis(Change(ChangeKind::kTruncate, {}, {}));
+  ASSERT_FALSE(result);
+  EXPECT_THAT(result.error().message(), HasSubstr("orders"));
+}
+
+TEST(Lsn, SurvivesItsTextForm) {
+  EXPECT_EQ(Lsn{0x16B374D848}.ToString(), "16/B374D848");
+  EXPECT_EQ(*Lsn::Parse("16/B374D848"), Lsn{0x16B374D848});
+  for (const char* text : {"", "1", "/", "1/", "/1", "g/1", "1/123456789", "1/2 "}) {
+    EXPECT_FALSE(Lsn::Parse(text)) << text;
+  }
+}
+
+TEST(ViewPosition, SurvivesItsTextFormAndRefusesOthers) {
+  const ViewPosition position{"k3j5x2a7qz", {Lsn{0x16B374D848}, 3}};
+  EXPECT_EQ(*ViewPosition::Parse(position.ToString()), position);
+  EXPECT_EQ(*ViewPosition::Parse(""), ViewPosition{});
+  for (const char* text : {" ", "x", "x 1/1", "x 1/1 ", "x 1/1 y", "x q 1", "x 1/1 01"}) {
+    EXPECT_FALSE(ViewPosition::Parse(text)) << text;
+  }
+}
+
+TEST(RedisUri, ReadsBothFormsAndNeverRepeatsAPassword) {
+  const auto tcp = cdc_internal::ParseRedisUri("redis://me:se:cr@t@host:7000/3");
+  ASSERT_TRUE(tcp);
+  EXPECT_EQ(tcp->host, "host");
+  EXPECT_EQ(tcp->port, 7000);
+  EXPECT_EQ(tcp->user, "me");
+  EXPECT_EQ(tcp->password, "se:cr@t");
+  EXPECT_EQ(tcp->database, 3);
+  const auto unix_socket = cdc_internal::ParseRedisUri("unix:///run/r.sock?db=2");
+  ASSERT_TRUE(unix_socket);
+  EXPECT_EQ(unix_socket->unix_path, "/run/r.sock");
+  EXPECT_EQ(unix_socket->database, 2);
+  for (const char* uri : {"", "http://x", "redis://", "redis://u:secret@h:99999",
+                          "redis://u:secret@h/x", "unix://relative", "unix:///a?db=x"}) {
+    const auto result = cdc_internal::ParseRedisUri(uri);
+    ASSERT_FALSE(result) << uri;
+    EXPECT_THAT(result.error().message(), testing::Not(HasSubstr("secret")));
+  }
+}
+
+}  // namespace
+}  // namespace indoubt

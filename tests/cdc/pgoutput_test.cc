@@ -1,0 +1,143 @@
+#include "cdc/pgoutput.h"
+
+#include <random>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace indoubt {
+namespace {
+
+using testing::HasSubstr;
+
+std::string Int(uint64_t value, int width) {
+  std::string bytes;
+  for (int shift = 8 * (width - 1); shift >= 0; shift -= 8) {
+    bytes.push_back(static_cast<char>(value >> shift));
+  }
+  return bytes;
+}
+std::string Str(const std::string& text) { return text + '\0'; }
+std::string Text(const std::string& text) { return "t" + Int(text.size(), 4) + text; }
+
+std::string Begin() { return "B" + Int(100, 8) + Int(5, 8) + Int(77, 4); }
+std::string Commit() { return "C" + Int(0, 1) + Int(100, 8) + Int(120, 8) + Int(5, 8); }
+// accounts(id bigint key, note text)
+std::string Relation() {
+  return "R" + Int(16, 4) + Str("public") + Str("accounts") + "d" + Int(2, 2) + Int(1, 1) +
+         Str("id") + Int(20, 4) + Int(0xffffffff, 4) + Int(0, 1) + Str("note") + Int(25, 4) +
+         Int(0xffffffff, 4);
+}
+std::string Insert() { return "I" + Int(16, 4) + "N" + Int(2, 2) + Text("7") + "n"; }
+std::string Update() {
+  return "U" + Int(16, 4) + "K" + Int(2, 2) + Text("7") + "n" + "N" + Int(2, 2) + Text("8") +
+         "u";
+}
+std::string Delete() { return "D" + Int(16, 4) + "K" + Int(2, 2) + Text("8") + "n"; }
+std::string Truncate() { return "T" + Int(1, 4) + Int(0, 1) + Int(16, 4); }
+
+std::vector<std::string> Session() {
+  return {Relation(), Begin(), Insert(), Update(), Delete(), Truncate(), Commit()};
+}
+
+TEST(PgOutputDecoder, GivesAWholeTransactionAtItsCommit) {
+  PgOutputDecoder decoder;
+  std::optional<events::Transaction> transaction;
+  for (const std::string& message : Session()) {
+    ASSERT_FALSE(transaction);
+    auto decoded = decoder.Decode(message);
+    ASSERT_TRUE(decoded) << decoded.error().ToString();
+    transaction = std::move(*decoded);
+  }
+  ASSERT_TRUE(transaction);
+  EXPECT_FALSE(decoder.in_transaction());
+  EXPECT_EQ(transaction->commit_end_lsn(), 120u);
+  EXPECT_EQ(transaction->xid(), 77u);
+  ASSERT_EQ(transaction->relations_size(), 1);
+  EXPECT_EQ(transaction->relations(0).name(), "accounts");
+  EXPECT_TRUE(transaction->relations(0).columns(0).key());
+  EXPECT_FALSE(transaction->relations(0).columns(1).key());
+  ASSERT_EQ(transaction->changes_size(), 4);
+  EXPECT_EQ(transaction->changes(0).after().values(0).text(), "7");
+  EXPECT_TRUE(transaction->changes(0).after().values(1).null());
+  EXPECT_TRUE(transaction->changes(1).before_is_key());
+  EXPECT_TRUE(transaction->changes(1).after().values(1).unchanged());
+  EXPECT_EQ(transaction->changes(2).kind(), events::Change::DELETE);
+  EXPECT_EQ(transaction->changes(3).kind(), events::Change::TRUNCATE);
+}
+
+TEST(PgOutputDecoder, RemembersShapesForLaterTransactions) {
+  PgOutputDecoder decoder;
+  ASSERT_TRUE(decoder.Decode(Relation()));
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(decoder.Decode(Begin()));
+    ASSERT_TRUE(decoder.Decode(Insert()));
+    const auto transaction = decoder.Decode(Commit());
+    ASSERT_TRUE(transaction && *transaction);
+    EXPECT_EQ((*transaction)->relations_size(), 1);
+  }
+}
+
+TEST(PgOutputDecoder, PassesOverWhatNoViewIsMadeOf) {
+  PgOutputDecoder decoder;
+  for (const char* message : {"O12345678origin", "Y1234public", "M012345678p"}) {
+    EXPECT_TRUE(decoder.Decode(message)) << message;
+  }
+}
+
+TEST(PgOutputDecoder, RefusesStreamedAndTwoPhaseMessagesByName) {
+  for (const char type : std::string("SEcAbPKrp")) {
+    PgOutputDecoder decoder;
+    const auto result = decoder.Decode(std::string(1, type) + "0123456789");
+    ASSERT_FALSE(result) << type;
+    EXPECT_EQ(result.error().code(), StatusCode::kUnsupported);
+    EXPECT_THAT(result.error().message(), HasSubstr("two_phase"));
+  }
+}
+
+TEST(PgOutputDecoder, EveryCutMessageIsCorruptAndNothingCrashes) {
+  const std::vector<std::string> session = Session();
+  for (size_t cut = 0; cut < session.size(); ++cut) {
+    for (size_t length = 0; length < session[cut].size(); ++length) {
+      PgOutputDecoder decoder;
+      for (size_t i = 0; i < cut; ++i) ASSERT_TRUE(decoder.Decode(session[i]));
+      const auto result = decoder.Decode(session[cut].substr(0, length));
+      ASSERT_FALSE(result) << "message " << cut << " cut to " << length;
+      EXPECT_EQ(result.error().code(), StatusCode::kCorrupt);
+    }
+  }
+}
+
+TEST(PgOutputDecoder, BytesBehindTheEndAreCorrupt) {
+  PgOutputDecoder decoder;
+  EXPECT_EQ(decoder.Decode(Begin() + "x").error().code(), StatusCode::kCorrupt);
+}
+
+TEST(PgOutputDecoder, ChangesOutOfPlaceAreCorrupt) {
+  EXPECT_FALSE(PgOutputDecoder().Decode(Insert()));
+  EXPECT_FALSE(PgOutputDecoder().Decode(Commit()));
+  PgOutputDecoder without_shape;
+  ASSERT_TRUE(without_shape.Decode(Begin()));
+  EXPECT_FALSE(without_shape.Decode(Insert()));
+  PgOutputDecoder twice;
+  ASSERT_TRUE(twice.Decode(Begin()));
+  EXPECT_FALSE(twice.Decode(Begin()));
+}
+
+TEST(PgOutputDecoder, RandomAndMutatedBytesNeverCrashIt) {
+  const uint64_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  const std::vector<std::string> session = Session();
+  for (int round = 0; round < 20'000; ++round) {
+    PgOutputDecoder decoder;
+    for (std::string message : session) {
+      if (random() % 3 == 0) message[random() % message.size()] = static_cast<char>(random());
+      if (random() % 16 == 0) message.resize(random() % (message.size() + 8));
+      if (!decoder.Decode(message)) break;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace indoubt

@@ -1,0 +1,134 @@
+#include "cdc/sqlite_event_log.h"
+
+#include <thread>
+
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+
+#include "faults/process.h"
+
+namespace indoubt {
+namespace {
+
+events::Transaction At(uint64_t lsn, uint32_t xid = 0) {
+  events::Transaction transaction;
+  transaction.set_commit_end_lsn(lsn);
+  transaction.set_xid(xid);
+  return transaction;
+}
+
+class SqliteEventLogTest : public testing::Test {
+ protected:
+  std::unique_ptr<EventLog> Open() {
+    auto log = OpenSqliteEventLog(path_);
+    EXPECT_TRUE(log) << log.error().ToString();
+    return std::move(*log);
+  }
+  std::unique_ptr<EventLog> OpenStreaming(uint64_t lsn) {
+    auto log = Open();
+    EXPECT_TRUE(log->BeginSnapshot("slot").ok());
+    EXPECT_TRUE(log->FinishSnapshot(Lsn{lsn}).ok());
+    return log;
+  }
+  static std::vector<uint32_t> Xids(const EventLog& log, EventPosition after = {},
+                                    size_t max_events = 100, size_t max_bytes = 1 << 20) {
+    auto reader = log.NewReader();
+    EXPECT_TRUE(reader);
+    const auto events = (*reader)->Read(after, max_events, max_bytes);
+    EXPECT_TRUE(events) << events.error().ToString();
+    std::vector<uint32_t> xids;
+    for (const LoggedEvent& event : *events) xids.push_back(event.transaction.xid());
+    return xids;
+  }
+
+  ScratchFolder folder_{"indoubt-event-log"};
+  std::string path_ = folder_.path() + "/events.db";
+};
+
+TEST_F(SqliteEventLogTest, KeepsWhatWasAppendedOverAReopening) {
+  std::string id;
+  {
+    const auto log = OpenStreaming(10);
+    id = log->id();
+    ASSERT_TRUE(log->Append({At(20, 1), At(30, 2)}).ok());
+  }
+  const auto log = Open();
+  EXPECT_EQ(log->id(), id);
+  EXPECT_EQ(log->state(), LogState::kStreaming);
+  EXPECT_EQ(log->slot(), "slot");
+  EXPECT_EQ(log->end(), (LogEnd{{Lsn{30}, 0}, 2, Lsn{30}}));
+  EXPECT_EQ(Xids(*log), (std::vector<uint32_t>{1, 2}));
+}
+
+TEST_F(SqliteEventLogTest, SkipsWhatItHasAlready) {
+  const auto log = OpenStreaming(10);
+  ASSERT_TRUE(log->Append({At(20, 1)}).ok());
+  ASSERT_TRUE(log->Append({At(10, 9), At(20, 1), At(30, 2)}).ok());
+  EXPECT_EQ(Xids(*log), (std::vector<uint32_t>{1, 2}));
+}
+
+TEST_F(SqliteEventLogTest, AnUnfinishedSnapshotIsInvisibleAndDiscarded) {
+  {
+    const auto log = Open();
+    ASSERT_TRUE(log->BeginSnapshot("slot").ok());
+    ASSERT_TRUE(log->AppendSnapshotChunk({Lsn{10}, 0}, At(10, 1)).ok());
+    EXPECT_TRUE(Xids(*log).empty());
+  }
+  const auto log = Open();
+  EXPECT_EQ(log->state(), LogState::kSnapshot);
+  EXPECT_TRUE(Xids(*log).empty());
+  ASSERT_TRUE(log->BeginSnapshot("slot").ok());
+  ASSERT_TRUE(log->AppendSnapshotChunk({Lsn{12}, 0}, At(12, 2)).ok());
+  ASSERT_TRUE(log->AppendSnapshotChunk({Lsn{12}, 1}, At(12, 3)).ok());
+  ASSERT_TRUE(log->FinishSnapshot(Lsn{12}).ok());
+  ASSERT_TRUE(log->Append({At(20, 4)}).ok());
+  EXPECT_EQ(Xids(*log), (std::vector<uint32_t>{2, 3, 4}));
+  EXPECT_EQ(Xids(*log, {Lsn{12}, 0}), (std::vector<uint32_t>{3, 4}));
+}
+
+TEST_F(SqliteEventLogTest, ReadsNoMoreThanAskedButAlwaysOne) {
+  const auto log = OpenStreaming(1);
+  ASSERT_TRUE(log->Append({At(2, 1), At(3, 2), At(4, 3)}).ok());
+  EXPECT_EQ(Xids(*log, {}, 2).size(), 2u);
+  EXPECT_EQ(Xids(*log, {}, 100, 1).size(), 1u);
+}
+
+TEST_F(SqliteEventLogTest, AdvancesWithoutEventsAndNeverBack) {
+  {
+    const auto log = OpenStreaming(10);
+    ASSERT_TRUE(log->Advance(Lsn{50}).ok());
+    ASSERT_TRUE(log->Advance(Lsn{40}).ok());
+  }
+  EXPECT_EQ(Open()->end().complete, Lsn{50});
+}
+
+TEST_F(SqliteEventLogTest, AnAppendWakesAWaitingReader) {
+  const auto log = OpenStreaming(10);
+  std::thread appender([&] { ASSERT_TRUE(log->Append({At(20)}).ok()); });
+  const LogEnd end = log->WaitBeyond({Lsn{10}, 0}, SystemClock().Now() + std::chrono::hours(1));
+  EXPECT_EQ(end.last.lsn, Lsn{20});
+  appender.join();
+}
+
+TEST_F(SqliteEventLogTest, ASecondOpenerIsLockedOut) {
+  const auto log = Open();
+  const auto second = OpenSqliteEventLog(path_);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code(), StatusCode::kLocked);
+}
+
+TEST_F(SqliteEventLogTest, AChangedPayloadIsCorrupt) {
+  const auto log = OpenStreaming(10);
+  ASSERT_TRUE(log->Append({At(20, 1)}).ok());
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open(path_.c_str(), &db), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(db, "UPDATE events SET payload = x'00'", nullptr, nullptr, nullptr),
+            SQLITE_OK);
+  sqlite3_close(db);
+  auto reader = log->NewReader();
+  ASSERT_TRUE(reader);
+  EXPECT_EQ((*reader)->Read({}, 10, 1000).error().code(), StatusCode::kCorrupt);
+}
+
+}  // namespace
+}  // namespace indoubt

@@ -1,0 +1,29 @@
+// worker_child DSN LOG REDIS SQLITE: runs a worker until killed. Exit 1 and the
+// reason on stderr when it cannot start or the slot is lost.
+#include <cstdio>
+#include <thread>
+
+#include "base/failpoint.h"
+#include "tests/cdc/sums_derivation.h"
+
+int main(int argc, char** argv) {
+  using namespace indoubt;  // NOLINT(google-build-using-namespace)
+  if (argc != 5) return 2;
+  if (const Status armed = ConfigureFailPointsFromEnvironment(); !armed.ok()) {
+    std::fprintf(stderr, "%s\n", armed.ToString().c_str());
+    return 2;
+  }
+  CdcOptions options;
+  options.source_dsn = argv[1];
+  options.tables = {"moves"};
+  options.event_log_path = argv[2];
+  options.views = SumsViews(argv[3], argv[4], SumsDerivation());
+  const auto worker = CdcWorker::Start(options);
+  if (!worker) {
+    std::fprintf(stderr, "%s\n", worker.error().ToString().c_str());
+    return 1;
+  }
+  while (!(*worker)->source_lost()) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  std::fprintf(stderr, "%s\n", (*worker)->health().ToString().c_str());
+  return 1;
+}

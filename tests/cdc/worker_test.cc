@@ -1,0 +1,187 @@
+#include "cdc/worker.h"
+
+#include <atomic>
+#include <thread>
+
+#include <gmock/gmock.h>
+
+#include "tests/cdc/fixture.h"
+
+namespace indoubt {
+namespace {
+
+using testing::HasSubstr;
+
+using CdcWorkerTest = CdcFixture;
+
+TEST_F(CdcWorkerTest, SnapshotAndStreamJoinWithoutGapOrOverlapUnderConcurrentWriters) {
+  Client().Run(
+      "INSERT INTO moves(item, amount) SELECT 'i' || n % 7, n FROM generate_series(1, 5000) n");
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> writers;
+  for (int writer = 0; writer < 3; ++writer) {
+    writers.emplace_back([&, writer] {
+      SourceClient client(postgres_->dsn());
+      for (int i = 0; !stop; ++i) {
+        client.Run("INSERT INTO moves(item, amount) VALUES ('i" + std::to_string(i % 7) +
+                   "', " + std::to_string(writer + 1) + "), ('i0', 1)");
+      }
+    });
+  }
+  auto worker = CdcWorker::Start(Options());
+  const std::string rows_at_start = Client().Run("SELECT count(*) FROM moves");
+  EXPECT_TRUE(Eventually([&] {
+    return std::stoll(Client().Run("SELECT count(*) FROM moves")) >
+           std::stoll(rows_at_start) + 200;
+  }));
+  stop = true;
+  for (std::thread& writer : writers) writer.join();
+  ASSERT_TRUE(worker) << worker.error().ToString();
+  ExpectViewsEqualSource();
+  EXPECT_TRUE((*worker)->health().ok()) << (*worker)->health().ToString();
+  EXPECT_TRUE(Eventually([&] {
+    const CdcStatus status = (*worker)->status();
+    return status.confirmed_flush == status.logged && status.views[0].backlog == 0 &&
+           status.views[1].backlog == 0;
+  }));
+}
+
+TEST_F(CdcWorkerTest, RolledBackIsNeverSeenAndPreparedComesWithItsCommit) {
+  auto worker = CdcWorker::Start(Options());
+  ASSERT_TRUE(worker) << worker.error().ToString();
+  SourceClient client = Client();
+  client.Run("BEGIN");
+  client.Run("INSERT INTO moves(item, amount) VALUES ('never', 1)");
+  client.Run("ROLLBACK");
+  client.Run("BEGIN");
+  client.Run("INSERT INTO moves(item, amount) VALUES ('prepared', 5)");
+  client.Run("PREPARE TRANSACTION 'p'");
+  client.Run("INSERT INTO moves(item, amount) VALUES ('after', 2)");
+  ExpectViewsEqualSource();
+  EXPECT_FALSE(RedisSums(redis_->socket_path()).contains("prepared"));
+  client.Run("COMMIT PREPARED 'p'");
+  ExpectViewsEqualSource();
+  EXPECT_TRUE(RedisSums(redis_->socket_path()).contains("prepared"));
+}
+
+TEST_F(CdcWorkerTest, PositionsMoveWhileOnlyOtherTablesAreWritten) {
+  Client().Run("INSERT INTO moves(item, amount) VALUES ('a', 1)");
+  auto worker = CdcWorker::Start(Options());
+  ASSERT_TRUE(worker) << worker.error().ToString();
+  ExpectViewsEqualSource();
+  for (int i = 0; i < 3; ++i) {
+    Client().Run("INSERT INTO elsewhere(note) VALUES ('x')");
+    ExpectViewsEqualSource();
+  }
+}
+
+TEST_F(CdcWorkerTest, ADeadSinkStopsOnlyItsOwnViewAndCatchesUp) {
+  auto worker = CdcWorker::Start(Options());
+  ASSERT_TRUE(worker) << worker.error().ToString();
+  EXPECT_TRUE(Eventually([&] { return (*worker)->health().ok(); }));
+  redis_->Kill();
+  Client().Run("INSERT INTO moves(item, amount) SELECT 'a', n FROM generate_series(1, 100) n");
+  EXPECT_TRUE(Eventually([&] { return SqliteSums(sqlite_path_) == SourceSums(); }));
+  EXPECT_TRUE(Eventually([&] { return !(*worker)->health().ok(); }));
+  EXPECT_THAT((*worker)->health().message(), HasSubstr("cache"));
+  ASSERT_TRUE(redis_->Restart().ok());
+  ExpectViewsEqualSource();
+  EXPECT_TRUE(Eventually([&] { return (*worker)->health().ok(); }));
+}
+
+TEST_F(CdcWorkerTest, GoesOnAfterTheSourceWasKilledAndRestarted) {
+  auto worker = CdcWorker::Start(Options());
+  ASSERT_TRUE(worker) << worker.error().ToString();
+  Client().Run("INSERT INTO moves(item, amount) VALUES ('a', 1)");
+  postgres_->Kill();
+  EXPECT_TRUE(Eventually([&] { return !(*worker)->health().ok(); }));
+  ASSERT_TRUE(postgres_->Restart().ok());
+  Client().Run("INSERT INTO moves(item, amount) VALUES ('b', 2)");
+  ExpectViewsEqualSource();
+}
+
+TEST_F(CdcWorkerTest, ADroppedSlotIsAnErrorWhileRunningAndAtTheNextStart) {
+  auto worker = CdcWorker::Start(Options());
+  ASSERT_TRUE(worker) << worker.error().ToString();
+  EXPECT_TRUE(Eventually([&] { return (*worker)->health().ok(); }));
+  // It cannot be dropped while it is read: the reader is thrown out first.
+  Client().Run(
+      "DO $$ BEGIN LOOP BEGIN "
+      "PERFORM pg_terminate_backend(active_pid) FROM pg_replication_slots; "
+      "PERFORM pg_drop_replication_slot('indoubt'); RETURN; "
+      "EXCEPTION WHEN object_in_use THEN NULL; END; END LOOP; END $$");
+  EXPECT_TRUE(Eventually([&] { return (*worker)->source_lost(); }));
+  EXPECT_EQ((*worker)->health().code(), StatusCode::kNotFound);
+  EXPECT_THAT((*worker)->health().message(), HasSubstr("slot \"indoubt\" is gone"));
+  worker.value().reset();
+  const auto again = CdcWorker::Start(Options());
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().code(), StatusCode::kNotFound);
+}
+
+TEST_F(CdcWorkerTest, ALogThatWasLostIsRefusedBecauseTheSlotIsOfAnother) {
+  { ASSERT_TRUE(CdcWorker::Start(Options())); }
+  CdcOptions other = Options();
+  other.event_log_path += ".new";
+  const auto worker = CdcWorker::Start(other);
+  ASSERT_FALSE(worker);
+  EXPECT_EQ(worker.error().code(), StatusCode::kRefused);
+}
+
+TEST_F(CdcWorkerTest, ASecondWorkerOnTheSameLogIsRefused) {
+  auto worker = CdcWorker::Start(Options());
+  ASSERT_TRUE(worker) << worker.error().ToString();
+  const auto second = CdcWorker::Start(Options());
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code(), StatusCode::kLocked);
+}
+
+TEST_F(CdcWorkerTest, ACommandThatFailsInsideOfExecBreaksTheViewForGood) {
+  RedisOne(redis_->socket_path(), {"SET", "sums", "not a hash"});
+  CdcOptions options = Options();
+  Client().Run("INSERT INTO moves(item, amount) VALUES ('a', 1)");
+  {
+    auto worker = CdcWorker::Start(options);
+    ASSERT_TRUE(worker) << worker.error().ToString();
+    EXPECT_TRUE(Eventually(
+        [&] { return (*worker)->status().views[0].health.code() == StatusCode::kCorrupt; }));
+    EXPECT_TRUE(Eventually([&] { return (*worker)->status().views[1].health.ok(); }));
+    EXPECT_TRUE(Eventually([&] { return SqliteSums(sqlite_path_) == SourceSums(); }));
+  }
+  auto again = CdcWorker::Start(options);
+  ASSERT_TRUE(again) << again.error().ToString();
+  EXPECT_TRUE(Eventually(
+      [&] { return (*again)->status().views[0].health.code() == StatusCode::kCorrupt; }));
+}
+
+TEST_F(CdcWorkerTest, RowsOfEveryShapeAreMirrored) {
+  const auto rows = FindDerivation("rows");
+  ASSERT_TRUE(rows);
+  CdcOptions options = Options();
+  for (ViewOptions& view : options.views) view.derivation = *rows;
+  SourceClient client = Client();
+  client.Run("INSERT INTO moves(id, item, amount) VALUES (1001, 'kept', 1), (1002, 'gone', 2)");
+  client.Run("ALTER TABLE moves ADD big text, ADD note text");
+  auto worker = CdcWorker::Start(options);
+  ASSERT_TRUE(worker) << worker.error().ToString();
+  client.Run(
+      "UPDATE moves SET big = (SELECT string_agg(md5(n::text), '') FROM "
+      "generate_series(1, 500) n), note = 'x' WHERE id = 1001");
+  client.Run("UPDATE moves SET id = 1003, note = NULL WHERE id = 1001");
+  client.Run("DELETE FROM moves WHERE id = 1002");
+  const Status reached = WaitForViews(options, SystemClock().Now() + std::chrono::seconds(30));
+  ASSERT_TRUE(reached.ok()) << reached.ToString() << (*worker)->health().ToString();
+  const std::string big = client.Run("SELECT big FROM moves WHERE id = 1003");
+  ASSERT_EQ(big.size(), 16000u);
+  EXPECT_EQ(SqliteOne(sqlite_path_, "SELECT big FROM moves WHERE id = 1003 AND note IS NULL"),
+            big);
+  EXPECT_EQ(SqliteOne(sqlite_path_, "SELECT count(*) FROM moves"), "1");
+  const std::string socket = redis_->socket_path();
+  EXPECT_EQ(RedisOne(socket, {"HGET", "moves:1003", "big"}), big);
+  EXPECT_EQ(RedisOne(socket, {"HGET", "moves:1003", "note"}), "");
+  EXPECT_EQ(RedisOne(socket, {"HGET", "moves:1001", "item"}), "");
+  EXPECT_EQ(RedisOne(socket, {"HGET", "moves:1002", "item"}), "");
+}
+
+}  // namespace
+}  // namespace indoubt
