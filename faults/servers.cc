@@ -115,13 +115,15 @@ Result<std::unique_ptr<PostgresServer>> PostgresServer::Start(
   INDOUBT_ASSIGN_OR_RETURN(server->bin_, PostgresBinFolder());
   const TimePoint deadline = SystemClock().Now() + kStartLimit;
   INDOUBT_RETURN_IF_ERROR(MakeFolder(server->folder_, PostgresUser()));
-  ProcessSpec version{.argv = {server->bin_ + "/postgres", "--version"}};
+  ProcessSpec version;
+  version.argv = {server->bin_ + "/postgres", "--version"};
   version.user = PostgresUser();
   INDOUBT_ASSIGN_OR_RETURN(const std::string version_line, RunProgram(version, deadline));
   server->version_ = PostgresLine(version_line);
-  ProcessSpec initdb{.argv = {server->bin_ + "/initdb", "--pgdata", server->data_folder(),
-                              "--username=postgres", "--auth=trust", "--encoding=UTF8",
-                              "--locale=C.UTF-8"}};
+  ProcessSpec initdb;
+  initdb.argv = {server->bin_ + "/initdb", "--pgdata",     server->data_folder(),
+                 "--username=postgres",    "--auth=trust", "--encoding=UTF8",
+                 "--locale=C.UTF-8"};
   initdb.user = PostgresUser();
   initdb.working_directory = "/";
   INDOUBT_ASSIGN_OR_RETURN([[maybe_unused]] const std::string output,

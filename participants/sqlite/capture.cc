@@ -9,6 +9,9 @@ namespace {
 using Session = std::unique_ptr<sqlite3_session, void (*)(sqlite3_session*)>;
 using Iterator = std::unique_ptr<sqlite3_changeset_iter, int (*)(sqlite3_changeset_iter*)>;
 
+constexpr const char* kOnly =
+    "only SELECT, INSERT, UPDATE, DELETE and REPLACE can be part of a transaction";
+
 Status No(std::string why) { return Status(StatusCode::kAborted, std::move(why)); }
 
 Result<Session> StartSession(SqliteDatabase& database,
@@ -252,6 +255,11 @@ int StatementGuard::Judge(int action, const std::string& first, const std::strin
     case SQLITE_READ:
     case SQLITE_RECURSIVE:
       return SQLITE_OK;
+    case SQLITE_PRAGMA:
+      // The session asks this on our connection, from within the statement.
+      if (first == "table_info" || first == "table_xinfo") return SQLITE_OK;
+      refusal_ = fmt::format("PRAGMA {} is refused; {}", first, kOnly);
+      return SQLITE_DENY;
     case SQLITE_FUNCTION:
       if (second != "load_extension") return SQLITE_OK;
       refusal_ = "load_extension is refused";
@@ -263,13 +271,17 @@ int StatementGuard::Judge(int action, const std::string& first, const std::strin
         if (sqlite3_stricmp(name.c_str(), first.c_str()) == 0) return SQLITE_OK;
       }
       if (first == "sqlite_sequence") return SQLITE_OK;
+      if (first == "sqlite_master" || first == "sqlite_temp_master") {
+        refusal_ = kOnly;
+        return SQLITE_DENY;
+      }
       refusal_ = fmt::format(
           "table {} is not one of this participant's tables; add it to "
           "tables in the configuration",
           first);
       return SQLITE_DENY;
     default:
-      refusal_ = "only SELECT, INSERT, UPDATE, DELETE and REPLACE can be part of a transaction";
+      refusal_ = kOnly;
       return SQLITE_DENY;
   }
 }

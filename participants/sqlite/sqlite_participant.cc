@@ -50,6 +50,8 @@ class SqliteBranch final : public Branch {
                          return done(end);
                        }
                        work_ = found->captured.changeset;
+                       results_.insert(results_.end(), found->captured.results.begin(),
+                                       found->captured.results.end());
                        done(std::move(found->captured.results));
                      }});
   }
@@ -63,14 +65,14 @@ class SqliteBranch final : public Branch {
          [this, found, last = std::move(last)](WriterContext& context) {
            return RunPrepare(context, last, *found);
          },
-         [found, done = std::move(done)](const Status& status, bool unknown) {
+         [this, found, done = std::move(done)](const Status& status, bool unknown) {
            const Status end = status.ok() ? found->refusal : status;
            if (!end.ok()) {
              return done(
                  {{unknown ? VoteKind::kUnknown : VoteKind::kNo, "", end.message()}, {}});
            }
            const VoteKind vote = found->read_only ? VoteKind::kReadOnly : VoteKind::kYes;
-           done({{vote, "", ""}, std::move(found->captured.results)});
+           done({{vote, "", ""}, AllResults(std::move(found->captured.results))});
          }});
   }
 
@@ -86,10 +88,11 @@ class SqliteBranch final : public Branch {
            found->refusal = ApplyChangeset(context.database, found->captured.changeset);
            return found->refusal.ok() ? WriterJob::Next::kDone : WriterJob::Next::kUndo;
          },
-         [found, done = std::move(done)](const Status& status, bool unknown) {
+         [this, found, done = std::move(done)](const Status& status, bool unknown) {
            const Status end = status.ok() ? found->refusal : status;
            if (end.ok()) {
-             return done({OnePhaseKind::kCommitted, "", std::move(found->captured.results)});
+             return done({OnePhaseKind::kCommitted, "",
+                          AllResults(std::move(found->captured.results))});
            }
            done({unknown ? OnePhaseKind::kUnknown : OnePhaseKind::kRolledBack,
                  end.message(),
@@ -111,6 +114,13 @@ class SqliteBranch final : public Branch {
     if (!captured) return captured.error();
     to = std::move(*captured);
     return Status::Ok();
+  }
+
+  /// Those of earlier batches, and these.
+  std::vector<StatementResult> AllResults(std::vector<StatementResult> last) const {
+    std::vector<StatementResult> all = results_;
+    all.insert(all.end(), last.begin(), last.end());
+    return all;
   }
 
   /// Captures the work and looks whether its keys are free.
@@ -155,8 +165,9 @@ class SqliteBranch final : public Branch {
   const std::shared_ptr<SqliteWriter> writer_;  // shared with the participant
   const BranchId id_;
   const TimePoint deadline_;
-  std::string work_;  // changeset of earlier batches
-  Status refusal_;    // why the branch has ended
+  std::string work_;                      // changeset of earlier batches
+  std::vector<StatementResult> results_;  // of earlier batches
+  Status refusal_;                        // why the branch has ended
 };
 
 class SqliteParticipant final : public Participant {
