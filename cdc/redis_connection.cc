@@ -72,6 +72,26 @@ Result<RedisAddress> ParseRedisUri(const std::string& uri) {
   return address;
 }
 
+SigpipeBlocked::SigpipeBlocked() {
+  sigset_t pipe;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe, &before_);
+}
+
+SigpipeBlocked::~SigpipeBlocked() {
+  if (sigismember(&before_, SIGPIPE) != 1) {
+    // What became pending meanwhile was ours: it must not strike once unblocked.
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    constexpr timespec kNow{0, 0};
+    while (sigtimedwait(&pipe, nullptr, &kNow) > 0) {
+    }
+  }
+  pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+}
+
 RedisConnection::RedisConnection(redisContext* context) : context_(context, redisFree) {}
 
 Result<std::unique_ptr<RedisConnection>> RedisConnection::Connect(const std::string& uri) {

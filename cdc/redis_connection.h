@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include <signal.h>
+
 #include "base/status.h"
 
 struct redisContext;
@@ -24,6 +26,19 @@ struct RedisAddress {
 /// Parses "redis://[user:password@]host:port/db" or "unix:///path?db=N". The error
 /// (kInvalidArgument) does not repeat the text, which may hold a password.
 Result<RedisAddress> ParseRedisUri(const std::string& uri);
+
+/// While it lives, this thread gets an error and not SIGPIPE for writing to a server
+/// that has gone: hiredis does not see to that. Hold one around a RedisConnection.
+class SigpipeBlocked {
+ public:
+  SigpipeBlocked();
+  ~SigpipeBlocked();
+  SigpipeBlocked(const SigpipeBlocked&) = delete;
+  SigpipeBlocked& operator=(const SigpipeBlocked&) = delete;
+
+ private:
+  sigset_t before_;
+};
 
 using RedisReplyPtr = std::unique_ptr<redisReply, void (*)(redisReply*)>;
 

@@ -147,6 +147,7 @@ Result<std::unique_ptr<View>> MakeRedisView(const ViewOptions& options) {
 }
 
 Result<ViewPosition> ReadRedisPosition(const ViewOptions& options) {
+  const cdc_internal::SigpipeBlocked no_signal;
   INDOUBT_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(options.sink));
   INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr reply,
                            connection->Ask({"GET", PositionKey(options.name)}));

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/failpoint.h"
+#include "cdc/redis_connection.h"
 
 namespace indoubt::cdc_internal {
 namespace {
@@ -39,6 +40,7 @@ ViewState ViewRunner::state() const {
 }
 
 void ViewRunner::Run() {
+  const SigpipeBlocked no_signal;  // a sink that has gone is an error like another
   Duration back_off = kFirstBackOff;
   while (!stop_.is_set()) {
     const EventPosition before = position_;
