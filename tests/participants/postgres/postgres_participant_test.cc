@@ -207,6 +207,24 @@ TEST_F(PostgresParticipantTest, CallsOwedAtTheEndAreAnswered) {
   EXPECT_EQ(PrepareNow(*branch).vote.kind, VoteKind::kNo);
 }
 
+TEST_F(PostgresParticipantTest, BlockedWorkOfADeadClientLetsGoByItself) {
+  const Gid blocker = NewTestGid();
+  const Token token = Vote(blocker);
+  auto branch = participant_->Begin(NewTestGid(), TestDeadline(std::chrono::hours(1)));
+  auto vote = StartPrepare(*branch, {store_->Insert("new", 1), store_->Add("a", 1)});
+  const char* waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+  while (store_->Psql(waiting) != "1") {
+  }
+  participant_.reset();
+  EXPECT_EQ(vote.get().vote.kind, VoteKind::kUnknown);
+  while (store_->Psql(waiting) != "0") {
+  }
+  participant_ = store_->MakeParticipant();
+  EXPECT_EQ(CommitNow(*participant_, blocker, token).kind, AckKind::kDone);
+  EXPECT_EQ(store_->Psql("SELECT count(*) FROM pg_prepared_xacts"), "0");
+  EXPECT_EQ(store_->Look("new"), std::nullopt);
+}
+
 TEST_F(PostgresParticipantTest, OnePhaseCommitWithoutAReplyIsNotCalledRolledBack) {
   auto branch = participant_->Begin(NewTestGid(), TestDeadline());
   ASSERT_TRUE(WorkNow(*branch, {store_->Add("a", 5)}));

@@ -38,6 +38,10 @@ std::string PostgresStore::Psql(const std::string& sql) {
 
 Status PostgresStore::Reset() {
   if (server_->pid() < 0) INDOUBT_RETURN_IF_ERROR(server_->Restart());
+  // A backend whose client has gone may still prepare: end them all before looking.
+  while (Psql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE "
+              "application_name = 'indoubt'") != "0") {
+  }
   for (;;) {
     const std::string gid = Psql("SELECT gid FROM pg_prepared_xacts LIMIT 1");
     if (gid.empty()) break;
