@@ -138,7 +138,7 @@ class FileLog final : public DecisionLog {
   LogState state_;                // of what is durable (ends: of what was said)
   std::deque<Pending> queue_;
   std::deque<std::string> ends_;  // end records that wait for company
-  bool flushing_ = false;          // some thread writes or syncs
+  bool flushing_ = false;         // some thread writes or syncs
   bool stopping_ = false;
   TimePoint last_flush_{};
   Status health_;
