@@ -4,61 +4,66 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <thread>
+#include <utility>
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "base/failpoint.h"
-#include "recovery/log_opener.h"
-#include "recovery/segment_writer.h"
+#include "recovery/log_folder.h"
+#include "recovery/log_format.h"
+#include "recovery/log_state.h"
+#include "recovery/segment.h"
 
 namespace indoubt {
 namespace {
 
-constexpr auto kLockPoll = std::chrono::milliseconds(20);
-constexpr uint64_t kSmallestSegment = 64u << 10;
-/// Lazy records are written without a sync once so many wait.
-constexpr size_t kMostLazy = 4096;
-constexpr size_t kMostGroupBytes = 4u << 20;
+// With the last sync that long ago the log is idle: the caller syncs by itself,
+// because a hand-off to the flusher costs more than it could gain. A caller that
+// comes sooner may be an event loop with others waiting behind it.
+constexpr Duration kIdleAfter = std::chrono::microseconds(200);
+// How long an end record may wait for a commit to ride along with.
+constexpr Duration kLazyEnds = std::chrono::milliseconds(50);
+constexpr uint64_t kMaxGroupBytes = log_format::kMaxRecordBytes;
+constexpr size_t kMaxQueued = 1 << 16;
 
-/// A record under way, and what to do when it is durable or never will be.
-struct Waiting {
-  std::string bytes;
-  records::Record record;
-  std::function<void(const Status&)> done;
+struct Pending {
+  LogRecord record;
+  std::string body;
+  DecideCallback decided;  // for a commit
+  LogCallback logged;      // for the others
+
+  void Complete(const Status& status) {
+    if (decided) {
+      decided(status.ok() ? DecisionOutcome::kCommitted : DecisionOutcome::kUnknown, status);
+    } else {
+      logged(status);
+    }
+  }
 };
 
 class FileLog final : public DecisionLog {
  public:
-  FileLog(FileSystem& files, std::string folder, FileLogOptions options,
-          std::unique_ptr<FileLock> lock, OpenedLog opened)
+  FileLog(FileSystem& files, OpenedFolder folder, const FileLogOptions& options)
       : files_(files),
-        folder_(std::move(folder)),
-        options_(std::move(options)),
-        lock_(std::move(lock)),
-        id_(opened.is_new ? LogId::Random() : opened.id),
-        state_(std::move(opened.state)),
-        next_segment_(opened.next_segment),
-        next_sequence_(opened.next_sequence),
-        old_segments_(std::move(opened.segments)) {}
+        options_(options),
+        folder_path_(std::move(folder.path)),
+        lock_(std::move(folder.lock)),
+        id_(folder.writer->header().log),
+        incarnation_(folder.writer->header().incarnation),
+        writer_(std::move(folder.writer)),
+        state_(std::move(folder.state)),
+        flusher_([this] { RunFlusher(); }) {}
 
   ~FileLog() override {
     {
       const std::lock_guard lock(mutex_);
       stopping_ = true;
     }
-    wake_.notify_all();
-    if (flusher_.joinable()) flusher_.join();
-  }
-
-  /// Makes what was read, and the new incarnation, durable in a fresh segment.
-  Status TakeOver() {
-    incarnation_ = state_.incarnation() + 1;
-    state_.set_incarnation(incarnation_);
-    INDOUBT_RETURN_IF_ERROR(OpenSegment());
-    INDOUBT_RETURN_IF_ERROR(HitFailPoint("incarnation_durable"));
-    flusher_ = std::thread([this] { FlusherLoop(); });
-    return Status::Ok();
+    work_.notify_all();
+    flusher_.join();
   }
 
   const LogId& id() const override { return id_; }
@@ -66,29 +71,25 @@ class FileLog final : public DecisionLog {
 
   void Decide(const Gid& gid, DecisionOutcome outcome, std::vector<BranchRecord> branches,
               DecideCallback done) override {
-    if (outcome != DecisionOutcome::kCommitted) return done(outcome, Status::Ok());
-    records::Record record = CommitRecord({gid, std::move(branches)});
-    Submit(std::move(record), [done = std::move(done)](const Status& status) {
-      done(status.ok() ? DecisionOutcome::kCommitted : DecisionOutcome::kUnknown, status);
-    });
+    if (outcome != DecisionOutcome::kCommitted) {
+      done(outcome, Status::Ok());  // presumed abort: no record is the record
+      return;
+    }
+    Submit(Decision{gid, std::move(branches)}, std::move(done), {});
   }
 
   void End(const Gid& gid) override {
     const std::lock_guard lock(mutex_);
-    state_.End(gid, SystemClock().Now());
-    lazy_.push_back(EncodeRecord(EndRecord(gid)));
-    if (lazy_.size() >= kMostLazy) wake_.notify_all();
+    if (!health_.ok() || !state_.End(gid, SystemClock().Now())) return;
+    ends_.push_back(EncodeLogRecord(EndRecord{gid}));
+    if (ends_.size() == 1 || ends_.size() > kMaxQueued / 4) work_.notify_all();
   }
 
   void RecordHeuristic(HeuristicRecord record, LogCallback done) override {
-    Submit(HeuristicToRecord(record), [done = std::move(done)](const Status& status) {
-      const Status passed = status.ok() ? HitFailPoint("heuristic_recorded") : status;
-      done(passed);
-    });
+    Submit(std::move(record), {}, std::move(done));
   }
-
   void ForgetHeuristics(const Gid& gid, LogCallback done) override {
-    Submit(ForgetRecord(gid), [done = std::move(done)](const Status& status) { done(status); });
+    Submit(ForgetRecord{gid}, {}, std::move(done));
   }
 
   std::vector<Decision> Unended() const override {
@@ -97,7 +98,7 @@ class FileLog final : public DecisionLog {
   }
   std::vector<HeuristicRecord> Heuristics() const override {
     const std::lock_guard lock(mutex_);
-    return state_.heuristics();
+    return state_.Heuristics();
   }
   LoggedState Find(const Gid& gid) const override {
     const std::lock_guard lock(mutex_);
@@ -109,179 +110,189 @@ class FileLog final : public DecisionLog {
   }
 
  private:
-  using Batch = std::vector<Waiting>;
+  using Lock = std::unique_lock<std::mutex>;
+  using Batch = std::vector<Pending>;
 
-  /// Queues a record. If nobody flushes, this thread does, for this record alone;
-  /// what others queue meanwhile is the flusher's.
-  void Submit(records::Record record, std::function<void(const Status&)> done) {
-    Waiting waiting{EncodeRecord(record), std::move(record), std::move(done)};
-    Batch batch;
-    {
-      const std::lock_guard lock(mutex_);
-      queue_.push_back(std::move(waiting));
-      if (flushing_) return;
-      flushing_ = true;
-      batch = TakeBatch();
-    }
-    Flush(std::move(batch));
-  }
-
-  void FlusherLoop() {
-    std::unique_lock lock(mutex_);
-    for (;;) {
-      wake_.wait(lock, [this] {
-        return !flushing_ && (stopping_ || !queue_.empty() || lazy_.size() >= kMostLazy);
-      });
-      if (stopping_ && queue_.empty() && lazy_.empty()) return;
-      flushing_ = true;
-      Batch batch = TakeBatch();
-      lock.unlock();
-      Flush(std::move(batch));
-      lock.lock();
-    }
-  }
-
-  /// Needs the mutex.
-  Batch TakeBatch() {
-    Batch batch;
-    size_t bytes = 0;
-    while (!queue_.empty() && bytes < kMostGroupBytes) {
-      bytes += queue_.front().bytes.size();
-      batch.push_back(std::move(queue_.front()));
-      queue_.pop_front();
-    }
-    return batch;
-  }
-
-  /// Writes and syncs a batch, with the lazy records; owns `flushing_`.
-  void Flush(Batch batch) {
-    std::vector<std::string> lazy;
-    Status status;
-    {
-      const std::lock_guard lock(mutex_);
-      lazy.swap(lazy_);
-      status = health_;
-    }
-    if (status.ok()) status = Write(batch, lazy);
-    {
-      const std::lock_guard lock(mutex_);
-      if (!status.ok() && health_.ok()) {
-        health_ = status.WithContext(
-            "the decision log has stopped; what was being decided is in doubt until a restart");
-      }
-      status = health_;
-      if (status.ok()) {
-        for (const Waiting& waiting : batch) {
-          // Our own records; they apply or it is a bug.
-          const Status applied = state_.Apply(waiting.record, SystemClock().Now());
-          INDOUBT_CHECK(applied.ok(), applied.ToString());
-        }
-      }
-      flushing_ = false;
-    }
-    wake_.notify_all();
-    for (Waiting& waiting : batch) waiting.done(status);
-  }
-
-  Status Write(const Batch& batch, const std::vector<std::string>& lazy) {
-    if (segment_->size() >= std::max(options_.segment_bytes, kSmallestSegment)) {
-      // Ends that are still lazy are in the state already, and so in the checkpoint.
-      INDOUBT_RETURN_IF_ERROR(OpenSegment());
-    }
-    std::string payload;
-    for (const std::string& record : lazy) payload += record;
-    for (const Waiting& waiting : batch) payload += waiting.bytes;
-    const auto count = static_cast<uint32_t>(lazy.size() + batch.size());
-    if (count == 0) return Status::Ok();
-    INDOUBT_RETURN_IF_ERROR(
-        segment_->Append(EncodeGroup(segment_->number(), next_sequence_, count, payload)));
-    next_sequence_ += count;
-    if (batch.empty()) return Status::Ok();
-    INDOUBT_RETURN_IF_ERROR(HitFailPoint("decision_written"));
-    return segment_->Sync();
-  }
-
-  /// A fresh, durable segment that carries all that matters; what came before it is
-  /// removed, durably, before anything else is written.
-  Status OpenSegment() {
-    std::vector<records::Record> carried;
-    {
-      const std::lock_guard lock(mutex_);
-      carried = state_.Carried();
-    }
-    records::Record& last = carried.emplace_back();
-    last.mutable_checkpoint()->set_incarnation(incarnation_);
-    last.mutable_checkpoint()->set_records(carried.size() - 1);
-    std::string payload;
-    for (const records::Record& record : carried) payload += EncodeRecord(record);
-    const auto count = static_cast<uint32_t>(carried.size());
-    auto segment =
-        SegmentWriter::Create(files_, folder_, {next_segment_, id_},
-                              EncodeGroup(next_segment_, next_sequence_, count, payload));
-    if (!segment) return segment.error();
-    next_sequence_ += count;
-    segment_ = std::move(*segment);
-    INDOUBT_RETURN_IF_ERROR(HitFailPoint("segment_opened"));
-    for (const uint64_t number : old_segments_) {
-      INDOUBT_RETURN_IF_ERROR(files_.Remove(folder_ + "/" + SegmentName(number)));
-    }
-    if (!old_segments_.empty()) {
-      INDOUBT_RETURN_IF_ERROR(files_.SyncDirectory(folder_));
-      INDOUBT_RETURN_IF_ERROR(HitFailPoint("segment_dropped"));
-    }
-    old_segments_ = {next_segment_++};
-    return Status::Ok();
-  }
+  void Submit(LogRecord record, DecideCallback decided, LogCallback logged);
+  void RunFlusher();
+  bool IsIdle() const;
+  void Flush(Lock& lock);
+  Batch TakeBatch(std::vector<std::string>& bodies);
+  Status WriteGroup(const Batch& batch, const std::vector<std::string>& bodies);
+  Status Rotate(uint64_t payload_bytes);
+  Status Stop(const Status& why);
 
   FileSystem& files_;
-  const std::string folder_;
   const FileLogOptions options_;
+  const std::string folder_path_;
   const std::unique_ptr<FileLock> lock_;
   const LogId id_;
-  uint32_t incarnation_ = 0;  // written before threads start
+  const uint32_t incarnation_;
 
-  mutable std::mutex mutex_;  // guards what follows, up to the next comment
-  std::condition_variable wake_;
-  LogState state_;
-  Status health_;
-  std::deque<Waiting> queue_;
-  std::vector<std::string> lazy_;
-  bool flushing_ = false;
+  // Used only by the thread that set flushing_.
+  std::unique_ptr<SegmentWriter> writer_;
+
+  mutable std::mutex mutex_;      // guards everything below
+  std::condition_variable work_;  // there is something to flush, or flushing_ ended
+  std::condition_variable room_;  // the queue got shorter
+  LogState state_;                // of what is durable (ends: of what was said)
+  std::deque<Pending> queue_;
+  std::deque<std::string> ends_;  // end records that wait for company
+  bool flushing_ = false;         // some thread writes or syncs
   bool stopping_ = false;
-
-  // Belong to whoever has set flushing_.
-  std::unique_ptr<SegmentWriter> segment_;
-  uint64_t next_segment_;
-  uint64_t next_sequence_;
-  std::vector<uint64_t> old_segments_;
-
-  std::thread flusher_;
+  TimePoint last_flush_{};
+  Status health_;
+  std::thread flusher_;  // last: it uses all of the above
 };
 
-Result<std::unique_ptr<FileLock>> TakeLock(FileSystem& files, const std::string& folder,
-                                           Duration timeout) {
-  const TimePoint deadline = SystemClock().Now() + timeout;
-  for (;;) {
-    auto lock = files.Lock(folder + "/lock");
-    if (lock || lock.error().code() != StatusCode::kLocked) return lock;
-    if (SystemClock().Now() >= deadline) return lock;
-    std::this_thread::sleep_for(kLockPoll);
+void FileLog::Submit(LogRecord record, DecideCallback decided, LogCallback logged) {
+  Pending pending{std::move(record), {}, std::move(decided), std::move(logged)};
+  pending.body = EncodeLogRecord(pending.record);
+  if (pending.body.size() > log_format::kMaxRecordBytes / 2) {
+    pending.Complete(Status(StatusCode::kInvalidArgument,
+                            fmt::format("a log record of {} bytes is too long (at most {}): "
+                                        "use fewer participants",
+                                        pending.body.size(), log_format::kMaxRecordBytes / 2)));
+    return;
   }
+  Lock lock(mutex_);
+  // The flusher itself, in a callback, must not wait for the flusher.
+  if (std::this_thread::get_id() != flusher_.get_id()) {
+    room_.wait(lock, [this] { return queue_.size() < kMaxQueued || !health_.ok(); });
+  }
+  if (!health_.ok()) {
+    const Status why = health_;
+    lock.unlock();
+    pending.Complete(why);
+    return;
+  }
+  queue_.push_back(std::move(pending));
+  if (IsIdle()) {
+    Flush(lock);
+  } else {
+    work_.notify_all();
+  }
+}
+
+bool FileLog::IsIdle() const {
+  return !flushing_ && queue_.size() == 1 && SystemClock().Now() - last_flush_ > kIdleAfter;
+}
+
+void FileLog::RunFlusher() {
+  Lock lock(mutex_);
+  for (;;) {
+    work_.wait(lock, [this] {
+      return !flushing_ && (stopping_ || !queue_.empty() || !ends_.empty());
+    });
+    if (queue_.empty() && !ends_.empty() && !stopping_ && health_.ok()) {
+      work_.wait_for(lock, kLazyEnds, [this] {
+        return stopping_ || !queue_.empty() || ends_.size() > kMaxQueued / 4;
+      });
+      if (flushing_) continue;  // a caller took them along
+    }
+    if (stopping_ && queue_.empty() && ends_.empty()) return;
+    Flush(lock);
+  }
+}
+
+// Writes and syncs one group and completes it. Called with the lock and without
+// flushing_; other threads queue meanwhile.
+void FileLog::Flush(Lock& lock) {
+  flushing_ = true;
+  std::vector<std::string> bodies;
+  Batch batch = TakeBatch(bodies);
+  Status status = health_;
+  if (status.ok() && !bodies.empty()) {
+    lock.unlock();
+    status = WriteGroup(batch, bodies);
+    lock.lock();
+  }
+  const TimePoint now = SystemClock().Now();
+  if (status.ok()) {
+    for (Pending& pending : batch) state_.Apply(std::move(pending.record), now);
+  } else {
+    status = Stop(status);
+  }
+  last_flush_ = now;
+  flushing_ = false;
+  room_.notify_all();
+  work_.notify_all();
+  lock.unlock();
+  for (Pending& pending : batch) pending.Complete(status);
+  lock.lock();
+}
+
+FileLog::Batch FileLog::TakeBatch(std::vector<std::string>& bodies) {
+  Batch batch;
+  uint64_t bytes = 0;
+  while (!ends_.empty() && bytes < kMaxGroupBytes / 2) {
+    bytes += log_format::kRecordHeaderBytes + ends_.front().size();
+    bodies.push_back(std::move(ends_.front()));
+    ends_.pop_front();
+  }
+  while (!queue_.empty()) {
+    const uint64_t more = log_format::kRecordHeaderBytes + queue_.front().body.size();
+    if (!batch.empty() && bytes + more > kMaxGroupBytes) break;
+    bytes += more;
+    bodies.push_back(queue_.front().body);
+    batch.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  return batch;
+}
+
+Status FileLog::WriteGroup(const Batch& batch, const std::vector<std::string>& bodies) {
+  const uint64_t payload_bytes = PayloadBytes(bodies);
+  if (!writer_->HasRoom(payload_bytes)) INDOUBT_RETURN_IF_ERROR(Rotate(payload_bytes));
+  INDOUBT_RETURN_IF_ERROR(writer_->Append(bodies));
+  for (const Pending& pending : batch) {
+    if (pending.decided) INDOUBT_RETURN_IF_ERROR(HitFailPoint("decision_written"));
+  }
+  INDOUBT_RETURN_IF_ERROR(writer_->Sync());
+  for (const Pending& pending : batch) {
+    if (std::holds_alternative<HeuristicRecord>(pending.record)) {
+      INDOUBT_RETURN_IF_ERROR(HitFailPoint("heuristic_recorded"));
+    }
+  }
+  return Status::Ok();
+}
+
+// Everything written so far is synced and in state_ (this thread holds flushing_),
+// so the new segment can carry all of it, and the old one may go.
+Status FileLog::Rotate(uint64_t payload_bytes) {
+  std::vector<std::string> carried;
+  {
+    const Lock lock(mutex_);
+    carried = CarriedRecords(state_, incarnation_, options_.node);
+  }
+  log_format::SegmentHeader header = Successor(*writer_);
+  header.size = std::max(std::min(options_.segment_bytes, 2 * writer_->header().size),
+                         log_format::kGroupsStart + log_format::GroupBytes(payload_bytes));
+  const uint64_t old = writer_->header().number;
+  INDOUBT_ASSIGN_OR_RETURN(writer_,
+                           SegmentWriter::Create(files_, folder_path_, header, carried));
+  INDOUBT_RETURN_IF_ERROR(HitFailPoint("segment_opened"));
+  return DropSegments(files_, folder_path_, {old});
+}
+
+// For good: nobody may be told anything after a failed write or sync, and what is
+// queued is in doubt with it.
+Status FileLog::Stop(const Status& why) {
+  if (health_.ok()) {
+    health_ = why.WithContext(
+        fmt::format("the decision log {} stopped, restart to recover", folder_path_));
+  }
+  ends_.clear();
+  return health_;
 }
 
 }  // namespace
 
 Result<std::unique_ptr<DecisionLog>> OpenFileLog(FileSystem& files, const std::string& path,
                                                  const FileLogOptions& options) {
-  INDOUBT_RETURN_IF_ERROR(files.CreateDirectory(path));
-  INDOUBT_ASSIGN_OR_RETURN(auto lock, TakeLock(files, path, options.lock_timeout));
-  INDOUBT_ASSIGN_OR_RETURN(
-      OpenedLog opened,
-      ReadLogFolder(files, path, options.outcome_retention, SystemClock().Now()));
-  auto log =
-      std::make_unique<FileLog>(files, path, options, std::move(lock), std::move(opened));
-  INDOUBT_RETURN_IF_ERROR(log->TakeOver());
-  return std::unique_ptr<DecisionLog>(std::move(log));
+  INDOUBT_ASSIGN_OR_RETURN(OpenedFolder folder, OpenLogFolder(files, path, options));
+  return std::unique_ptr<DecisionLog>(
+      std::make_unique<FileLog>(files, std::move(folder), options));
 }
 
 }  // namespace indoubt

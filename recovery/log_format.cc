@@ -1,162 +1,190 @@
 #include "recovery/log_format.h"
 
-#include <bit>
 #include <charconv>
-#include <cstring>
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "base/crc32c.h"
 
-namespace indoubt {
+namespace indoubt::log_format {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "the log is little-endian");
-
-constexpr std::string_view kSegmentMagic = "INDOUBTL";
-constexpr uint32_t kHeadMagic = 0x31485247;  // "GRH1"
-constexpr uint32_t kTailMagic = 0x31545247;  // "GRT1"
+constexpr std::string_view kSegmentMagic = "IDTSEG01";
 constexpr size_t kLogIdBytes = 10;
-constexpr size_t kNameDigits = 10;
 
-template <typename Int>
-void Put(std::string& bytes, Int value) {
-  bytes.append(reinterpret_cast<const char*>(&value), sizeof value);
+// Each frame begins and ends with a mark of several bits, so that neither a
+// lost sector (zeros) nor one flipped bit looks like the other.
+struct Marks {
+  std::string_view begin, end;
+};
+constexpr Marks kHeaderMarks{"IDTG", "GRP>"};
+constexpr Marks kTrailerMarks{"IDTT", "END>"};
+const Marks& MarksOf(FrameKind kind) {
+  return kind == FrameKind::kHeader ? kHeaderMarks : kTrailerMarks;
 }
 
-template <typename Int>
-Int Get(std::string_view bytes, size_t offset) {
-  Int value{};
-  std::memcpy(&value, bytes.data() + offset, sizeof value);
-  return value;
+template <typename T>
+void Put(std::string& out, T value) {
+  for (size_t i = 0; i < sizeof(T); ++i) {
+    out.push_back(static_cast<char>(static_cast<uint64_t>(value) >> (8 * i) & 0xff));
+  }
 }
 
-Status Corrupt(std::string what) { return Status(StatusCode::kCorrupt, std::move(what)); }
-
-std::string EncodeHead(uint32_t magic, const GroupHead& head) {
-  std::string bytes;
-  Put(bytes, magic);
-  Put(bytes, head.payload_bytes);
-  Put(bytes, head.first_sequence);
-  Put(bytes, head.records);
-  Put(bytes, head.payload_crc);
-  Put(bytes, head.segment);
-  Put(bytes, Crc32c(bytes));
-  return bytes;
+template <typename T>
+T Get(std::string_view bytes, size_t at) {
+  uint64_t value = 0;
+  for (size_t i = 0; i < sizeof(T); ++i) {
+    value |= static_cast<uint64_t>(static_cast<unsigned char>(bytes[at + i])) << (8 * i);
+  }
+  return static_cast<T>(value);
 }
 
-std::optional<GroupHead> DecodeHead(uint32_t magic, std::string_view bytes) {
-  if (bytes.size() < kGroupHeadBytes || Get<uint32_t>(bytes, 0) != magic) return std::nullopt;
-  if (Crc32c(bytes.substr(0, 28)) != Get<uint32_t>(bytes, 28)) return std::nullopt;
-  GroupHead head{Get<uint32_t>(bytes, 4), Get<uint64_t>(bytes, 8), Get<uint32_t>(bytes, 16),
-                 Get<uint32_t>(bytes, 20), Get<uint32_t>(bytes, 24)};
-  if (head.payload_bytes > kMaxGroupBytes) return std::nullopt;
-  return head;
+// A frame of another log or segment must not pass for one of this: they are in
+// the checksum without being in the bytes.
+uint32_t FrameCrc(const SegmentHeader& segment, std::string_view fields) {
+  std::string covered = segment.log.text();
+  Put(covered, segment.number);
+  covered += fields;
+  return Crc32c(covered);
 }
+
+std::string EncodeFrame(const Frame& frame, FrameKind kind, const SegmentHeader& segment) {
+  std::string out(MarksOf(kind).begin);
+  Put(out, frame.payload_bytes);
+  Put(out, frame.first_sequence);
+  Put(out, frame.records);
+  Put(out, frame.payload_crc);
+  Put(out, frame.offset);
+  Put(out, FrameCrc(segment, out));
+  out += MarksOf(kind).end;
+  return out;
+}
+
+uint64_t Padded(uint64_t bytes) { return (bytes + 7) / 8 * 8; }
 
 }  // namespace
 
 std::string EncodeSegmentHeader(const SegmentHeader& header) {
-  std::string rest;
-  Put(rest, header.number);
-  std::string id = header.log.text();
-  id.resize(16, '\0');
-  rest += id;
-  std::string bytes(kSegmentMagic);
-  Put(bytes, kLogVersion);
-  Put(bytes, Crc32c(bytes + rest));
-  bytes += rest;
-  bytes.resize(kSegmentHeaderBytes, '\0');
-  return bytes;
+  std::string out(kSegmentMagic);
+  Put(out, header.number);
+  Put(out, header.size);
+  INDOUBT_CHECK(header.log.text().size() == kLogIdBytes, "a log has an identity");
+  out += header.log.text();
+  Put(out, uint16_t{0});
+  Put(out, header.incarnation);
+  Put(out, header.first_sequence);
+  Put(out, header.carried_end);
+  Put(out, header.predecessor);
+  Put(out, header.predecessor_end);
+  Put(out, header.predecessor_last_sequence);
+  out.resize(kSegmentHeaderBytes - sizeof(uint32_t), '\0');
+  Put(out, Crc32c(out));
+  return out;
 }
 
-Result<SegmentHeader> DecodeSegmentHeader(std::string_view bytes) {
-  if (bytes.size() < kSegmentHeaderBytes) return Corrupt("the segment's header is cut off");
-  if (bytes.substr(0, 8) != kSegmentMagic) return Corrupt("this is no segment of a log");
-  const uint32_t version = Get<uint32_t>(bytes, 8);
-  const std::string checked =
-      std::string(bytes.substr(0, 12)) + std::string(bytes.substr(16, 24));
-  if (Crc32c(checked) != Get<uint32_t>(bytes, 12)) {
-    return Corrupt("the segment's header has a wrong checksum");
+std::optional<SegmentHeader> DecodeSegmentHeader(std::string_view bytes) {
+  if (bytes.size() < kSegmentHeaderBytes || !bytes.starts_with(kSegmentMagic)) return {};
+  const size_t crc_at = kSegmentHeaderBytes - sizeof(uint32_t);
+  if (Crc32c(bytes.substr(0, crc_at)) != Get<uint32_t>(bytes, crc_at)) return {};
+  SegmentHeader header;
+  header.number = Get<uint64_t>(bytes, 8);
+  header.size = Get<uint64_t>(bytes, 16);
+  auto log = LogId::Parse(bytes.substr(24, kLogIdBytes));
+  if (!log) return {};
+  header.log = *log;
+  header.incarnation = Get<uint32_t>(bytes, 36);
+  header.first_sequence = Get<uint64_t>(bytes, 40);
+  header.carried_end = Get<uint64_t>(bytes, 48);
+  header.predecessor = Get<uint64_t>(bytes, 56);
+  header.predecessor_end = Get<uint64_t>(bytes, 64);
+  header.predecessor_last_sequence = Get<uint64_t>(bytes, 72);
+  return header;
+}
+
+uint64_t Frame::TrailerOffset() const { return offset + kFrameBytes + Padded(payload_bytes); }
+
+std::optional<Frame> DecodeFrame(std::string_view bytes, FrameKind kind,
+                                 const SegmentHeader& segment, uint64_t position) {
+  const Marks& marks = MarksOf(kind);
+  if (bytes.size() < kFrameBytes || !bytes.starts_with(marks.begin)) return {};
+  if (bytes.substr(36, 4) != marks.end) return {};
+  if (Get<uint32_t>(bytes, 32) != FrameCrc(segment, bytes.substr(0, 32))) return {};
+  Frame frame;
+  frame.payload_bytes = Get<uint32_t>(bytes, 4);
+  frame.first_sequence = Get<uint64_t>(bytes, 8);
+  frame.records = Get<uint32_t>(bytes, 16);
+  frame.payload_crc = Get<uint32_t>(bytes, 20);
+  frame.offset = Get<uint64_t>(bytes, 24);
+  const bool in_place =
+      kind == FrameKind::kHeader ? frame.offset == position : frame.TrailerOffset() == position;
+  if (!in_place || frame.payload_bytes > kMaxPayloadBytes) return {};
+  return frame;
+}
+
+void AppendRecord(std::string& payload, uint64_t sequence, std::string_view body) {
+  INDOUBT_CHECK(body.size() <= kMaxRecordBytes, "a log record is at most 1 MiB");
+  std::string covered;
+  Put(covered, static_cast<uint32_t>(body.size()));
+  Put(covered, sequence);
+  covered += body;
+  Put(payload, static_cast<uint32_t>(body.size()));
+  Put(payload, Crc32c(covered));
+  Put(payload, sequence);
+  payload += body;
+}
+
+std::string EncodeGroup(const SegmentHeader& segment, uint64_t offset, uint64_t first_sequence,
+                        uint32_t records, std::string_view payload) {
+  Frame frame;
+  frame.offset = offset;
+  frame.payload_bytes = static_cast<uint32_t>(payload.size());
+  frame.payload_crc = Crc32c(payload);
+  frame.first_sequence = first_sequence;
+  frame.records = records;
+  std::string group = EncodeFrame(frame, FrameKind::kHeader, segment);
+  group += payload;
+  group.resize(kFrameBytes + Padded(payload.size()), '\0');
+  group += EncodeFrame(frame, FrameKind::kTrailer, segment);
+  return group;
+}
+
+uint64_t GroupBytes(uint64_t payload_bytes) { return 2 * kFrameBytes + Padded(payload_bytes); }
+
+std::optional<uint64_t> DecodeRecords(const Frame& frame, std::string_view payload,
+                                      std::vector<RawRecord>& records) {
+  size_t at = 0;
+  for (uint32_t i = 0; i < frame.records; ++i) {
+    const uint64_t offset = frame.offset + kFrameBytes + at;
+    if (payload.size() - at < kRecordHeaderBytes) return offset;
+    const auto length = Get<uint32_t>(payload, at);
+    const auto sequence = Get<uint64_t>(payload, at + 8);
+    if (payload.size() - at - kRecordHeaderBytes < length) return offset;
+    const std::string_view body = payload.substr(at + kRecordHeaderBytes, length);
+    std::string covered;
+    Put(covered, length);
+    Put(covered, sequence);
+    covered += body;
+    if (Crc32c(covered) != Get<uint32_t>(payload, at + 4)) return offset;
+    if (sequence != frame.first_sequence + i) return offset;
+    records.push_back(RawRecord{offset, sequence, std::string(body)});
+    at += kRecordHeaderBytes + length;
   }
-  if (version != kLogVersion) {
-    return Status(StatusCode::kUnsupported,
-                  fmt::format("log format {} is not known to this version (it writes {})",
-                              version, kLogVersion));
-  }
-  auto id = LogId::Parse(bytes.substr(24, kLogIdBytes));
-  if (!id) return Corrupt("the segment's header holds no log identity");
-  return SegmentHeader{Get<uint64_t>(bytes, 16), *id};
+  if (at != payload.size()) return frame.offset + kFrameBytes + at;
+  return {};
 }
 
-std::string EncodeRecord(const records::Record& record) {
-  const std::string body = record.SerializeAsString();
-  std::string bytes;
-  Put(bytes, static_cast<uint32_t>(body.size()));
-  Put(bytes, Crc32c(body));
-  return bytes + body;
-}
-
-std::string EncodeGroup(uint64_t segment, uint64_t first_sequence, uint32_t records,
-                        std::string_view payload) {
-  const GroupHead head{static_cast<uint32_t>(payload.size()), first_sequence, records,
-                       Crc32c(payload), static_cast<uint32_t>(segment)};
-  std::string bytes = EncodeHead(kHeadMagic, head);
-  bytes += payload;
-  bytes += EncodeHead(kTailMagic, head);
-  return bytes;
-}
-
-std::optional<GroupHead> DecodeGroupHead(std::string_view bytes) {
-  return DecodeHead(kHeadMagic, bytes);
-}
-
-std::optional<GroupHead> DecodeGroupTail(std::string_view bytes) {
-  return DecodeHead(kTailMagic, bytes);
-}
-
-Result<std::vector<records::Record>> DecodePayload(std::string_view payload, uint32_t count) {
-  std::vector<records::Record> records;
-  while (!payload.empty()) {
-    if (payload.size() < kRecordHeadBytes) return Corrupt("a record's head is cut off");
-    const uint32_t size = Get<uint32_t>(payload, 0);
-    const uint32_t crc = Get<uint32_t>(payload, 4);
-    payload.remove_prefix(kRecordHeadBytes);
-    if (size > payload.size()) return Corrupt("a record is longer than its group");
-    const std::string_view body = payload.substr(0, size);
-    payload.remove_prefix(size);
-    if (Crc32c(body) != crc) return Corrupt("a record has a wrong checksum");
-    records::Record record;
-    if (!record.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
-      return Corrupt("a record cannot be read");
-    }
-    records.push_back(std::move(record));
-  }
-  if (records.size() != count) return Corrupt("a group holds another number of records");
-  return records;
-}
-
-std::string SegmentName(uint64_t number) { return fmt::format("{:010}.log", number); }
+std::string SegmentName(uint64_t number) { return fmt::format("segment-{:010}", number); }
 
 std::optional<uint64_t> ParseSegmentName(std::string_view name) {
+  constexpr std::string_view kPrefix = "segment-";
+  if (!name.starts_with(kPrefix)) return {};
+  const std::string_view digits = name.substr(kPrefix.size());
   uint64_t number = 0;
-  if (name.size() != kNameDigits + 4 || !name.ends_with(".log")) return std::nullopt;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + kNameDigits, number);
-  if (error != std::errc() || end != name.data() + kNameDigits) return std::nullopt;
+  const auto [end, error] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (error != std::errc() || SegmentName(number) != name) return {};
   return number;
 }
 
-void ToProto(const Gid& gid, records::Gid& proto) {
-  proto.set_node(gid.node);
-  proto.set_log(gid.log.text());
-  proto.set_incarnation(gid.incarnation);
-  proto.set_number(gid.number);
-}
-
-Result<Gid> FromProto(const records::Gid& proto) {
-  auto id = LogId::Parse(proto.log());
-  if (!id || !IsValidName(proto.node())) return Corrupt("a record names no valid gid");
-  return Gid{proto.node(), *id, proto.incarnation(), proto.number()};
-}
-
-}  // namespace indoubt
+}  // namespace indoubt::log_format

@@ -1,21 +1,7 @@
-// The bytes of the decision log. docs/log-format.md describes the same, for people
-// with a damaged log before them.
-//
-//   segment  = header group*                  0000000001.log, 0000000002.log, ...
-//   header   = magic "INDOUBTL" | u32 version | u32 crc | u64 segment number
-//              | log id (10 bytes, padded with 0 to 16) | zeros to 64 bytes
-//   group    = head payload tail
-//   head     = u32 magic | u32 payload bytes | u64 first sequence | u32 records
-//              | u32 payload crc | u32 segment number | u32 crc of these 28 bytes
-//   tail     = the head once more, with another magic
-//   payload  = record*
-//   record   = u32 bytes | u32 crc of the bytes | protobuf indoubt.records.Record
-//
-// All integers are little-endian, all CRCs are CRC-32C. A segment begins with a
-// checkpoint: everything of the log that still matters, closed by a Checkpoint
-// record. It is used only once that is durable, and what came before it is removed
-// before a decision enters it: so the newest segment with a whole checkpoint says
-// it all.
+// The bytes of a log segment, as docs/log-format.md describes them: a header in
+// two copies, then groups of records. All integers are little-endian. Segments
+// are zero-filled before use and never reused, so a zero is a byte that was
+// never written.
 #pragma once
 
 #include <cstdint>
@@ -26,58 +12,79 @@
 
 #include "base/gid.h"
 #include "base/status.h"
-#include "proto/records.pb.h"
 
-namespace indoubt {
+namespace indoubt::log_format {
 
-inline constexpr uint32_t kLogVersion = 1;
-inline constexpr size_t kSegmentHeaderBytes = 64;
-inline constexpr size_t kGroupHeadBytes = 32;
-inline constexpr size_t kRecordHeadBytes = 8;
-/// A group larger than this is taken as damage.
-inline constexpr uint32_t kMaxGroupBytes = 64u << 20;
+inline constexpr uint64_t kSegmentHeaderBytes = 128;
+inline constexpr uint64_t kSegmentHeaderCopyAt = 2048;
+inline constexpr uint64_t kGroupsStart = 4096;
+inline constexpr uint64_t kFrameBytes = 40;  // before and after each group's payload
+inline constexpr uint64_t kRecordHeaderBytes = 16;
+inline constexpr uint64_t kSectorBytes = 512;  // what a disk writes whole or not at all
+inline constexpr uint64_t kMaxRecordBytes = 1 << 20;
+inline constexpr uint64_t kMaxPayloadBytes = 2 * kMaxRecordBytes;
 
+/// The first 128 bytes of a segment.
 struct SegmentHeader {
-  uint64_t number = 0;
+  uint64_t number = 0;  // from 1, one higher for each segment of a log
+  uint64_t size = 0;    // of the file, in bytes
   LogId log;
-};
-
-struct GroupHead {
-  uint32_t payload_bytes = 0;
-  uint64_t first_sequence = 0;
-  uint32_t records = 0;
-  uint32_t payload_crc = 0;
-  uint32_t segment = 0;  // low 32 bits of the segment's number
-  friend bool operator==(const GroupHead&, const GroupHead&) = default;
+  uint32_t incarnation = 0;
+  uint64_t first_sequence = 0;  // of the first record in this segment
+  /// End of what was carried from the predecessor. All of it was synced before
+  /// the segment got its name: nothing before this offset can be a torn tail.
+  uint64_t carried_end = 0;
+  uint64_t predecessor = 0;  // 0: this is the log's first segment
+  uint64_t predecessor_end = 0;
+  uint64_t predecessor_last_sequence = 0;
 };
 
 std::string EncodeSegmentHeader(const SegmentHeader& header);
-/// kCorrupt says what is wrong; kUnsupported for a version of the future.
-Result<SegmentHeader> DecodeSegmentHeader(std::string_view bytes);
+/// None when the bytes are not a whole, undamaged header.
+std::optional<SegmentHeader> DecodeSegmentHeader(std::string_view bytes);
 
-/// One record, with its length and checksum.
-std::string EncodeRecord(const records::Record& record);
+/// What stands before and, a second time, after a group's payload.
+struct Frame {
+  uint64_t offset = 0;  // of the group: where its predecessor ends
+  uint32_t payload_bytes = 0;
+  uint32_t payload_crc = 0;
+  uint64_t first_sequence = 0;
+  uint32_t records = 0;
 
-/// A whole group around records that EncodeRecord made.
-std::string EncodeGroup(uint64_t segment, uint64_t first_sequence, uint32_t records,
-                        std::string_view payload);
+  uint64_t TrailerOffset() const;
+  uint64_t End() const { return TrailerOffset() + kFrameBytes; }
+};
+enum class FrameKind { kHeader, kTrailer };
 
-/// The head at the start of `bytes`, or none when there is no valid one.
-std::optional<GroupHead> DecodeGroupHead(std::string_view bytes);
-/// The same of a tail.
-std::optional<GroupHead> DecodeGroupTail(std::string_view bytes);
+/// None unless `bytes` start with an undamaged frame of this kind and segment
+/// that stands at file offset `position`.
+std::optional<Frame> DecodeFrame(std::string_view bytes, FrameKind kind,
+                                 const SegmentHeader& segment, uint64_t position);
 
-/// The records of a payload whose group checksum held. kCorrupt when they do not
-/// fill it exactly or one is damaged.
-Result<std::vector<records::Record>> DecodePayload(std::string_view payload, uint32_t count);
+/// Appends one record (header and body) to a group's payload.
+void AppendRecord(std::string& payload, uint64_t sequence, std::string_view body);
+/// The whole group: frame, payload, padding, frame.
+std::string EncodeGroup(const SegmentHeader& segment, uint64_t offset, uint64_t first_sequence,
+                        uint32_t records, std::string_view payload);
+/// Bytes of a group with that much payload.
+uint64_t GroupBytes(uint64_t payload_bytes);
 
-/// "0000000001.log"
+struct RawRecord {
+  uint64_t offset = 0;  // in the file
+  uint64_t sequence = 0;
+  std::string body;
+};
+/// Splits a payload into its records. On damage the records before it are in
+/// `records` and the result is the file offset of the damaged one.
+std::optional<uint64_t> DecodeRecords(const Frame& frame, std::string_view payload,
+                                      std::vector<RawRecord>& records);
+
+/// "segment-0000000007"
 std::string SegmentName(uint64_t number);
-/// The number in such a name, or none.
+/// None when `name` is no segment's.
 std::optional<uint64_t> ParseSegmentName(std::string_view name);
+/// What a segment is called until it is whole and durable.
+inline constexpr std::string_view kUnfinishedName = "segment.new";
+inline constexpr std::string_view kLockName = "lock";
 
-void ToProto(const Gid& gid, records::Gid& proto);
-/// kCorrupt when a part is not what a gid may hold.
-Result<Gid> FromProto(const records::Gid& proto);
-
-}  // namespace indoubt
+}  // namespace indoubt::log_format

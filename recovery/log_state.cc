@@ -1,171 +1,143 @@
 #include "recovery/log_state.h"
 
 #include <algorithm>
-
-#include "recovery/log_format.h"
+#include <chrono>
 
 namespace indoubt {
 namespace {
 
-/// Ended transactions that a new segment still carries, so that a restart does not
-/// forget the latest outcomes.
-constexpr size_t kMostEndedCarried = 10'000;
-
-constexpr const char* kCommittedWord = "committed";
-constexpr const char* kAbortedWord = "aborted";
-constexpr const char* kUnknownWord = "unknown";
-
-const char* Word(DecisionOutcome outcome) {
-  switch (outcome) {
-    case DecisionOutcome::kCommitted:
-      return kCommittedWord;
-    case DecisionOutcome::kAborted:
-      return kAbortedWord;
-    case DecisionOutcome::kUnknown:
-      return kUnknownWord;
-  }
-  return kUnknownWord;
+int64_t WallSeconds() {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
-DecisionOutcome FromWord(const std::string& word) {
-  if (word == kCommittedWord) return DecisionOutcome::kCommitted;
-  return word == kAbortedWord ? DecisionOutcome::kAborted : DecisionOutcome::kUnknown;
+Gid FirstOfBlock(Gid gid) {
+  gid.number -= gid.number % EndedSet::kBlockNumbers;
+  return gid;
 }
 
 }  // namespace
 
-Status LogState::Apply(const records::Record& record, TimePoint now) {
-  switch (record.body_case()) {
-    case records::Record::kCommit: {
-      INDOUBT_ASSIGN_OR_RETURN(Gid gid, FromProto(record.commit().gid()));
-      Decision decision{std::move(gid), {}};
-      for (const records::Branch& branch : record.commit().branches()) {
-        decision.branches.push_back({branch.participant(), branch.token()});
-      }
-      Commit(std::move(decision));
-      return Status::Ok();
-    }
-    case records::Record::kEnd: {
-      INDOUBT_ASSIGN_OR_RETURN(const Gid gid, FromProto(record.end().gid()));
-      End(gid, now);
-      return Status::Ok();
-    }
-    case records::Record::kHeuristic: {
-      const records::Heuristic& from = record.heuristic();
-      INDOUBT_ASSIGN_OR_RETURN(Gid gid, FromProto(from.gid()));
-      Add({std::move(gid), from.participant(), FromWord(from.decision()), from.reason(),
-           from.found_at()});
-      return Status::Ok();
-    }
-    case records::Record::kForget: {
-      INDOUBT_ASSIGN_OR_RETURN(const Gid gid, FromProto(record.forget().gid()));
-      Forget(gid);
-      return Status::Ok();
-    }
-    case records::Record::kOpened:
-      incarnation_ = std::max(incarnation_, record.opened().incarnation());
-      return Status::Ok();
-    case records::Record::kCheckpoint:
-      incarnation_ = std::max(incarnation_, record.checkpoint().incarnation());
-      return Status::Ok();
-    case records::Record::BODY_NOT_SET:
-      break;
+EndedSet::Block& EndedSet::BlockOf(const Gid& gid, TimePoint now) {
+  const Gid first = FirstOfBlock(gid);
+  auto it = blocks_.find(first);
+  if (it == blocks_.end()) {
+    if (blocks_.size() >= kMaxBlocks) Expire(now);
+    it = blocks_.emplace(first, Block{}).first;
   }
-  return Status(StatusCode::kCorrupt, "a record of a kind that this version does not know");
+  return it->second;
 }
 
-void LogState::Commit(Decision decision) {
-  if (ended_.contains(decision.gid)) return;
-  unended_[std::move(decision.gid)] = std::move(decision.branches);
+void EndedSet::Add(const Gid& gid, TimePoint now) {
+  Block& block = BlockOf(gid, now);
+  block.numbers.set(gid.number % kBlockNumbers);
+  block.newest = std::max(block.newest, now);
 }
 
-void LogState::End(const Gid& gid, TimePoint now) {
-  unended_.erase(gid);
-  if (ended_.emplace(gid, now).second) ended_order_.push_back(gid);
+void EndedSet::Add(const EndedRecord& record, TimePoint now, int64_t wall_now_s) {
+  const Duration age =
+      std::chrono::seconds(std::max<int64_t>(0, wall_now_s - record.ended_at_s));
+  if (age >= retention_) return;
+  Block& block = BlockOf(record.first, now);
+  const size_t bits = std::min(record.bits.size() * 8, kBlockNumbers);
+  for (size_t i = 0; i < bits; ++i) {
+    if (static_cast<unsigned char>(record.bits[i / 8]) >> (i % 8) & 1) block.numbers.set(i);
+  }
+  block.newest = std::max(block.newest, now - age);
+}
+
+bool EndedSet::Contains(const Gid& gid, TimePoint now) const {
+  const auto it = blocks_.find(FirstOfBlock(gid));
+  return it != blocks_.end() && it->second.numbers.test(gid.number % kBlockNumbers) &&
+         now - it->second.newest < retention_;
+}
+
+void EndedSet::Expire(TimePoint now) {
+  std::erase_if(blocks_,
+                [&](const auto& entry) { return now - entry.second.newest >= retention_; });
+  if (blocks_.size() < kMaxBlocks) return;
+  // Still full: the older half goes, so that this scan stays rare.
+  std::vector<TimePoint> times;
+  for (const auto& [first, block] : blocks_) times.push_back(block.newest);
+  const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
+  std::nth_element(times.begin(), middle, times.end());
+  const TimePoint oldest_kept = *middle;
+  size_t to_go = times.size() / 2;
+  std::erase_if(blocks_, [&](const auto& entry) {
+    return to_go > 0 && entry.second.newest <= oldest_kept && to_go-- > 0;
+  });
+}
+
+std::vector<EndedRecord> EndedSet::Carry(TimePoint now, int64_t wall_now_s) {
   Expire(now);
+  std::vector<EndedRecord> records;
+  for (const auto& [first, block] : blocks_) {
+    std::string bits(kBlockNumbers / 8, '\0');
+    for (size_t i = 0; i < kBlockNumbers; ++i) {
+      if (block.numbers.test(i)) bits[i / 8] = static_cast<char>(bits[i / 8] | 1 << (i % 8));
+    }
+    bits.resize(bits.find_last_not_of('\0') + 1);
+    const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - block.newest);
+    records.push_back(EndedRecord{first, std::move(bits), wall_now_s - age.count()});
+  }
+  return records;
 }
 
-void LogState::Expire(TimePoint now) {
-  while (!ended_order_.empty()) {
-    const auto oldest = ended_.find(ended_order_.front());
-    const bool old = oldest != ended_.end() && oldest->second + outcome_retention_ < now;
-    if (!old && ended_order_.size() <= kMostEnded) return;
-    if (oldest != ended_.end()) ended_.erase(oldest);
-    ended_order_.pop_front();
+void LogState::Apply(LogRecord record, TimePoint now) {
+  if (auto* decision = std::get_if<Decision>(&record)) {
+    const auto [it, added] = age_of_.emplace(decision->gid, next_age_);
+    if (added) unended_.emplace(next_age_++, std::move(*decision));
+  } else if (auto* end = std::get_if<EndRecord>(&record)) {
+    End(end->gid, now);
+  } else if (auto* heuristic = std::get_if<HeuristicRecord>(&record)) {
+    const auto key = std::pair(heuristic->gid, heuristic->participant);
+    heuristics_.insert_or_assign(key, std::move(*heuristic));
+  } else if (auto* forget = std::get_if<ForgetRecord>(&record)) {
+    heuristics_.erase(heuristics_.lower_bound({forget->gid, ""}),
+                      heuristics_.upper_bound({forget->gid, std::string(64, '\x7f')}));
+  } else if (auto* opened = std::get_if<OpenedRecord>(&record)) {
+    incarnation_ = std::max(incarnation_, opened->incarnation);
+  } else if (auto* ended = std::get_if<EndedRecord>(&record)) {
+    ended_.Add(*ended, now, WallSeconds());
   }
 }
 
-void LogState::Add(HeuristicRecord record) {
-  for (const HeuristicRecord& known : heuristics_) {
-    if (known.gid == record.gid && known.participant == record.participant) return;
-  }
-  heuristics_.push_back(std::move(record));
-}
-
-void LogState::Forget(const Gid& gid) {
-  std::erase_if(heuristics_, [&gid](const HeuristicRecord& known) { return known.gid == gid; });
+bool LogState::End(const Gid& gid, TimePoint now) {
+  const auto age = age_of_.find(gid);
+  if (age == age_of_.end()) return false;
+  unended_.erase(age->second);
+  age_of_.erase(age);
+  ended_.Add(gid, now);
+  return true;
 }
 
 std::vector<Decision> LogState::Unended() const {
   std::vector<Decision> decisions;
   decisions.reserve(unended_.size());
-  for (const auto& [gid, branches] : unended_) decisions.push_back({gid, branches});
+  for (const auto& [age, decision] : unended_) decisions.push_back(decision);
   return decisions;
 }
 
+std::vector<HeuristicRecord> LogState::Heuristics() const {
+  std::vector<HeuristicRecord> records;
+  for (const auto& [key, record] : heuristics_) records.push_back(record);
+  return records;
+}
+
 LoggedState LogState::Find(const Gid& gid, TimePoint now) const {
-  if (unended_.contains(gid)) return LoggedState::kCommitted;
-  const auto ended = ended_.find(gid);
-  const bool remembered = ended != ended_.end() && ended->second + outcome_retention_ >= now;
-  return remembered ? LoggedState::kEnded : LoggedState::kUnknown;
+  if (age_of_.count(gid) > 0) return LoggedState::kCommitted;
+  return ended_.Contains(gid, now) ? LoggedState::kEnded : LoggedState::kUnknown;
 }
 
-std::vector<records::Record> LogState::Carried() const {
-  std::vector<records::Record> carried;
-  const size_t skipped =
-      ended_order_.size() > kMostEndedCarried ? ended_order_.size() - kMostEndedCarried : 0;
-  for (size_t i = skipped; i < ended_order_.size(); ++i) {
-    carried.push_back(EndRecord(ended_order_[i]));
+std::vector<std::string> LogState::Carry(TimePoint now) {
+  std::vector<std::string> bodies;
+  for (const auto& [key, record] : heuristics_) bodies.push_back(EncodeLogRecord(record));
+  for (const EndedRecord& record : ended_.Carry(now, WallSeconds())) {
+    bodies.push_back(EncodeLogRecord(record));
   }
-  for (const auto& [gid, branches] : unended_) carried.push_back(CommitRecord({gid, branches}));
-  for (const HeuristicRecord& heuristic : heuristics_) {
-    carried.push_back(HeuristicToRecord(heuristic));
-  }
-  return carried;
-}
-
-records::Record CommitRecord(const Decision& decision) {
-  records::Record record;
-  ToProto(decision.gid, *record.mutable_commit()->mutable_gid());
-  for (const BranchRecord& branch : decision.branches) {
-    records::Branch& to = *record.mutable_commit()->add_branches();
-    to.set_participant(branch.participant);
-    to.set_token(branch.token);
-  }
-  return record;
-}
-
-records::Record EndRecord(const Gid& gid) {
-  records::Record record;
-  ToProto(gid, *record.mutable_end()->mutable_gid());
-  return record;
-}
-
-records::Record HeuristicToRecord(const HeuristicRecord& heuristic) {
-  records::Record record;
-  records::Heuristic& to = *record.mutable_heuristic();
-  ToProto(heuristic.gid, *to.mutable_gid());
-  to.set_participant(heuristic.participant);
-  to.set_decision(Word(heuristic.decision));
-  to.set_reason(heuristic.reason);
-  to.set_found_at(heuristic.found_at);
-  return record;
-}
-
-records::Record ForgetRecord(const Gid& gid) {
-  records::Record record;
-  ToProto(gid, *record.mutable_forget()->mutable_gid());
-  return record;
+  for (const auto& [age, decision] : unended_) bodies.push_back(EncodeLogRecord(decision));
+  return bodies;
 }
 
 }  // namespace indoubt

@@ -1,59 +1,75 @@
-// What the decision log says, record after record: the same rules when it is read
-// at the start and while it is written.
+// What the records of a log add up to: commits that have not ended, heuristic
+// outcomes, and, for outcome_retention, which gids have ended.
 #pragma once
 
-#include <deque>
+#include <bitset>
+#include <cstdint>
 #include <map>
+#include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
-#include "proto/records.pb.h"
-#include "recovery/decision_log.h"
+#include "recovery/log_records.h"
 
 namespace indoubt {
 
-/// Not thread-safe. Memory is bounded by the commits without an end record, the
-/// heuristic outcomes, and kMostEnded ended transactions.
-class LogState {
+/// Ended gids as bit blocks of 1024 numbers, so that an hour of them fits. A block
+/// is forgotten when its newest gid ended longer than the retention ago, or when
+/// there are more than kMaxBlocks. Thread-compatible.
+class EndedSet {
  public:
-  static constexpr size_t kMostEnded = 200'000;
+  static constexpr size_t kBlockNumbers = 1024;
+  static constexpr size_t kMaxBlocks = 1 << 14;
 
-  explicit LogState(Duration outcome_retention) : outcome_retention_(outcome_retention) {}
+  explicit EndedSet(Duration retention) : retention_(retention) {}
 
-  /// kCorrupt for a record that this version cannot mean.
-  Status Apply(const records::Record& record, TimePoint now);
-
-  void Commit(Decision decision);
-  void End(const Gid& gid, TimePoint now);
-  void Add(HeuristicRecord record);
-  void Forget(const Gid& gid);
-
-  uint32_t incarnation() const { return incarnation_; }
-  void set_incarnation(uint32_t incarnation) { incarnation_ = incarnation; }
-  std::vector<Decision> Unended() const;
-  const std::vector<HeuristicRecord>& heuristics() const { return heuristics_; }
-  LoggedState Find(const Gid& gid, TimePoint now) const;
-
-  /// Everything that must outlive the segments so far, as records, without the
-  /// closing Checkpoint.
-  std::vector<records::Record> Carried() const;
+  void Add(const Gid& gid, TimePoint now);
+  /// Adds the gids of a carried record, which may be partly expired: `wall_now_s`
+  /// is the wall clock. A clock that went back only prolongs, up to a whole retention.
+  void Add(const EndedRecord& record, TimePoint now, int64_t wall_now_s);
+  bool Contains(const Gid& gid, TimePoint now) const;
+  /// Forgets what is over; returns the rest as records.
+  std::vector<EndedRecord> Carry(TimePoint now, int64_t wall_now_s);
 
  private:
+  struct Block {
+    std::bitset<kBlockNumbers> numbers;
+    TimePoint newest{};
+  };
+  Block& BlockOf(const Gid& gid, TimePoint now);
   void Expire(TimePoint now);
 
-  Duration outcome_retention_;
-  uint32_t incarnation_ = 0;
-  std::map<Gid, std::vector<BranchRecord>> unended_;  // by age
-  std::vector<HeuristicRecord> heuristics_;
-  std::unordered_map<Gid, TimePoint> ended_;
-  std::deque<Gid> ended_order_;
+  const Duration retention_;
+  std::map<Gid, Block> blocks_;  // by the first gid that a block stands for
 };
 
-/// Records as the log writes them.
-records::Record CommitRecord(const Decision& decision);
-records::Record EndRecord(const Gid& gid);
-records::Record HeuristicToRecord(const HeuristicRecord& heuristic);
-records::Record ForgetRecord(const Gid& gid);
+/// Thread-compatible.
+class LogState {
+ public:
+  explicit LogState(Duration retention) : ended_(retention) {}
+
+  void Apply(LogRecord record, TimePoint now);
+  /// False when `gid` has no commit here that has not ended.
+  bool End(const Gid& gid, TimePoint now);
+
+  std::vector<Decision> Unended() const;
+  std::vector<HeuristicRecord> Heuristics() const;
+  LoggedState Find(const Gid& gid, TimePoint now) const;
+  /// The highest incarnation that opened this log; 0: none.
+  uint32_t incarnation() const { return incarnation_; }
+
+  /// Bodies of the records that rebuild this state in an empty log.
+  std::vector<std::string> Carry(TimePoint now);
+
+ private:
+  uint32_t incarnation_ = 0;
+  uint64_t next_age_ = 0;
+  std::map<uint64_t, Decision> unended_;  // by age: the order of the log
+  std::unordered_map<Gid, uint64_t> age_of_;
+  std::map<std::pair<Gid, std::string>, HeuristicRecord> heuristics_;
+  EndedSet ended_;
+};
 
 }  // namespace indoubt

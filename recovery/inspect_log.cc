@@ -1,0 +1,124 @@
+// `indoubt log inspect`: everything in a log, damage included, nothing changed.
+#include <fmt/format.h>
+
+#include "recovery/file_log.h"
+#include "recovery/log_folder.h"
+#include "recovery/log_reader.h"
+
+namespace indoubt {
+namespace {
+
+struct Describer {
+  InspectedRecord& out;
+
+  void operator()(const Decision& decision) const {
+    out.kind = "commit";
+    out.gid = decision.gid.ToString();
+    for (const BranchRecord& branch : decision.branches) {
+      out.detail += fmt::format("{}{} (token of {} bytes)", out.detail.empty() ? "" : ", ",
+                                branch.participant, branch.token.size());
+    }
+  }
+  void operator()(const EndRecord& end) const {
+    out.kind = "end";
+    out.gid = end.gid.ToString();
+  }
+  void operator()(const HeuristicRecord& heuristic) const {
+    out.kind = "heuristic";
+    out.gid = heuristic.gid.ToString();
+    out.detail =
+        fmt::format("{}: {} ({})", heuristic.participant, heuristic.reason, heuristic.found_at);
+  }
+  void operator()(const ForgetRecord& forget) const {
+    out.kind = "forget";
+    out.gid = forget.gid.ToString();
+  }
+  void operator()(const OpenedRecord& opened) const {
+    out.kind = "opened";
+    out.detail = fmt::format("incarnation {} of node {} at {}", opened.incarnation, opened.node,
+                             opened.at);
+  }
+  void operator()(const EndedRecord& ended) const {
+    size_t count = 0;
+    for (const char c : ended.bits) count += __builtin_popcount(static_cast<unsigned char>(c));
+    out.kind = "ended";
+    out.gid = ended.first.ToString();
+    out.detail = fmt::format("{} transactions from this number on", count);
+  }
+};
+
+InspectedRecord Note(const std::string& file, uint64_t offset, std::string kind,
+                     std::string detail) {
+  return InspectedRecord{file, offset, 0, std::move(kind), "", std::move(detail)};
+}
+
+InspectedRecord Describe(const std::string& path, const log_format::RawRecord& raw) {
+  InspectedRecord shown{path, raw.offset, raw.sequence, "", "", ""};
+  if (const auto record = DecodeLogRecord(raw.body)) {
+    std::visit(Describer{shown}, *record);
+  } else {
+    shown.kind = "damage";
+    shown.detail = record.error().message();
+  }
+  return shown;
+}
+
+Status InspectSegment(FileSystem& files, const std::string& path, uint64_t number,
+                      std::vector<InspectedRecord>& out) {
+  INDOUBT_ASSIGN_OR_RETURN(const auto file, files.Open(path, OpenMode::kRead));
+  const auto header = ReadSegmentHeader(*file, number);
+  if (!header && header.error().code() != StatusCode::kCorrupt) return header.error();
+  if (!header) {
+    out.push_back(Note(path, 0, "damage", header.error().message()));
+    return Status::Ok();
+  }
+  out.push_back(
+      Note(path, 0, "segment",
+           fmt::format("number {} of log {}, {} bytes, carried until {}, after segment "
+                       "{} that ends at {}",
+                       header->number, header->log.text(), header->size, header->carried_end,
+                       header->predecessor, header->predecessor_end)));
+  SegmentReader reader(*file, *header);
+  for (bool more = true; more;) {
+    const auto records = reader.Next();
+    if (records && *records) {
+      for (const auto& raw : **records) out.push_back(Describe(path, raw));
+    } else if (records) {
+      more = false;
+    } else if (records.error().code() == StatusCode::kCorrupt) {
+      out.push_back(Note(path, reader.end(), "damage", records.error().message()));
+      INDOUBT_ASSIGN_OR_RETURN(more, reader.SkipDamage());
+    } else {
+      return records.error();
+    }
+  }
+  for (const std::string& what : reader.repaired()) {
+    out.push_back(Note(path, reader.end(), "repaired", what));
+  }
+  if (!reader.torn().empty()) out.push_back(Note(path, reader.end(), "torn", reader.torn()));
+  return Status::Ok();
+}
+
+}  // namespace
+
+Result<std::vector<InspectedRecord>> InspectLog(FileSystem& files, const std::string& path) {
+  std::vector<InspectedRecord> records;
+  const size_t slash = path.find_last_of('/');
+  const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
+  if (const auto number = log_format::ParseSegmentName(name)) {
+    INDOUBT_RETURN_IF_ERROR(InspectSegment(files, path, *number, records));
+    return records;
+  }
+  INDOUBT_ASSIGN_OR_RETURN(const auto numbers, ListSegments(files, path));
+  if (numbers.empty()) {
+    return Status(StatusCode::kInvalidArgument,
+                  fmt::format("{} holds no decision log (no segment-* in it)", path));
+  }
+  for (const uint64_t number : numbers) {
+    INDOUBT_RETURN_IF_ERROR(
+        InspectSegment(files, path + "/" + log_format::SegmentName(number), number, records));
+  }
+  return records;
+}
+
+}  // namespace indoubt

@@ -1,0 +1,163 @@
+#include "recovery/log_folder.h"
+
+#include <algorithm>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "base/failpoint.h"
+#include "recovery/log_reader.h"
+
+namespace indoubt {
+
+using log_format::SegmentHeader;
+
+namespace {
+
+// A command that opens the log for one transaction should not write 16 MiB of
+// zeros first: segments double from here to the size that is configured.
+constexpr uint64_t kFirstSegmentBytes = 256 << 10;
+constexpr uint32_t kMaxIncarnation = 0xfffff;
+
+Status CheckOptions(const FileLogOptions& options) {
+  if (options.segment_bytes < (64u << 10) || options.segment_bytes > (1u << 30)) {
+    return Status(
+        StatusCode::kInvalidArgument,
+        fmt::format("segment_bytes {} must be from 64 KiB to 1 GiB", options.segment_bytes));
+  }
+  if (!IsValidName(options.node)) {
+    return Status(StatusCode::kInvalidArgument, "node must be [A-Za-z0-9_-]{1,32}");
+  }
+  return Status::Ok();
+}
+
+Result<std::unique_ptr<FileLock>> WaitForLock(FileSystem& files, const std::string& folder,
+                                              Duration timeout) {
+  const std::string path = folder + "/" + std::string(log_format::kLockName);
+  const TimePoint deadline = SystemClock().Now() + timeout;
+  for (;;) {
+    auto lock = files.Lock(path);
+    if (lock || lock.error().code() != StatusCode::kLocked) return lock;
+    if (SystemClock().Now() >= deadline) return lock;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+}
+
+std::string ParentOf(const std::string& path) {
+  const size_t last = path.find_last_not_of('/');
+  const size_t slash = path.find_last_of('/', last);
+  if (last == std::string::npos || slash == 0) return "/";
+  return slash == std::string::npos ? "." : path.substr(0, slash);
+}
+
+// Reads segment `number` into `state` and returns the header that follows it.
+Result<SegmentHeader> ReadSegment(FileSystem& files, const std::string& folder, uint64_t number,
+                                  LogState& state) {
+  const std::string path = folder + "/" + log_format::SegmentName(number);
+  INDOUBT_ASSIGN_OR_RETURN(const auto file, files.Open(path, OpenMode::kRead));
+  INDOUBT_ASSIGN_OR_RETURN(const SegmentHeader header, ReadSegmentHeader(*file, number));
+  SegmentReader reader(*file, header);
+  for (;;) {
+    INDOUBT_ASSIGN_OR_RETURN(auto records, reader.Next());
+    if (!records) break;
+    for (const log_format::RawRecord& raw : *records) {
+      auto record = DecodeLogRecord(raw.body);
+      if (!record) {
+        return record.error().WithContext(fmt::format("{}: offset {}", path, raw.offset));
+      }
+      state.Apply(std::move(*record), SystemClock().Now());
+    }
+  }
+  SegmentHeader next;
+  next.number = number + 1;
+  next.log = header.log;
+  next.first_sequence = reader.last_sequence() + 1;
+  next.predecessor = number;
+  next.predecessor_end = reader.end();
+  next.predecessor_last_sequence = reader.last_sequence();
+  return next;
+}
+
+// A segment that never got its name holds nothing that anybody was told of.
+Status RemoveUnfinished(FileSystem& files, const std::string& folder) {
+  const Status removed = files.Remove(folder + "/" + std::string(log_format::kUnfinishedName));
+  return removed.code() == StatusCode::kNotFound ? Status::Ok() : removed;
+}
+
+}  // namespace
+
+Result<OpenedFolder> OpenLogFolder(FileSystem& files, const std::string& path,
+                                   const FileLogOptions& options) {
+  INDOUBT_RETURN_IF_ERROR(CheckOptions(options));
+  INDOUBT_RETURN_IF_ERROR(files.CreateDirectory(path));
+  OpenedFolder opened{path, nullptr, LogState(options.outcome_retention), nullptr};
+  INDOUBT_ASSIGN_OR_RETURN(opened.lock, WaitForLock(files, path, options.lock_timeout));
+  INDOUBT_RETURN_IF_ERROR(RemoveUnfinished(files, path));
+  INDOUBT_ASSIGN_OR_RETURN(const auto numbers, ListSegments(files, path));
+
+  SegmentHeader header;
+  if (numbers.empty()) {
+    INDOUBT_RETURN_IF_ERROR(files.SyncDirectory(ParentOf(path)));
+    header.number = 1;
+    header.log = LogId::Random();
+    header.first_sequence = 1;
+  } else {
+    // The newest segment holds all that its predecessors held and still matters:
+    // it was synced before it got its name, and they go only after that.
+    INDOUBT_ASSIGN_OR_RETURN(header, ReadSegment(files, path, numbers.back(), opened.state));
+  }
+  if (opened.state.incarnation() >= kMaxIncarnation) {
+    return Status(StatusCode::kRefused,
+                  fmt::format("{} has been opened {} times, as often as a gid can tell: when "
+                              "nothing is in doubt, start a new log",
+                              path, kMaxIncarnation));
+  }
+  header.incarnation = opened.state.incarnation() + 1;
+  header.size = std::min(options.segment_bytes, kFirstSegmentBytes);
+  // What was read may live in the page cache only, after a sync that failed:
+  // syncing the same file again would prove nothing. The fresh one proves it.
+  const auto carried = CarriedRecords(opened.state, header.incarnation, options.node);
+  INDOUBT_ASSIGN_OR_RETURN(opened.writer, SegmentWriter::Create(files, path, header, carried));
+  INDOUBT_RETURN_IF_ERROR(HitFailPoint("segment_opened"));
+  INDOUBT_RETURN_IF_ERROR(HitFailPoint("incarnation_durable"));
+  INDOUBT_RETURN_IF_ERROR(DropSegments(files, path, numbers));
+  return opened;
+}
+
+Result<std::vector<uint64_t>> ListSegments(FileSystem& files, const std::string& folder) {
+  INDOUBT_ASSIGN_OR_RETURN(const auto names, files.List(folder));
+  std::vector<uint64_t> numbers;
+  for (const std::string& name : names) {
+    if (const auto number = log_format::ParseSegmentName(name)) numbers.push_back(*number);
+  }
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
+
+std::vector<std::string> CarriedRecords(LogState& state, uint32_t incarnation,
+                                        const std::string& node) {
+  std::vector<std::string> bodies{
+      EncodeLogRecord(OpenedRecord{incarnation, node, WallClockNow()})};
+  for (std::string& body : state.Carry(SystemClock().Now())) bodies.push_back(std::move(body));
+  return bodies;
+}
+
+SegmentHeader Successor(const SegmentWriter& writer) {
+  SegmentHeader header = writer.header();
+  header.predecessor = header.number++;
+  header.predecessor_end = writer.end();
+  header.predecessor_last_sequence = writer.next_sequence() - 1;
+  header.first_sequence = writer.next_sequence();
+  return header;
+}
+
+Status DropSegments(FileSystem& files, const std::string& folder,
+                    const std::vector<uint64_t>& numbers) {
+  for (const uint64_t number : numbers) {
+    INDOUBT_RETURN_IF_ERROR(files.Remove(folder + "/" + log_format::SegmentName(number)));
+    INDOUBT_RETURN_IF_ERROR(HitFailPoint("segment_dropped"));
+  }
+  return Status::Ok();
+}
+
+}  // namespace indoubt

@@ -1,0 +1,148 @@
+#include "recovery/log_records.h"
+
+#include <utility>
+
+#include "proto/records.pb.h"
+
+namespace indoubt {
+namespace {
+
+constexpr size_t kMaxTextBytes = 1000;
+
+// proto3 refuses to parse a string that is not UTF-8, though it writes it.
+std::string Printable(std::string_view text) {
+  std::string out(text.substr(0, kMaxTextBytes));
+  for (char& c : out) {
+    if (c < 0x20 || c > 0x7e) c = '?';
+  }
+  return out;
+}
+
+void Put(const Gid& gid, records::Gid* out) {
+  out->set_node(gid.node);
+  out->set_log(gid.log.text());
+  out->set_incarnation(gid.incarnation);
+  out->set_number(gid.number);
+}
+
+Result<Gid> Get(const records::Gid& in) {
+  INDOUBT_ASSIGN_OR_RETURN(LogId log, LogId::Parse(in.log()));
+  if (!IsValidName(in.node())) {
+    return Status(StatusCode::kInvalidArgument, "a node's name is no name");
+  }
+  return Gid{in.node(), std::move(log), in.incarnation(), in.number()};
+}
+
+const char* OutcomeText(DecisionOutcome outcome) {
+  switch (outcome) {
+    case DecisionOutcome::kCommitted:
+      return "committed";
+    case DecisionOutcome::kAborted:
+      return "aborted";
+    case DecisionOutcome::kUnknown:
+      return "unknown";
+  }
+  return "unknown";
+}
+
+DecisionOutcome OutcomeFrom(const std::string& text) {
+  if (text == "committed") return DecisionOutcome::kCommitted;
+  if (text == "aborted") return DecisionOutcome::kAborted;
+  return DecisionOutcome::kUnknown;
+}
+
+struct Encoder {
+  records::Record& out;
+
+  void operator()(const Decision& decision) const {
+    Put(decision.gid, out.mutable_commit()->mutable_gid());
+    for (const BranchRecord& branch : decision.branches) {
+      auto* added = out.mutable_commit()->add_branches();
+      added->set_participant(branch.participant);
+      added->set_token(branch.token);
+    }
+  }
+  void operator()(const EndRecord& end) const {
+    Put(end.gid, out.mutable_end()->mutable_gid());
+  }
+  void operator()(const HeuristicRecord& heuristic) const {
+    auto* body = out.mutable_heuristic();
+    Put(heuristic.gid, body->mutable_gid());
+    body->set_participant(heuristic.participant);
+    body->set_decision(OutcomeText(heuristic.decision));
+    body->set_reason(Printable(heuristic.reason));
+    body->set_found_at(Printable(heuristic.found_at));
+  }
+  void operator()(const ForgetRecord& forget) const {
+    Put(forget.gid, out.mutable_forget()->mutable_gid());
+  }
+  void operator()(const OpenedRecord& opened) const {
+    out.mutable_opened()->set_incarnation(opened.incarnation);
+    out.mutable_opened()->set_node(Printable(opened.node));
+    out.mutable_opened()->set_at(Printable(opened.at));
+  }
+  void operator()(const EndedRecord& ended) const {
+    Put(ended.first, out.mutable_ended()->mutable_first());
+    out.mutable_ended()->set_bits(ended.bits);
+    out.mutable_ended()->set_ended_at_s(ended.ended_at_s);
+  }
+};
+
+Result<LogRecord> Decode(const records::Record& in) {
+  switch (in.body_case()) {
+    case records::Record::kCommit: {
+      INDOUBT_ASSIGN_OR_RETURN(Gid gid, Get(in.commit().gid()));
+      Decision decision{std::move(gid), {}};
+      for (const auto& branch : in.commit().branches()) {
+        decision.branches.push_back(BranchRecord{branch.participant(), branch.token()});
+      }
+      return LogRecord(std::move(decision));
+    }
+    case records::Record::kEnd: {
+      INDOUBT_ASSIGN_OR_RETURN(Gid gid, Get(in.end().gid()));
+      return LogRecord(EndRecord{std::move(gid)});
+    }
+    case records::Record::kHeuristic: {
+      const auto& body = in.heuristic();
+      INDOUBT_ASSIGN_OR_RETURN(Gid gid, Get(body.gid()));
+      return LogRecord(HeuristicRecord{std::move(gid), body.participant(),
+                                       OutcomeFrom(body.decision()), body.reason(),
+                                       body.found_at()});
+    }
+    case records::Record::kForget: {
+      INDOUBT_ASSIGN_OR_RETURN(Gid gid, Get(in.forget().gid()));
+      return LogRecord(ForgetRecord{std::move(gid)});
+    }
+    case records::Record::kOpened:
+      return LogRecord(
+          OpenedRecord{in.opened().incarnation(), in.opened().node(), in.opened().at()});
+    case records::Record::kEnded: {
+      INDOUBT_ASSIGN_OR_RETURN(Gid first, Get(in.ended().first()));
+      return LogRecord(
+          EndedRecord{std::move(first), in.ended().bits(), in.ended().ended_at_s()});
+    }
+    case records::Record::BODY_NOT_SET:
+      break;
+  }
+  return Status(StatusCode::kCorrupt, "a kind of record that this version does not know");
+}
+
+}  // namespace
+
+std::string EncodeLogRecord(const LogRecord& record) {
+  records::Record out;
+  std::visit(Encoder{out}, record);
+  return out.SerializeAsString();
+}
+
+Result<LogRecord> DecodeLogRecord(std::string_view body) {
+  records::Record in;
+  if (!in.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
+    return Status(StatusCode::kCorrupt, "a whole record that cannot be parsed");
+  }
+  auto record = Decode(in);
+  if (!record) return Status(StatusCode::kCorrupt, record.error().message());
+  return record;
+}
+
+}  // namespace indoubt

@@ -1,0 +1,52 @@
+// The segment that is being written.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "recovery/log_format.h"
+
+namespace indoubt {
+
+/// Appends groups to one segment file. Thread-compatible.
+class SegmentWriter {
+ public:
+  /// Makes the segment `header.number` in `folder` with `carried` as its first
+  /// records: zero-filled, written and synced under another name, then renamed,
+  /// and the folder synced. `header.size` grows by what was carried and
+  /// `carried_end` is set. After an error the log must stop.
+  static Result<std::unique_ptr<SegmentWriter>> Create(FileSystem& files,
+                                                       const std::string& folder,
+                                                       log_format::SegmentHeader header,
+                                                       const std::vector<std::string>& carried);
+
+  bool HasRoom(uint64_t payload_bytes) const;
+  /// Writes a group of records; the caller syncs before the next Append.
+  Status Append(const std::vector<std::string>& bodies);
+  Status Sync() { return file_->Sync(); }
+
+  const log_format::SegmentHeader& header() const { return header_; }
+  uint64_t end() const { return end_; }
+  uint64_t next_sequence() const { return next_sequence_; }
+
+ private:
+  SegmentWriter(std::unique_ptr<File> file, log_format::SegmentHeader header)
+      : file_(std::move(file)),
+        header_(std::move(header)),
+        end_(log_format::kGroupsStart),
+        next_sequence_(header_.first_sequence) {}
+  Status FillWithZeros();
+  Status WriteHeader();
+
+  std::unique_ptr<File> file_;
+  log_format::SegmentHeader header_;
+  uint64_t end_;
+  uint64_t next_sequence_;
+};
+
+/// Bytes that records with these bodies take in a group's payload.
+uint64_t PayloadBytes(const std::vector<std::string>& bodies);
+
+}  // namespace indoubt
