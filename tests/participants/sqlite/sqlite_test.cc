@@ -150,7 +150,7 @@ TEST_F(SqliteGuards, RowThatAnUpdateInDoubtChangesCannotBeTouchedByAnyOfItsKeys)
 TEST_F(SqliteGuards, OldUniqueValueStaysFreeForTheRollback) {
   ExpectHeldOff(
       "UPDATE person SET email = 'z@x' WHERE id = 2",
-      {"INSERT INTO person VALUES (7, 'b@x', '')", "INSERT INTO person VALUES (7, 'z@x', '')"},
+      {"REPLACE INTO person VALUES (7, 'b@x', '')", "INSERT INTO person VALUES (8, 'z@x', '')"},
       "SELECT count(*) FROM person WHERE id = 2 AND email = 'z@x'");
 }
 
