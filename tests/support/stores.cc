@@ -182,8 +182,8 @@ std::string Stores::Leftovers() {
     if (count != "0") left += fmt::format("{}: {}\n", what, count);
   };
   expect_zero("pg_prepared_xacts", AskPostgres("SELECT count(*) FROM pg_prepared_xacts"));
-  for (const std::string_view prefix : {kRedisIntentPrefix, kRedisLockPrefix}) {
-    left += AskRedis({"KEYS", std::string(prefix) + "*"});
+  for (const std::string_view key : {kRedisPreparedKey, kRedisLocksKey}) {
+    expect_zero(std::string(key), AskRedis({"HLEN", std::string(key)}));
   }
   for (const std::string_view table : {kSqliteBranchTable, kSqliteLockTable}) {
     if (AskSqlite(fmt::format("SELECT count(*) FROM sqlite_schema WHERE name = '{}'", table)) !=

@@ -1,0 +1,51 @@
+// One connection to a Redis server that has indoubt's function library, blocking,
+// with many commands in one round trip.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <hiredis/hiredis.h>
+
+#include "base/clock.h"
+#include "participants/participant.h"
+#include "participants/redis/redis_uri.h"
+
+namespace indoubt {
+
+using RedisReply = std::unique_ptr<redisReply, void (*)(redisReply*)>;
+using RedisArguments = std::vector<std::string>;
+
+/// Belongs to one thread at a time.
+class RedisConnection {
+ public:
+  /// Connects, authenticates, selects the database. kUnavailable, without secrets.
+  static Result<std::unique_ptr<RedisConnection>> Connect(const RedisAddress& address,
+                                                          Duration timeout);
+
+  /// Sends all, then reads all. A reply may be an error of the server's own; kUnavailable
+  /// when the connection broke: then the commands may or may not have run, and this
+  /// connection is of no more use.
+  Result<std::vector<RedisReply>> Send(const std::vector<RedisArguments>& commands);
+  Result<RedisReply> SendOne(const RedisArguments& command);
+
+  /// Loads the library unless the server has this version of it.
+  Status EnsureLibrary();
+
+  /// What keeps this server from keeping the promise, each with setting and remedy.
+  Result<PreflightReport> Inspect();
+
+ private:
+  RedisConnection(redisContext* context, std::string shown)
+      : context_(context, redisFree), shown_(std::move(shown)) {}
+  Status Broken() const;
+
+  std::unique_ptr<redisContext, void (*)(redisContext*)> context_;
+  const std::string shown_;
+};
+
+/// Whether an error reply says that a function is missing (FUNCTION FLUSH, a restart).
+bool IsMissingFunction(const redisReply& reply);
+
+}  // namespace indoubt

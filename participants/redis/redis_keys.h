@@ -1,0 +1,17 @@
+// The keys that the adapter keeps in a Redis database; library.lua has the same.
+#pragma once
+
+#include <string_view>
+
+namespace indoubt {
+
+/// Every key that starts so is the adapter's own.
+inline constexpr std::string_view kRedisReservedPrefix = "indoubt:";
+/// Hash: prepared, undecided branch ("idt:gid:participant") -> its intent.
+inline constexpr std::string_view kRedisPreparedKey = "indoubt:prepared";
+/// Hash: key -> branch that holds its lock.
+inline constexpr std::string_view kRedisLocksKey = "indoubt:locks";
+/// Hash: committed branch -> how, until its transaction has ended everywhere.
+inline constexpr std::string_view kRedisOutcomesKey = "indoubt:outcomes";
+
+}  // namespace indoubt

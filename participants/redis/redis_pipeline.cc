@@ -1,0 +1,125 @@
+#include "participants/redis/redis_pipeline.h"
+
+#include <fmt/format.h>
+
+namespace indoubt {
+namespace {
+
+constexpr size_t kMostQueued = 10'000;
+constexpr size_t kMostInBatch = 256;
+constexpr auto kCallTimeout = std::chrono::seconds(2);
+
+}  // namespace
+
+RedisPipeline::RedisPipeline(RedisAddress address, RedisDurability durability)
+    : address_(std::move(address)), durability_(durability), thread_([this] { Loop(); }) {}
+
+RedisPipeline::~RedisPipeline() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+void RedisPipeline::Submit(RedisCall call, TimePoint not_before) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (queue_.size() + later_.size() < kMostQueued && !stopping_) {
+      if (not_before == TimePoint()) {
+        queue_.push_back(std::move(call));
+      } else {
+        later_.emplace(not_before, std::move(call));
+      }
+      wake_.notify_one();
+      return;
+    }
+  }
+  call.answer(nullptr, Status(StatusCode::kUnavailable, "too many calls wait for this Redis"),
+              false);
+}
+
+std::deque<RedisCall> RedisPipeline::TakeBatch(bool& stopping) {
+  std::unique_lock lock(mutex_);
+  const auto ready = [this] {
+    return stopping_ || !queue_.empty() ||
+           (!later_.empty() && later_.begin()->first <= SystemClock().Now());
+  };
+  while (!ready()) {
+    if (later_.empty()) {
+      wake_.wait(lock);
+    } else {
+      wake_.wait_until(lock, later_.begin()->first);
+    }
+  }
+  std::deque<RedisCall> batch;
+  const TimePoint now = SystemClock().Now();
+  while (!later_.empty() && (stopping_ || later_.begin()->first <= now) &&
+         batch.size() < kMostInBatch) {
+    batch.push_back(std::move(later_.begin()->second));
+    later_.erase(later_.begin());
+  }
+  while (!queue_.empty() && batch.size() < kMostInBatch) {
+    batch.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  stopping = stopping_;
+  return batch;
+}
+
+void RedisPipeline::Loop() {
+  for (;;) {
+    bool stopping = false;
+    std::deque<RedisCall> batch = TakeBatch(stopping);
+    if (stopping && batch.empty()) return;
+    RunBatch(std::move(batch));
+  }
+}
+
+Status RedisPipeline::EnsureConnected() {
+  if (connection_ != nullptr) return Status::Ok();
+  INDOUBT_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(address_, kCallTimeout));
+  INDOUBT_ASSIGN_OR_RETURN(const PreflightReport report, connection->Inspect());
+  if (durability_ == RedisDurability::kStrict && !report.problems.empty()) {
+    return Status(StatusCode::kRefused, report.problems.front());
+  }
+  INDOUBT_RETURN_IF_ERROR(connection->EnsureLibrary());
+  connection_ = std::move(connection);
+  return Status::Ok();
+}
+
+void RedisPipeline::RunBatch(std::deque<RedisCall> batch) {
+  Status status = EnsureConnected();
+  std::vector<RedisArguments> commands;
+  for (const RedisCall& call : batch) commands.push_back(call.command);
+  bool sent = false;
+  for (int attempt = 0; status.ok() && attempt < 2; ++attempt) {
+    sent = true;
+    auto replies = connection_->Send(commands);
+    if (!replies) {
+      connection_.reset();
+      status = replies.error();
+      break;
+    }
+    // The library went (FUNCTION FLUSH): load it, and say the rest once more.
+    std::deque<RedisCall> again;
+    commands.clear();
+    for (size_t i = 0; i < batch.size(); ++i) {
+      if (attempt == 0 && IsMissingFunction(*(*replies)[i])) {
+        commands.push_back(batch[i].command);
+        again.push_back(std::move(batch[i]));
+      } else {
+        batch[i].answer((*replies)[i].get(), Status::Ok(), true);
+      }
+    }
+    batch = std::move(again);
+    if (batch.empty()) return;
+    sent = false;  // those found no function
+    status = connection_->EnsureLibrary();
+    if (!status.ok()) connection_.reset();
+  }
+  for (RedisCall& call : batch) call.answer(nullptr, status, sent);
+}
+
+}  // namespace indoubt

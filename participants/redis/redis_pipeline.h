@@ -1,0 +1,54 @@
+// A connection that many transactions share: what waits is sent in one go, so that
+// its commands share a round trip and the server's fsync.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "participants/redis/redis_connection.h"
+#include "participants/redis/redis_participant.h"
+
+namespace indoubt {
+
+/// One function call, and what to do with its answer.
+struct RedisCall {
+  TimePoint deadline;
+  RedisArguments command;
+  /// Once, on the pipeline's thread. `reply` is null when there is none: `why` says
+  /// why, and `sent` whether the call may have run all the same.
+  std::function<void(const redisReply* reply, const Status& why, bool sent)> answer;
+};
+
+/// Thread-safe. At the end, what is left is answered first.
+class RedisPipeline {
+ public:
+  RedisPipeline(RedisAddress address, RedisDurability durability);
+  ~RedisPipeline();
+  /// Sends now, or at `not_before`. Bounded: answers kUnavailable when too much waits.
+  void Submit(RedisCall call, TimePoint not_before = TimePoint());
+
+ private:
+  void Loop();
+  /// Takes what is due; waits until something is, or until the end.
+  std::deque<RedisCall> TakeBatch(bool& stopping);
+  void RunBatch(std::deque<RedisCall> batch);
+  /// Connects, looks whether the server may be used, loads the library.
+  Status EnsureConnected();
+
+  const RedisAddress address_;
+  const RedisDurability durability_;
+  std::mutex mutex_;  // guards the next four
+  std::condition_variable wake_;
+  std::deque<RedisCall> queue_;
+  std::multimap<TimePoint, RedisCall> later_;
+  bool stopping_ = false;
+  std::unique_ptr<RedisConnection> connection_;  // the thread's own
+  std::thread thread_;
+};
+
+}  // namespace indoubt

@@ -1,0 +1,25 @@
+// Where a Redis server is, from its URI.
+#pragma once
+
+#include <string>
+
+#include "base/status.h"
+
+namespace indoubt {
+
+struct RedisAddress {
+  std::string unix_path;  // empty: TCP
+  std::string host = "127.0.0.1";
+  int port = 6379;
+  std::string user, password;  // empty: none
+  int database = 0;
+
+  /// For messages; without secrets.
+  std::string Shown() const;
+};
+
+/// "redis://[user:password@]host[:port][/db]" or "unix:///path[?db=N]".
+/// kInvalidArgument never shows the text.
+Result<RedisAddress> ParseRedisUri(const std::string& uri);
+
+}  // namespace indoubt

@@ -1,0 +1,42 @@
+#include "participants/redis/redis_uri.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace indoubt {
+namespace {
+
+TEST(RedisUri, ReadsHostPortDatabaseAndCredentials) {
+  const auto address = ParseRedisUri("redis://shop:p%40ss@db.local:7000/3");
+  ASSERT_TRUE(address) << address.error().ToString();
+  EXPECT_EQ(address->host, "db.local");
+  EXPECT_EQ(address->port, 7000);
+  EXPECT_EQ(address->database, 3);
+  EXPECT_EQ(address->user, "shop");
+  EXPECT_EQ(address->password, "p@ss");
+  EXPECT_THAT(address->Shown(), testing::Not(testing::HasSubstr("ss@")));
+}
+
+TEST(RedisUri, ReadsASocketAndDefaults) {
+  const auto socket = ParseRedisUri("unix:///run/redis.sock?db=2");
+  ASSERT_TRUE(socket);
+  EXPECT_EQ(socket->unix_path, "/run/redis.sock");
+  EXPECT_EQ(socket->database, 2);
+  const auto plain = ParseRedisUri("redis://");
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(plain->host, "127.0.0.1");
+  EXPECT_EQ(plain->port, 6379);
+}
+
+TEST(RedisUri, WrongOnesAreErrorsThatShowNoSecret) {
+  for (const char* uri : {"", "http://x", "redis://u:hunter2@h:port/0", "redis://h:1/x",
+                          "unix://relative", "unix:///s?x=1", "redis://h:99999/0"}) {
+    const auto address = ParseRedisUri(uri);
+    ASSERT_FALSE(address) << uri;
+    EXPECT_EQ(address.error().code(), StatusCode::kInvalidArgument);
+    EXPECT_THAT(address.error().message(), testing::Not(testing::HasSubstr("hunter2")));
+  }
+}
+
+}  // namespace
+}  // namespace indoubt
