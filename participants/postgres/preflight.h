@@ -6,7 +6,8 @@
 
 namespace indoubt::pg {
 
-/// Blocks until `deadline`. `max_connections` is the pool's bound.
+/// Blocks until `deadline`; libpq gives no attempt to connect less than 2 s, so that a
+/// host that does not answer may take that long. `max_connections` is the pool's bound.
 Result<PreflightReport> Preflight(const ConnectionString& where, int max_connections,
                                   TimePoint deadline);
 

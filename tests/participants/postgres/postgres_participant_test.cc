@@ -236,6 +236,33 @@ TEST_F(PostgresParticipantTest, OnePhaseCommitWithoutAReplyIsNotCalledRolledBack
   EXPECT_EQ(store_->Look("a"), 100);
 }
 
+TEST_F(PostgresParticipantTest, CommitCutOffInItsMiddleIsSettledByItsTransactionId) {
+  store_->Psql(
+      "CREATE OR REPLACE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS "
+      "$$ BEGIN PERFORM pg_sleep(600); RETURN NULL; END $$");
+  store_->Psql(
+      "CREATE CONSTRAINT TRIGGER dawdle AFTER UPDATE ON held DEFERRABLE INITIALLY DEFERRED "
+      "FOR EACH ROW EXECUTE FUNCTION dawdle()");
+  auto one = participant_->Begin(NewTestGid(), TestDeadline());
+  auto two = participant_->Begin(NewTestGid(), TestDeadline());
+  auto committed = std::make_shared<std::promise<OnePhaseReply>>();
+  one->CommitOnePhase({store_->Add("a", 5)}, [committed](OnePhaseReply reply) {
+    committed->set_value(std::move(reply));
+  });
+  auto prepared = StartPrepare(*two, {store_->Add("b", 5)});
+  const char* asleep = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+  while (store_->Psql(asleep) != "2") {
+  }
+  store_->Psql(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+  const OnePhaseReply reply = committed->get_future().get();
+  EXPECT_EQ(reply.kind, OnePhaseKind::kRolledBack) << reply.reason;
+  EXPECT_THAT(reply.reason, HasSubstr("did not take place"));
+  // A prepare has a name to be asked for: it stays unknown, and unknown is never no.
+  EXPECT_EQ(prepared.get().vote.kind, VoteKind::kUnknown);
+  store_->Psql("DROP FUNCTION dawdle CASCADE");
+}
+
 TEST_F(PostgresParticipantTest, PasswordIsInNoMessage) {
   const auto away = store_->MakeUnreachable();
   const auto report = away->Preflight(TestDeadline());
