@@ -229,7 +229,7 @@ Status RedisServer::Restart(const std::vector<std::string>& wrapper) {
         redisConnectUnix(socket_path().c_str()), redisFree);
     if (context && context->err == 0) {
       const std::unique_ptr<void, void (*)(void*)> raw(
-          redisCommand(context.get(), "INFO server"), freeReplyObject);
+          redisCommand(context.get(), "INFO everything"), freeReplyObject);
       const auto* reply = static_cast<redisReply*>(raw.get());
       if (reply != nullptr && reply->type != REDIS_REPLY_ERROR) {
         const std::string text(reply->str, reply->len);

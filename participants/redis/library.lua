@@ -93,7 +93,9 @@ end
 
 -- Scores of sorted sets --------------------------------------------------------
 
-local INFINITE = {['inf'] = math.huge, ['infinity'] = math.huge}
+-- The table `math` is not there while Redis loads a library.
+local HUGE = 1 / 0
+local INFINITE = {['inf'] = HUGE, ['infinity'] = HUGE}
 
 local function score_of(text)
   local sign, rest = string.match(string.lower(text), '^([+-]?)(.*)$')
@@ -101,15 +103,15 @@ local function score_of(text)
   if infinite then return sign == '-' and -infinite or infinite end
   local number = string.find(text, '^[+-]?[%d.]') and string.find(text, '^[%d.eE+-]+$')
     and tonumber(text)
-  if not number or number == math.huge or number == -math.huge then
+  if not number or number == HUGE or number == -HUGE then
     refuse('score is not a valid float')
   end
   return number
 end
 
 local function score_text(score)
-  if score == math.huge then return 'inf' end
-  if score == -math.huge then return '-inf' end
+  if score == HUGE then return 'inf' end
+  if score == -HUGE then return '-inf' end
   return string.format('%.17g', score)
 end
 
