@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <signal.h>
 
-#include "base/duration.h"
 #include "base/failpoint.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
@@ -14,14 +13,6 @@
 #endif
 
 namespace indoubt::cli {
-
-CLI::Option* AddDuration(CLI::App& verb, const std::string& name, std::string& text,
-                         const std::string& help) {
-  return verb.add_option(name, text, help)->check([](const std::string& given) {
-    const auto duration = ParseDuration(given);
-    return duration ? std::string() : duration.error().message();
-  });
-}
 
 namespace {
 
@@ -34,8 +25,8 @@ int Main(int argc, char** argv) {
   app.set_version_flag("--version", "indoubt " INDOUBT_VERSION);
   app.require_subcommand(1);
   Action action;
-  for (auto* add : {AddRun, AddReport, AddValidate, AddList, AddExec, AddRecover, AddTxn,
-                    AddLog, AddDoctor, AddServe, AddCdc, AddLab}) {
+  for (auto* add :
+       {AddExec, AddRecover, AddTxn, AddLog, AddDoctor, AddServe, AddCdc, AddList}) {
     add(app, action);
   }
   try {

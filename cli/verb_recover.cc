@@ -23,9 +23,10 @@ Json ToJson(const RecoveryReport& report) {
                             {"outcome", ToString(transaction.outcome)},
                             {"participants", cli::ToJson(transaction.participants)}});
   }
-  return {{"committed", report.committed}, {"rolled_back", report.rolled_back},
-          {"in_doubt", report.in_doubt},   {"heuristic", report.heuristic},
-          {"transactions", transactions},  {"notices", report.notices}};
+  return {{"committed", report.committed},    {"rolled_back", report.rolled_back},
+          {"in_doubt", report.in_doubt},      {"heuristic", report.heuristic},
+          {"transactions", transactions},     {"notices", report.notices},
+          {"unreachable", report.unreachable}};
 }
 
 int Recover(const RecoverArguments& arguments) {
@@ -55,7 +56,8 @@ int Recover(const RecoverArguments& arguments) {
                           report->heuristic));
   }
   if (report->heuristic > 0) return kHeuristic;
-  return report->in_doubt > 0 ? kInDoubt : kDone;
+  // What is away may hold branches that nobody could list.
+  return report->in_doubt > 0 || !report->unreachable.empty() ? kInDoubt : kDone;
 }
 
 }  // namespace

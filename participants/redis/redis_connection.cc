@@ -3,6 +3,7 @@
 #include <map>
 
 #include <fmt/format.h>
+#include <signal.h>
 
 #include "participants/redis/library_source.h"
 
@@ -13,6 +14,32 @@ timeval ToTimeval(Duration duration) {
   const int64_t micros = std::max<int64_t>(1000, duration.count() / 1000);
   return {.tv_sec = micros / 1'000'000, .tv_usec = micros % 1'000'000};
 }
+
+/// hiredis writes to sockets without MSG_NOSIGNAL: a server that went would end the
+/// whole process. While one of these lives, this thread gets no SIGPIPE.
+class NoSigpipe {
+ public:
+  NoSigpipe() {
+    sigemptyset(&pipe_);
+    sigaddset(&pipe_, SIGPIPE);
+    sigset_t pending;
+    sigpending(&pending);
+    was_pending_ = sigismember(&pending, SIGPIPE) == 1;
+    pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  ~NoSigpipe() {
+    const timespec none{};
+    while (!was_pending_ && sigtimedwait(&pipe_, nullptr, &none) > 0) {
+    }
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  NoSigpipe(const NoSigpipe&) = delete;
+  NoSigpipe& operator=(const NoSigpipe&) = delete;
+
+ private:
+  sigset_t pipe_, before_;
+  bool was_pending_ = false;
+};
 
 std::string Text(const redisReply& reply) {
   return reply.str == nullptr ? std::string() : std::string(reply.str, reply.len);
@@ -67,6 +94,7 @@ Status RedisConnection::Broken() const {
 
 Result<std::vector<RedisReply>> RedisConnection::Send(
     const std::vector<RedisArguments>& commands) {
+  const NoSigpipe guard;
   for (const RedisArguments& command : commands) {
     std::vector<const char*> argv;
     std::vector<size_t> lengths;
