@@ -86,6 +86,7 @@ std::vector<EndedRecord> EndedSet::Carry(TimePoint now, int64_t wall_now_s) {
 
 void LogState::Apply(LogRecord record, TimePoint now) {
   if (auto* decision = std::get_if<Decision>(&record)) {
+    if (ended_.Contains(decision->gid, now)) return;  // decided again, and it has ended
     const auto [it, added] = age_of_.emplace(decision->gid, next_age_);
     if (added) unended_.emplace(next_age_++, std::move(*decision));
   } else if (auto* end = std::get_if<EndRecord>(&record)) {
