@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <unordered_set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -72,7 +73,7 @@ class FileLog final : public DecisionLog {
   void Decide(const Gid& gid, DecisionOutcome outcome, std::vector<BranchRecord> branches,
               DecideCallback done) override {
     if (outcome != DecisionOutcome::kCommitted) {
-      done(outcome, Status::Ok());  // presumed abort: no record is the record
+      AnswerAbort(gid, outcome, done);
       return;
     }
     Submit(Decision{gid, std::move(branches)}, std::move(done), {});
@@ -113,6 +114,7 @@ class FileLog final : public DecisionLog {
   using Lock = std::unique_lock<std::mutex>;
   using Batch = std::vector<Pending>;
 
+  void AnswerAbort(const Gid& gid, DecisionOutcome outcome, const DecideCallback& done) const;
   void Submit(LogRecord record, DecideCallback decided, LogCallback logged);
   void RunFlusher();
   bool IsIdle() const;
@@ -137,13 +139,35 @@ class FileLog final : public DecisionLog {
   std::condition_variable room_;  // the queue got shorter
   LogState state_;                // of what is durable (ends: of what was said)
   std::deque<Pending> queue_;
-  std::deque<std::string> ends_;  // end records that wait for company
-  bool flushing_ = false;         // some thread writes or syncs
+  std::deque<std::string> ends_;      // end records that wait for company
+  std::unordered_set<Gid> proposed_;  // commits not known durable; kept after a failure
+  bool flushing_ = false;             // some thread writes or syncs
   bool stopping_ = false;
   TimePoint last_flush_{};
   Status health_;
   std::thread flusher_;  // last: it uses all of the above
 };
+
+// Presumed abort: no record is the record. But a commit that was proposed stands, or
+// may, and no abort replaces it.
+void FileLog::AnswerAbort(const Gid& gid, DecisionOutcome outcome,
+                          const DecideCallback& done) const {
+  DecisionOutcome stands = outcome;
+  Status why;
+  {
+    const std::lock_guard lock(mutex_);
+    if (state_.Find(gid, SystemClock().Now()) != LoggedState::kUnknown) {
+      stands = DecisionOutcome::kCommitted;
+    } else if (proposed_.count(gid) > 0) {
+      stands = DecisionOutcome::kUnknown;
+      why = health_.ok()
+                ? Status(StatusCode::kUnavailable,
+                         fmt::format("the commit of {} is being written", gid.ToString()))
+                : health_;
+    }
+  }
+  done(stands, why);
+}
 
 void FileLog::Submit(LogRecord record, DecideCallback decided, LogCallback logged) {
   Pending pending{std::move(record), {}, std::move(decided), std::move(logged)};
@@ -166,6 +190,7 @@ void FileLog::Submit(LogRecord record, DecideCallback decided, LogCallback logge
     pending.Complete(why);
     return;
   }
+  if (pending.decided) proposed_.insert(std::get<Decision>(pending.record).gid);
   queue_.push_back(std::move(pending));
   if (IsIdle()) {
     Flush(lock);
@@ -209,7 +234,10 @@ void FileLog::Flush(Lock& lock) {
   }
   const TimePoint now = SystemClock().Now();
   if (status.ok()) {
-    for (Pending& pending : batch) state_.Apply(std::move(pending.record), now);
+    for (Pending& pending : batch) {
+      if (pending.decided) proposed_.erase(std::get<Decision>(pending.record).gid);
+      state_.Apply(std::move(pending.record), now);
+    }
   } else {
     status = Stop(status);
   }

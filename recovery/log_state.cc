@@ -19,6 +19,11 @@ Gid FirstOfBlock(Gid gid) {
 
 }  // namespace
 
+bool EndedSet::Block::Has(uint64_t number) const {
+  const uint64_t i = number % kBlockNumbers;
+  return (bits[i / 8] >> (i % 8) & 1) != 0;
+}
+
 EndedSet::Block& EndedSet::BlockOf(const Gid& gid, TimePoint now) {
   const Gid first = FirstOfBlock(gid);
   auto it = blocks_.find(first);
@@ -31,7 +36,8 @@ EndedSet::Block& EndedSet::BlockOf(const Gid& gid, TimePoint now) {
 
 void EndedSet::Add(const Gid& gid, TimePoint now) {
   Block& block = BlockOf(gid, now);
-  block.numbers.set(gid.number % kBlockNumbers);
+  const uint64_t i = gid.number % kBlockNumbers;
+  block.bits[i / 8] = static_cast<uint8_t>(block.bits[i / 8] | 1u << (i % 8));
   block.newest = std::max(block.newest, now);
 }
 
@@ -40,16 +46,15 @@ void EndedSet::Add(const EndedRecord& record, TimePoint now, int64_t wall_now_s)
       std::chrono::seconds(std::max<int64_t>(0, wall_now_s - record.ended_at_s));
   if (age >= retention_) return;
   Block& block = BlockOf(record.first, now);
-  const size_t bits = std::min(record.bits.size() * 8, kBlockNumbers);
-  for (size_t i = 0; i < bits; ++i) {
-    if (static_cast<unsigned char>(record.bits[i / 8]) >> (i % 8) & 1) block.numbers.set(i);
+  for (size_t i = 0; i < std::min(record.bits.size(), block.bits.size()); ++i) {
+    block.bits[i] = static_cast<uint8_t>(block.bits[i] | static_cast<uint8_t>(record.bits[i]));
   }
   block.newest = std::max(block.newest, now - age);
 }
 
 bool EndedSet::Contains(const Gid& gid, TimePoint now) const {
   const auto it = blocks_.find(FirstOfBlock(gid));
-  return it != blocks_.end() && it->second.numbers.test(gid.number % kBlockNumbers) &&
+  return it != blocks_.end() && it->second.Has(gid.number) &&
          now - it->second.newest < retention_;
 }
 
@@ -73,10 +78,7 @@ std::vector<EndedRecord> EndedSet::Carry(TimePoint now, int64_t wall_now_s) {
   Expire(now);
   std::vector<EndedRecord> records;
   for (const auto& [first, block] : blocks_) {
-    std::string bits(kBlockNumbers / 8, '\0');
-    for (size_t i = 0; i < kBlockNumbers; ++i) {
-      if (block.numbers.test(i)) bits[i / 8] = static_cast<char>(bits[i / 8] | 1 << (i % 8));
-    }
+    std::string bits(block.bits.begin(), block.bits.end());
     bits.resize(bits.find_last_not_of('\0') + 1);
     const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - block.newest);
     records.push_back(EndedRecord{first, std::move(bits), wall_now_s - age.count()});
@@ -86,6 +88,7 @@ std::vector<EndedRecord> EndedSet::Carry(TimePoint now, int64_t wall_now_s) {
 
 void LogState::Apply(LogRecord record, TimePoint now) {
   if (auto* decision = std::get_if<Decision>(&record)) {
+    if (ended_.Contains(decision->gid, now)) return;  // decided again, and it has ended
     const auto [it, added] = age_of_.emplace(decision->gid, next_age_);
     if (added) unended_.emplace(next_age_++, std::move(*decision));
   } else if (auto* end = std::get_if<EndRecord>(&record)) {

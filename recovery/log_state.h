@@ -2,7 +2,7 @@
 // outcomes, and, for outcome_retention, which gids have ended.
 #pragma once
 
-#include <bitset>
+#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -35,7 +35,8 @@ class EndedSet {
 
  private:
   struct Block {
-    std::bitset<kBlockNumbers> numbers;
+    bool Has(uint64_t number) const;
+    std::array<uint8_t, kBlockNumbers / 8> bits{};  // least significant first
     TimePoint newest{};
   };
   Block& BlockOf(const Gid& gid, TimePoint now);

@@ -80,6 +80,31 @@ TEST_F(FileLogTest, AbortCostsNoWrite) {
   EXPECT_EQ(disk_.syncs(), syncs);
 }
 
+TEST_F(FileLogTest, AbortDoesNotReplaceACommitThatStandsOrMayStand) {
+  Open();
+  const Gid committed = Committed(), doubtful = NewGid();
+  disk_.SetFault(FailOn(Operation::kSync));
+  ASSERT_EQ(Decide(doubtful).first, DecisionOutcome::kUnknown);
+  std::vector<DecisionOutcome> outcomes;
+  for (const Gid& gid : {committed, doubtful, NewGid()}) {
+    log_->Decide(gid, DecisionOutcome::kAborted, {},
+                 [&](DecisionOutcome stands, const Status&) { outcomes.push_back(stands); });
+  }
+  EXPECT_THAT(outcomes, ElementsAre(DecisionOutcome::kCommitted, DecisionOutcome::kUnknown,
+                                    DecisionOutcome::kAborted));
+}
+
+TEST_F(FileLogTest, CommitDecidedAgainAfterItsEndStaysEnded) {
+  Open();
+  const Gid gid = Committed();
+  log_->End(gid);
+  EXPECT_EQ(Decide(gid).first, DecisionOutcome::kCommitted);
+  EXPECT_EQ(log_->Find(gid), LoggedState::kEnded);
+  Reopen();
+  EXPECT_EQ(log_->Find(gid), LoggedState::kEnded);
+  EXPECT_TRUE(Unended().empty());
+}
+
 TEST_F(FileLogTest, HeuristicOutcomeStaysUntilForgotten) {
   Open();
   const Gid gid = Committed();

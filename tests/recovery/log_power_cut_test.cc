@@ -24,7 +24,7 @@ class LogPowerCutTest : public LogFixture {
     };
   }
   void SomeWork() {
-    for (uint64_t i = random_() % 300; i > 0 && log_->health().ok(); --i) {
+    for (uint64_t i = random_() % 120; i > 0 && log_->health().ok(); --i) {
       const Gid gid = NewGid();
       proposed_.insert(gid);
       if (Decide(gid).first != DecisionOutcome::kCommitted) return;
@@ -52,7 +52,7 @@ class LogPowerCutTest : public LogFixture {
 };
 
 TEST_F(LogPowerCutTest, NothingAcknowledgedIsLostWhereverThePowerIsCut) {
-  for (int round = 0; round < 100; ++round) {
+  for (int round = 0; round < 80; ++round) {
     SCOPED_TRACE(fmt::format("seed {} round {}", seed_, round));
     disk_.SetFault(DieAfter(random_() % 800));
     auto opened = TryOpen();

@@ -3,6 +3,7 @@
 // first one's contents.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <map>
@@ -69,7 +70,9 @@ class MemoryLog final : public DecisionLog {
     Status why;
     {
       const std::lock_guard lock(mutex_);
-      if (outcome == DecisionOutcome::kCommitted) {
+      if (outcome != DecisionOutcome::kCommitted && IsCommitted(gid)) {
+        stands = DecisionOutcome::kCommitted;
+      } else if (outcome == DecisionOutcome::kCommitted) {
         if (health_.ok() || std::exchange(survivor_wanted_, false)) {
           unended_.push_back(Decision{gid, std::move(branches)});
         }
@@ -136,6 +139,11 @@ class MemoryLog final : public DecisionLog {
   }
 
  private:
+  bool IsCommitted(const Gid& gid) const {  // needs the mutex
+    return ended_.count(gid) > 0 ||
+           std::any_of(unended_.begin(), unended_.end(),
+                       [&](const Decision& decision) { return decision.gid == gid; });
+  }
   void Answer(std::function<void()> callback) {
     {
       const std::lock_guard lock(mutex_);
