@@ -29,6 +29,7 @@ int Main(int argc, char** argv) {
        {AddExec, AddRecover, AddTxn, AddLog, AddDoctor, AddServe, AddCdc, AddList}) {
     add(app, action);
   }
+  SetGivenArguments(argc, argv);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,4 +1,5 @@
 // indoubt exec: one transaction across participants, from the shell.
+#include <cstdlib>
 #include <future>
 #include <memory>
 
@@ -17,48 +18,57 @@ namespace {
 
 struct ExecArguments {
   std::string config, file, server, timeout;
-  std::vector<std::string> on;  // pairs: participant, text
-  std::vector<int64_t> rows;
-  std::vector<std::string> params;
-  std::vector<std::string> order;  // "on", "rows", "param", as they were given
+  std::vector<std::string> raw;  // everything after `exec`, as it was given
   bool json = false;
 };
 
-/// --rows and --param belong to the --on before them.
+/// --rows and --param belong to the --on before them. CLI11 has checked the form of
+/// all options; their order, and values such as "[1]" which it would take apart,
+/// are read from what was given.
 Result<std::vector<AddressedStatement>> StatementsFromArguments(
-    const ExecArguments& arguments) {
+    const std::vector<std::string>& raw) {
   std::vector<AddressedStatement> statements;
-  size_t on = 0, rows = 0, param = 0;
-  for (const std::string& option : arguments.order) {
-    if (option == "on") {
-      statements.push_back({arguments.on[on], {arguments.on[on + 1], {}, {}}});
-      on += 2;
+  for (size_t i = 0; i < raw.size(); ++i) {
+    std::string option = raw[i];
+    std::vector<std::string> values;
+    if (const size_t equals = option.find('='); equals != std::string::npos) {
+      values.push_back(option.substr(equals + 1));
+      option.resize(equals);
+    }
+    const size_t takes = option == "--on"                            ? 2
+                         : option == "--rows" || option == "--param" ? 1
+                                                                     : 0;
+    if (takes == 0) continue;
+    while (values.size() < takes && i + 1 < raw.size()) values.push_back(raw[++i]);
+    if (option == "--on") {
+      statements.push_back({values[0], {values[1], {}, {}}});
       continue;
     }
     if (statements.empty()) {
       return Status(StatusCode::kInvalidArgument,
-                    fmt::format("--{} belongs after the --on that it is for", option));
+                    fmt::format("{} belongs after the --on that it is for", option));
     }
     Statement& statement = statements.back().statement;
-    if (option == "param") {
-      statement.params.push_back(ParseParam(arguments.params[param++]));
+    if (option == "--param") {
+      statement.params.push_back(ParseParam(values[0]));
     } else {
-      statement.expect_rows = arguments.rows[rows++];
+      statement.expect_rows = std::strtoll(values[0].c_str(), nullptr, 10);
     }
   }
   return statements;
 }
 
 Result<TransactionRequest> MakeRequest(const ExecArguments& arguments) {
-  if (arguments.file.empty() == arguments.on.empty()) {
+  INDOUBT_ASSIGN_OR_RETURN(auto given, StatementsFromArguments(arguments.raw));
+  if (arguments.file.empty() == given.empty()) {
     return Status(StatusCode::kInvalidArgument,
                   "exec: give statements either with --on NAME STATEMENT or in one FILE");
   }
   TransactionRequest request;
-  auto statements = arguments.file.empty() ? StatementsFromArguments(arguments)
-                                           : LoadStatements(arguments.file);
-  if (!statements) return statements.error();
-  request.statements = std::move(*statements);
+  request.statements = std::move(given);
+  if (!arguments.file.empty()) {
+    INDOUBT_ASSIGN_OR_RETURN(request.statements, LoadStatements(arguments.file));
+  }
   if (!arguments.timeout.empty()) {
     INDOUBT_ASSIGN_OR_RETURN(request.timeout, ParseDuration(arguments.timeout));
     if (request.timeout.count() == 0) {
@@ -117,28 +127,25 @@ void AddExec(CLI::App& app, Action& action) {
   CLI::App* verb = app.add_subcommand("exec", "One transaction across participants");
   auto arguments = std::make_shared<ExecArguments>();
   verb->add_option("-c,--config", arguments->config, "Configuration file");
-  auto* on = verb->add_option("--on", arguments->on, "NAME STATEMENT, repeated")
-                 ->type_size(2)
-                 ->expected(1, 1000)
-                 ->take_all()
-                 ->allow_extra_args(false);
-  auto* rows = verb->add_option("--rows", arguments->rows,
-                                "The statement before must touch this many rows")
-                   ->check(CLI::NonNegativeNumber)
-                   ->allow_extra_args(false);
-  auto* param = verb->add_option("--param", arguments->params,
-                                 "Bound parameter of the statement before, in order")
-                    ->allow_extra_args(false);
+  // Checked and shown here; read in their order by StatementsFromArguments.
+  auto checked = std::make_shared<std::pair<std::vector<std::string>, std::vector<int64_t>>>();
+  verb->add_option("--on", checked->first, "NAME STATEMENT, repeated")
+      ->type_size(2)
+      ->expected(1, 1000)
+      ->take_all()
+      ->allow_extra_args(false);
+  verb->add_option("--rows", checked->second, "The statement before must touch this many rows")
+      ->check(CLI::NonNegativeNumber)
+      ->allow_extra_args(false);
+  auto params = std::make_shared<std::vector<std::string>>();
+  verb->add_option("--param", *params, "Bound parameter of the statement before, in order")
+      ->allow_extra_args(false);
   verb->add_option("FILE", arguments->file, "TOML with [[statement]]");
   verb->add_option("--server", arguments->server, "A running `indoubt serve` to hand it to");
   AddDuration(*verb, "--timeout", arguments->timeout, "Until the decision, e.g. 5s");
   verb->add_flag("--json", arguments->json, "One JSON object on stdout");
-  verb->callback([&action, arguments, verb, on, rows, param] {
-    for (const CLI::Option* option : verb->parse_order()) {
-      if (option == on) arguments->order.emplace_back("on");
-      if (option == rows) arguments->order.emplace_back("rows");
-      if (option == param) arguments->order.emplace_back("param");
-    }
+  verb->callback([&action, arguments, checked, params] {
+    arguments->raw = GivenArguments();
     if (arguments->config.empty() && arguments->server.empty()) {
       throw CLI::RequiredError("--config or --server");
     }

@@ -3,6 +3,18 @@
 #include "base/duration.h"
 
 namespace indoubt::cli {
+namespace {
+
+std::vector<std::string>& Given() {
+  static std::vector<std::string> given;
+  return given;
+}
+
+}  // namespace
+
+const std::vector<std::string>& GivenArguments() { return Given(); }
+
+void SetGivenArguments(int argc, char** argv) { Given().assign(argv + 1, argv + argc); }
 
 CLI::Option* AddDuration(CLI::App& verb, const std::string& name, std::string& text,
                          const std::string& help) {

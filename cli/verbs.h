@@ -3,6 +3,8 @@
 #pragma once
 
 #include <functional>
+#include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -19,6 +21,10 @@ void AddDoctor(CLI::App& app, Action& action);
 void AddServe(CLI::App& app, Action& action);
 void AddCdc(CLI::App& app, Action& action);
 void AddList(CLI::App& app, Action& action);
+
+/// The command line as main() got it, without the program's name.
+const std::vector<std::string>& GivenArguments();
+void SetGivenArguments(int argc, char** argv);
 
 /// A --timeout option that takes a duration with its unit.
 CLI::Option* AddDuration(CLI::App& verb, const std::string& name, std::string& text,

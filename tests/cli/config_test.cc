@@ -69,8 +69,8 @@ TEST(Config, BadNodeNameIsRefused) {
 
 TEST(Config, SecretsMayComeFromTheEnvironmentAndAreNeverShown) {
   std::string text = kShop;
-  text.replace(text.find("dsn = \"host=/run/pg password=hunter2\""), 36,
-               "dsn_env = \"INDOUBT_TEST_DSN\"");
+  const std::string dsn = "dsn = \"host=/run/pg password=hunter2\"";
+  text.replace(text.find(dsn), dsn.size(), "dsn_env = \"INDOUBT_TEST_DSN\"");
   unsetenv("INDOUBT_TEST_DSN");
   EXPECT_THAT(ErrorOf(text), HasSubstr("INDOUBT_TEST_DSN is not set"));
   setenv("INDOUBT_TEST_DSN", "dbname=x", 1);
