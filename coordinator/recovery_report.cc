@@ -17,13 +17,15 @@ bool IsOver(const Transaction& transaction) {
 /// away, and has been asked.
 bool Waits(const Transaction& transaction, const std::vector<std::string>& unreachable) {
   if (IsOver(transaction)) return false;
+  bool all_done = true;
   for (const BranchState& branch : transaction.branches()) {
     if (branch.phase == BranchPhase::kDone) continue;
+    all_done = false;
     const bool away =
         std::find(unreachable.begin(), unreachable.end(), branch.name) != unreachable.end();
     if (!away || branch.attempts == 0) return true;
   }
-  return false;
+  return all_done;  // then its end, or a heuristic outcome, is being written
 }
 
 RecoveredTransaction Tell(const Transaction& transaction) {

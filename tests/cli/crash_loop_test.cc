@@ -119,8 +119,9 @@ TEST_F(CrashLoop, KilledAnywhereInExecRecoveryMakesTheStoresAgree) {
     SCOPED_TRACE(crash.point);
     const int64_t order = next_order_++;
     Kill(Arguments(crash.kind, order), crash.point);
-    if (HasFatalFailure()) continue;
+    if (HasFatalFailure()) return;
     RecoverAndCheck(order, crash.expected);
+    if (HasFatalFailure()) return;
     ++ran;
   }
   fmt::print("crash loop: {} points of exec\n", ran);
@@ -149,8 +150,9 @@ TEST_F(CrashLoop, KilledAgainInsideRecoveryTheEndIsTheSame) {
       const int64_t order = next_order_++;
       Kill(Arguments(Kind::kCommit, order), second.first);
       Kill(RecoverArguments(), point);
-      if (HasFatalFailure()) continue;
+      if (HasFatalFailure()) return;
       RecoverAndCheck(order, second.expected);
+      if (HasFatalFailure()) return;
       ++ran;
     }
   }
