@@ -1,5 +1,8 @@
 #include "coordinator/service.h"
 
+#include <condition_variable>
+#include <mutex>
+
 #include <fmt/format.h>
 #include <grpcpp/grpcpp.h>
 
@@ -85,7 +88,17 @@ class Client final : public TransactionExecutor {
         grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
   }
 
+  /// No callback runs once it has returned.
+  ~Client() override {
+    std::unique_lock lock(mutex_);
+    all_answered_.wait(lock, [this] { return under_way_ == 0; });
+  }
+
   void Execute(TransactionRequest request, OutcomeCallback done) override {
+    {
+      const std::lock_guard lock(mutex_);
+      ++under_way_;
+    }
     auto call = std::make_shared<Call>();  // lives until its callback has run
     EncodeRequest(request, call->request);
     call->started = SystemClock().Now();
@@ -93,7 +106,11 @@ class Client final : public TransactionExecutor {
     const Duration limit = request.timeout + kReplyMargin;
     call->context.set_deadline(After(request.timeout.count() > 0 ? limit : kLongestCall));
     stub_->async()->Execute(&call->context, &call->request, &call->reply,
-                            [call](const grpc::Status& status) { call->Finish(status); });
+                            [this, call](const grpc::Status& status) {
+                              call->Finish(status);
+                              const std::lock_guard lock(mutex_);
+                              if (--under_way_ == 0) all_answered_.notify_all();
+                            });
   }
 
  private:
@@ -126,6 +143,9 @@ class Client final : public TransactionExecutor {
     }
   };
 
+  std::mutex mutex_;  // guards under_way_
+  std::condition_variable all_answered_;
+  int under_way_ = 0;
   std::unique_ptr<v1::Coordinator::Stub> stub_;
 };
 

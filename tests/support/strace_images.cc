@@ -66,8 +66,6 @@ std::vector<std::string> StraceCommand(const std::string& output_path) {
           "-s",
           "4194304",
           "-e",
-          "signal=none",
-          "-e",
           "trace=openat,write,pwrite64,writev,pwritev,pwritev2,fdatasync,fsync,ftruncate,"
           "fallocate,unlink,unlinkat,rename,renameat,renameat2",
           "-o",
