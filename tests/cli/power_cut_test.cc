@@ -63,7 +63,7 @@ TransactionRequest OrderRequest(int64_t order) {
   add("stock", "INCRBY stock:42 -1");
   add("stock", fmt::format("SET reserved:{} 1", order));
   add("ledger", fmt::format("INSERT INTO entries VALUES ({}, 7, 5)", order));
-  request.timeout = std::chrono::seconds(5);
+  request.timeout = std::chrono::seconds(1);
   return request;
 }
 
@@ -159,7 +159,7 @@ class PowerCut : public ::testing::Test {
 };
 
 TEST_F(PowerCut, NothingAcknowledgedIsLostAndNothingIsHalf) {
-  const int images = std::getenv("INDOUBT_LONG") != nullptr ? 100 : 12;
+  const int images = std::getenv("INDOUBT_LONG") != nullptr ? 100 : 8;
   const uint64_t seed = std::random_device()();
   fmt::print("seed {}\n", seed);
   std::mt19937_64 random(seed);

@@ -136,9 +136,12 @@ Status DurableFiles::Replay(const std::string& trace_path) {
       call = {line.substr(name_at, paren - name_at), line.substr(paren + 1), {}};
       if (call.name.ends_with("sync")) call.pending = pending_now();
     }
-    const size_t equals = call.arguments.rfind(") = ");
+    const size_t equals = call.arguments.rfind(" = ");
     if (equals == std::string::npos) continue;  // killed inside
-    const std::string result = call.arguments.substr(equals + 4);
+    const std::string result = call.arguments.substr(equals + 3);
+    // Behind a resumed call the sign is padded: ")           = 4096".
+    const size_t closing = call.arguments.find_last_not_of(' ', equals);
+    if (closing == std::string::npos || call.arguments[closing] != ')') continue;
     if (result.starts_with("-1") || result.starts_with("?")) continue;
     if (call.name == "openat") {
       const std::string path = LastOpenedPath(call.arguments);
@@ -151,7 +154,7 @@ Status DurableFiles::Replay(const std::string& trace_path) {
       }
       continue;
     }
-    INDOUBT_RETURN_IF_ERROR(ReplayCall(call.name, call.arguments.substr(0, equals),
+    INDOUBT_RETURN_IF_ERROR(ReplayCall(call.name, call.arguments.substr(0, closing),
                                        std::stoll(result), call.pending));
   }
   return Status::Ok();
