@@ -53,9 +53,8 @@ Result<std::vector<Row>> PostgresClient::Query(const std::string& sql,
   for (size_t r = 0; r < rows.size(); ++r) {
     for (int c = 0; c < PQnfields(result.get()); ++c) {
       const int row = static_cast<int>(r);
-      rows[r].push_back(PQgetisnull(result.get(), row, c)
-                            ? Cell()
-                            : Cell(PQgetvalue(result.get(), row, c)));
+      rows[r].push_back(
+          PQgetisnull(result.get(), row, c) ? Cell() : Cell(PQgetvalue(result.get(), row, c)));
     }
   }
   return rows;

@@ -93,10 +93,9 @@ Result<std::unique_ptr<RedisClient>> RedisClient::Connect(const std::string& uri
                                                           Duration timeout) {
   INDOUBT_ASSIGN_OR_RETURN(const RedisAddress address, ParseUri(uri));
   const timeval limit = ToTimeval(timeout);
-  redisContext* raw =
-      address.socket.empty()
-          ? redisConnectWithTimeout(address.host.c_str(), address.port, limit)
-          : redisConnectUnixWithTimeout(address.socket.c_str(), limit);
+  redisContext* raw = address.socket.empty()
+                          ? redisConnectWithTimeout(address.host.c_str(), address.port, limit)
+                          : redisConnectUnixWithTimeout(address.socket.c_str(), limit);
   if (raw == nullptr) return Status(StatusCode::kUnavailable, "Redis: no memory to connect");
   std::unique_ptr<RedisClient> client(new RedisClient(raw));
   if (raw->err != 0) return Lost(raw);

@@ -31,8 +31,8 @@ Result<std::unique_ptr<SqliteClient>> SqliteClient::Open(const std::string& path
   }
   sqlite3_extended_result_codes(raw, 1);
   using std::chrono::milliseconds;
-  sqlite3_busy_timeout(raw,
-                       static_cast<int>(std::chrono::duration_cast<milliseconds>(busy).count()));
+  sqlite3_busy_timeout(
+      raw, static_cast<int>(std::chrono::duration_cast<milliseconds>(busy).count()));
   INDOUBT_RETURN_IF_ERROR(client->Run("PRAGMA synchronous=FULL"));
   return client;
 }
@@ -46,10 +46,10 @@ Result<std::vector<Row>> SqliteClient::Query(const std::string& sql,
   const Prepared statement(raw, sqlite3_finalize);
   for (size_t i = 0; i < params.size(); ++i) {
     const int index = static_cast<int>(i) + 1;
-    last_code_ = params[i] ? sqlite3_bind_text(raw, index, params[i]->data(),
-                                               static_cast<int>(params[i]->size()),
-                                               SQLITE_TRANSIENT)
-                           : sqlite3_bind_null(raw, index);
+    last_code_ = params[i]
+                     ? sqlite3_bind_text(raw, index, params[i]->data(),
+                                         static_cast<int>(params[i]->size()), SQLITE_TRANSIENT)
+                     : sqlite3_bind_null(raw, index);
     if (last_code_ != SQLITE_OK) return Failed(database, last_code_);
   }
   std::vector<Row> rows;

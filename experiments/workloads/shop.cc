@@ -9,7 +9,13 @@ namespace indoubt {
 namespace {
 
 // Streams of randomness; an operation's parts are independent of each other.
-enum Stream : uint64_t { kKindStream, kAccountStream, kItemStream, kQuantityStream, kPriceStream };
+enum Stream : uint64_t {
+  kKindStream,
+  kAccountStream,
+  kItemStream,
+  kQuantityStream,
+  kPriceStream
+};
 
 constexpr uint64_t kMaxQuantity = 5;
 constexpr uint64_t kMaxPrice = 1'000'000'000;
@@ -63,23 +69,23 @@ TransactionRequest Shop::Compile(const Operation& operation, Placement placement
     statements.push_back(To(kAccounts, "UPDATE item SET price = $1 WHERE id = $2",
                             {Value{operation.amount}, Value{operation.item}}, 1));
     if (everywhere) {
-      statements.push_back(To(kStock, "SET $1 $2",
-                              {Value{PriceKey(operation.item)}, Value{operation.amount}}));
+      statements.push_back(
+          To(kStock, "SET $1 $2", {Value{PriceKey(operation.item)}, Value{operation.amount}}));
     }
     return request;
   }
   statements.push_back(To(kAccounts, "UPDATE account SET balance = balance - $1 WHERE id = $2",
                           {Value{operation.amount}, Value{operation.account}}, 1));
-  statements.push_back(To(kAccounts,
-                          "INSERT INTO orders (id, account, item, quantity, amount) "
-                          "VALUES ($1, $2, $3, $4, $5)",
-                          {Value{operation.order}, Value{operation.account},
-                           Value{operation.item}, Value{operation.quantity},
-                           Value{operation.amount}},
-                          1));
+  statements.push_back(
+      To(kAccounts,
+         "INSERT INTO orders (id, account, item, quantity, amount) "
+         "VALUES ($1, $2, $3, $4, $5)",
+         {Value{operation.order}, Value{operation.account}, Value{operation.item},
+          Value{operation.quantity}, Value{operation.amount}},
+         1));
   if (!everywhere) return request;
-  statements.push_back(To(kStock, "DECRBY $1 $2",
-                          {Value{StockKey(operation.item)}, Value{operation.quantity}}));
+  statements.push_back(
+      To(kStock, "DECRBY $1 $2", {Value{StockKey(operation.item)}, Value{operation.quantity}}));
   statements.push_back(To(kStock, "SET $1 $2",
                           {Value{ReservedKey(operation.order)}, Value{operation.quantity}}));
   statements.push_back(To(kLedger,

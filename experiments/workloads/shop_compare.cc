@@ -23,13 +23,13 @@ struct LedgerRow {
 
 /// Everything that the three stores hold, read when nothing moves any more.
 struct World {
-  std::map<int64_t, OrderRow> orders;        // PostgreSQL
-  std::map<int64_t, int64_t> balances;       // PostgreSQL
-  std::map<int64_t, int64_t> prices;         // PostgreSQL
-  std::map<int64_t, std::string> reserved;   // Redis
-  std::map<int64_t, std::string> stock;      // Redis
+  std::map<int64_t, OrderRow> orders;              // PostgreSQL
+  std::map<int64_t, int64_t> balances;             // PostgreSQL
+  std::map<int64_t, int64_t> prices;               // PostgreSQL
+  std::map<int64_t, std::string> reserved;         // Redis
+  std::map<int64_t, std::string> stock;            // Redis
   std::map<int64_t, std::string> prices_at_stock;  // Redis
-  std::map<int64_t, LedgerRow> entries;      // SQLite
+  std::map<int64_t, LedgerRow> entries;            // SQLite
 };
 
 int64_t Number(const Cell& cell) { return cell ? std::strtoll(cell->c_str(), nullptr, 10) : 0; }
@@ -37,12 +37,14 @@ int64_t Number(const Cell& cell) { return cell ? std::strtoll(cell->c_str(), nul
 Status ReadPostgres(const std::string& dsn, World& world) {
   INDOUBT_ASSIGN_OR_RETURN(const auto client, PostgresClient::Connect(dsn));
   INDOUBT_ASSIGN_OR_RETURN(
-      const auto orders, client->Query("SELECT id, account, item, quantity, amount FROM orders"));
+      const auto orders,
+      client->Query("SELECT id, account, item, quantity, amount FROM orders"));
   for (const Row& row : orders) {
     world.orders[Number(row[0])] = {Number(row[1]), Number(row[2]), Number(row[3]),
                                     Number(row[4])};
   }
-  INDOUBT_ASSIGN_OR_RETURN(const auto accounts, client->Query("SELECT id, balance FROM account"));
+  INDOUBT_ASSIGN_OR_RETURN(const auto accounts,
+                           client->Query("SELECT id, balance FROM account"));
   for (const Row& row : accounts) world.balances[Number(row[0])] = Number(row[1]);
   INDOUBT_ASSIGN_OR_RETURN(const auto items, client->Query("SELECT id, price FROM item"));
   for (const Row& row : items) world.prices[Number(row[0])] = Number(row[1]);
@@ -69,8 +71,8 @@ Status ReadRedis(const std::string& uri, World& world) {
 
 Status ReadSqlite(const std::string& path, World& world) {
   INDOUBT_ASSIGN_OR_RETURN(const auto client, SqliteClient::Open(path, false, kSqliteBusy));
-  INDOUBT_ASSIGN_OR_RETURN(const auto rows,
-                           client->Query("SELECT order_id, account, item, amount FROM entries"));
+  INDOUBT_ASSIGN_OR_RETURN(
+      const auto rows, client->Query("SELECT order_id, account, item, amount FROM entries"));
   for (const Row& row : rows) {
     world.entries[Number(row[0])] = {Number(row[1]), Number(row[2]), Number(row[3])};
   }
@@ -127,9 +129,8 @@ void CompareItems(const ShopOptions& options, const World& world, FinalCompariso
     const Cell here = price == nullptr ? Cell() : Cell(std::to_string(*price));
     const Cell there = cached == nullptr ? Cell() : Cell(*cached);
     if (!here || here != there) {
-      result.inconsistent.push_back({"price:" + std::to_string(item),
-                                     "price",
-                                     {{kAccounts, here}, {kStock, there}}});
+      result.inconsistent.push_back(
+          {"price:" + std::to_string(item), "price", {{kAccounts, here}, {kStock, there}}});
     }
   }
   result.stock = options.items;

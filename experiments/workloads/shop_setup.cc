@@ -13,16 +13,16 @@ constexpr size_t kKeysPerCommand = 1000;
 
 Status SetUpPostgres(const ShopOptions& options, const std::string& dsn) {
   INDOUBT_ASSIGN_OR_RETURN(const auto client, PostgresClient::Connect(dsn));
-  return client->Run(fmt::format(
-      "SET client_min_messages = error; DROP TABLE IF EXISTS account, item, orders;"
-      "CREATE TABLE account (id bigint PRIMARY KEY, balance bigint NOT NULL);"
-      "CREATE TABLE item (id bigint PRIMARY KEY, price bigint NOT NULL);"
-      "CREATE TABLE orders (id bigint PRIMARY KEY, account bigint NOT NULL,"
-      " item bigint NOT NULL, quantity bigint NOT NULL, amount bigint NOT NULL);"
-      "INSERT INTO account SELECT g, {} FROM generate_series(1, {}) g;"
-      "INSERT INTO item SELECT g, {} FROM generate_series(1, {}) g;"
-      "ANALYZE account; ANALYZE item",
-      options.initial_balance, options.accounts, kInitialPrice, options.items));
+  return client->Run(
+      fmt::format("SET client_min_messages = error; DROP TABLE IF EXISTS account, item, orders;"
+                  "CREATE TABLE account (id bigint PRIMARY KEY, balance bigint NOT NULL);"
+                  "CREATE TABLE item (id bigint PRIMARY KEY, price bigint NOT NULL);"
+                  "CREATE TABLE orders (id bigint PRIMARY KEY, account bigint NOT NULL,"
+                  " item bigint NOT NULL, quantity bigint NOT NULL, amount bigint NOT NULL);"
+                  "INSERT INTO account SELECT g, {} FROM generate_series(1, {}) g;"
+                  "INSERT INTO item SELECT g, {} FROM generate_series(1, {}) g;"
+                  "ANALYZE account; ANALYZE item",
+                  options.initial_balance, options.accounts, kInitialPrice, options.items));
 }
 
 Status SetUpRedis(const ShopOptions& options, const std::string& uri) {
