@@ -26,7 +26,7 @@ int Main(int argc, char** argv) {
   app.require_subcommand(1);
   Action action;
   for (auto* add :
-       {AddExec, AddRecover, AddTxn, AddLog, AddDoctor, AddServe, AddCdc, AddList}) {
+       {AddExec, AddRecover, AddTxn, AddLog, AddDoctor, AddServe, AddCdc, AddList, AddLab}) {
     add(app, action);
   }
   SetGivenArguments(argc, argv);

@@ -9,6 +9,7 @@
 #include "cli/termination.h"
 #include "cli/verbs.h"
 #include "cli/world.h"
+#include "experiments/workloads/shop_derivation.h"
 
 namespace indoubt::cli {
 namespace {
@@ -26,6 +27,7 @@ Result<CdcOptions> ToCdcOptions(const Config& config) {
                   fmt::format("{}: cdc: needs the table [cdc] and at least one [views.NAME]",
                               config.file));
   }
+  RegisterShopDerivation();
   CdcOptions options;
   options.source_dsn = std::get<PostgresOptions>(Find(config, config.cdc->source)).dsn;
   options.tables = config.cdc->tables;

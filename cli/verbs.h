@@ -21,6 +21,8 @@ void AddDoctor(CLI::App& app, Action& action);
 void AddServe(CLI::App& app, Action& action);
 void AddCdc(CLI::App& app, Action& action);
 void AddList(CLI::App& app, Action& action);
+/// Servers that the experiments start as processes of their own; not for people.
+void AddLab(CLI::App& app, Action& action);
 
 /// The command line as main() got it, without the program's name.
 const std::vector<std::string>& GivenArguments();

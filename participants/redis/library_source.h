@@ -1,4 +1,4 @@
-// library.lua, as the build embeds it.
+// library/, as the build embeds it.
 #pragma once
 
 #include <string_view>

@@ -1,8 +1,7 @@
 #include "participants/redis/redis_connection.h"
 
-#include <map>
-
 #include <fmt/format.h>
+#include <poll.h>
 #include <signal.h>
 
 #include "participants/redis/library_source.h"
@@ -43,13 +42,6 @@ class NoSigpipe {
 
 std::string Text(const redisReply& reply) {
   return reply.str == nullptr ? std::string() : std::string(reply.str, reply.len);
-}
-
-std::string InfoField(const std::string& info, const std::string& name) {
-  const size_t at = info.find(name + ":");
-  if (at == std::string::npos) return "";
-  const size_t from = at + name.size() + 1;
-  return info.substr(from, info.find('\r', from) - from);
 }
 
 }  // namespace
@@ -136,46 +128,10 @@ Status RedisConnection::EnsureLibrary() {
       fmt::format("Redis at {}: cannot load the function library: {}", shown_, Text(*loaded)));
 }
 
-Result<PreflightReport> RedisConnection::Inspect() {
-  INDOUBT_ASSIGN_OR_RETURN(const RedisReply info_reply, SendOne({"INFO", "everything"}));
-  const std::string info = Text(*info_reply);
-  PreflightReport report;
-  report.version = "Redis " + InfoField(info, "redis_version");
-  if (std::atoi(InfoField(info, "redis_version").c_str()) < 7) {
-    report.problems.push_back(report.version +
-                              " has no functions; version 7.0 or later is needed");
-    return report;
-  }
-  std::map<std::string, std::string> settings;
-  for (const char* name :
-       {"appendonly", "appendfsync", "no-appendfsync-on-rewrite", "maxmemory-policy"}) {
-    INDOUBT_ASSIGN_OR_RETURN(const RedisReply reply, SendOne({"CONFIG", "GET", name}));
-    if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2) {
-      settings[name] = Text(*reply->element[1]);
-    } else {
-      report.problems.push_back(fmt::format(
-          "CONFIG GET {} is not answered; let this user run it (ACL +config|get)", name));
-    }
-  }
-  const auto require = [&](const char* name, const std::string& value, const char* why) {
-    if (settings.contains(name) && settings[name] != value) {
-      report.problems.push_back(fmt::format("{} is {}: {}; CONFIG SET {} {}", name,
-                                            settings[name], why, name, value));
-    }
-  };
-  require("appendonly", "yes", "a yes vote would not survive a crash");
-  require("appendfsync", "always", "a yes vote could be lost with the last second");
-  require("no-appendfsync-on-rewrite", "no", "a yes vote during a rewrite would not be synced");
-  if (settings.contains("maxmemory-policy") && settings["maxmemory-policy"] != "noeviction") {
-    require("maxmemory-policy", "noeviction", "prepared branches and locks could be evicted");
-  }
-  if (InfoField(info, "role") != "master") {
-    report.problems.push_back("this server is a replica; connect to the master");
-  }
-  if (InfoField(info, "cluster_enabled") == "1") {
-    report.problems.push_back("cluster mode is not supported; use a server without it");
-  }
-  return report;
+bool RedisConnection::LooksClosed() const {
+  // Between two exchanges the server has nothing to say: readable means that it went.
+  pollfd poll_for{.fd = context_->fd, .events = POLLIN, .revents = 0};
+  return poll(&poll_for, 1, 0) != 0;
 }
 
 }  // namespace indoubt

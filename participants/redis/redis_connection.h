@@ -33,8 +33,9 @@ class RedisConnection {
   /// Loads the library unless the server has this version of it.
   Status EnsureLibrary();
 
-  /// What keeps this server from keeping the promise, each with setting and remedy.
-  Result<PreflightReport> Inspect();
+  /// Whether the server has closed it, as far as can be told without asking. Only
+  /// between two Sends.
+  bool LooksClosed() const;
 
  private:
   RedisConnection(redisContext* context, std::string shown)

@@ -1,4 +1,4 @@
-// The keys that the adapter keeps in a Redis database; library.lua has the same.
+// The keys that the adapter keeps in a Redis database; library/head.lua has the same.
 #pragma once
 
 #include <string_view>

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "participants/redis/redis_inspection.h"
 #include "participants/redis/redis_pipeline.h"
 #include "participants/redis/redis_statement.h"
 
@@ -164,18 +165,18 @@ class RedisParticipant final : public Participant {
     }
   }
 
+  ~RedisParticipant() override {
+    // A branch may still share a pipeline; no callback may run after this.
+    for (const Pipeline& pipeline : pipelines_) pipeline->Stop();
+  }
+
   const std::string& name() const override { return options_.name; }
   std::string kind() const override { return "redis"; }
 
   Result<PreflightReport> Preflight(TimePoint deadline) override {
     INDOUBT_ASSIGN_OR_RETURN(const auto connection, Connect(deadline));
-    INDOUBT_ASSIGN_OR_RETURN(PreflightReport report, connection->Inspect());
-    if (options_.durability == RedisDurability::kRelaxed) {
-      for (std::string& problem : report.problems) {
-        report.warnings.push_back("relaxed durability: " + problem);
-      }
-      report.problems.clear();
-    }
+    INDOUBT_ASSIGN_OR_RETURN(PreflightReport report,
+                             InspectRedis(*connection, options_.durability));
     if (report.problems.empty()) INDOUBT_RETURN_IF_ERROR(connection->EnsureLibrary());
     return report;
   }
@@ -195,6 +196,14 @@ class RedisParticipant final : public Participant {
 
   Result<std::vector<PreparedBranch>> ListPrepared(TimePoint deadline) override {
     INDOUBT_ASSIGN_OR_RETURN(const auto connection, Connect(deadline));
+    // Every recovery pass lists, and so notices a setting that was changed meanwhile.
+    INDOUBT_ASSIGN_OR_RETURN(const PreflightReport report,
+                             InspectRedis(*connection, options_.durability));
+    if (!report.problems.empty()) {
+      for (const Pipeline& pipeline : pipelines_) pipeline->Distrust();
+      return Status(StatusCode::kRefused,
+                    fmt::format("Redis at {}: {}", address_.Shown(), report.problems.front()));
+    }
     INDOUBT_RETURN_IF_ERROR(connection->EnsureLibrary());
     INDOUBT_ASSIGN_OR_RETURN(const RedisReply reply,
                              connection->SendOne({"FCALL", "indoubt_list", "0"}));

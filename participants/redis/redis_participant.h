@@ -1,5 +1,5 @@
 // Redis as a participant. Redis has no XA: a Redis Function library of indoubt's
-// own adds intents, locks and outcomes (library.lua says how).
+// own adds intents, locks and outcomes (library/ says how).
 #pragma once
 
 #include <memory>

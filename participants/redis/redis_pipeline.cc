@@ -1,6 +1,8 @@
 #include "participants/redis/redis_pipeline.h"
 
-#include <fmt/format.h>
+#include <utility>
+
+#include "participants/redis/redis_inspection.h"
 
 namespace indoubt {
 namespace {
@@ -14,13 +16,20 @@ constexpr auto kCallTimeout = std::chrono::seconds(2);
 RedisPipeline::RedisPipeline(RedisAddress address, RedisDurability durability)
     : address_(std::move(address)), durability_(durability), thread_([this] { Loop(); }) {}
 
-RedisPipeline::~RedisPipeline() {
+RedisPipeline::~RedisPipeline() { Stop(); }
+
+void RedisPipeline::Stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
   wake_.notify_all();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
+}
+
+void RedisPipeline::Distrust() {
+  const std::lock_guard lock(mutex_);
+  distrusted_ = true;
 }
 
 void RedisPipeline::Submit(RedisCall call, TimePoint not_before) {
@@ -36,8 +45,10 @@ void RedisPipeline::Submit(RedisCall call, TimePoint not_before) {
       return;
     }
   }
-  call.answer(nullptr, Status(StatusCode::kUnavailable, "too many calls wait for this Redis"),
-              false);
+  call.answer(
+      nullptr,
+      Status(StatusCode::kUnavailable, "too many calls wait for this Redis, or it is closed"),
+      false);
 }
 
 std::deque<RedisCall> RedisPipeline::TakeBatch(bool& stopping) {
@@ -78,10 +89,16 @@ void RedisPipeline::Loop() {
 }
 
 Status RedisPipeline::EnsureConnected() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(distrusted_, false)) connection_.reset();
+  }
+  if (connection_ != nullptr && connection_->LooksClosed()) connection_.reset();
   if (connection_ != nullptr) return Status::Ok();
   INDOUBT_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(address_, kCallTimeout));
-  INDOUBT_ASSIGN_OR_RETURN(const PreflightReport report, connection->Inspect());
-  if (durability_ == RedisDurability::kStrict && !report.problems.empty()) {
+  INDOUBT_ASSIGN_OR_RETURN(const PreflightReport report,
+                           InspectRedis(*connection, durability_));
+  if (!report.problems.empty()) {
     return Status(StatusCode::kRefused, report.problems.front());
   }
   INDOUBT_RETURN_IF_ERROR(connection->EnsureLibrary());
@@ -90,6 +107,20 @@ Status RedisPipeline::EnsureConnected() {
 }
 
 void RedisPipeline::RunBatch(std::deque<RedisCall> batch) {
+  std::deque<RedisCall> in_time;
+  const TimePoint now = SystemClock().Now();
+  for (RedisCall& call : batch) {
+    if (now < call.deadline) {
+      in_time.push_back(std::move(call));
+    } else {
+      call.answer(nullptr, Status(StatusCode::kDeadlineExceeded, "its deadline passed first"),
+                  false);
+    }
+  }
+  if (!in_time.empty()) SendBatch(std::move(in_time));
+}
+
+void RedisPipeline::SendBatch(std::deque<RedisCall> batch) {
   Status status = EnsureConnected();
   std::vector<RedisArguments> commands;
   for (const RedisCall& call : batch) commands.push_back(call.command);

@@ -29,24 +29,32 @@ class RedisPipeline {
  public:
   RedisPipeline(RedisAddress address, RedisDurability durability);
   ~RedisPipeline();
-  /// Sends now, or at `not_before`. Bounded: answers kUnavailable when too much waits.
+  /// Sends now, or at `not_before`. Bounded: answers kUnavailable when too much waits,
+  /// or after Stop. A call whose deadline passes before it is sent is not sent.
   void Submit(RedisCall call, TimePoint not_before = TimePoint());
+  /// Connects anew, and so inspects the server again, before it sends anything more.
+  void Distrust();
+  /// Answers all that waits and ends the thread. Not from a callback.
+  void Stop();
 
  private:
   void Loop();
   /// Takes what is due; waits until something is, or until the end.
   std::deque<RedisCall> TakeBatch(bool& stopping);
   void RunBatch(std::deque<RedisCall> batch);
+  /// RunBatch for calls that are all in time.
+  void SendBatch(std::deque<RedisCall> batch);
   /// Connects, looks whether the server may be used, loads the library.
   Status EnsureConnected();
 
   const RedisAddress address_;
   const RedisDurability durability_;
-  std::mutex mutex_;  // guards the next four
+  std::mutex mutex_;  // guards the next five
   std::condition_variable wake_;
   std::deque<RedisCall> queue_;
   std::multimap<TimePoint, RedisCall> later_;
   bool stopping_ = false;
+  bool distrusted_ = false;
   std::unique_ptr<RedisConnection> connection_;  // the thread's own
   std::thread thread_;
 };

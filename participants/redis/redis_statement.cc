@@ -8,6 +8,10 @@
 namespace indoubt {
 namespace {
 
+// A function holds all of Redis up while it runs.
+constexpr size_t kMostStatements = 10'000;
+constexpr size_t kMostBytes = size_t{64} << 20;
+
 Status Wrong(std::string_view what) {
   return Status(StatusCode::kAborted, fmt::format("the line cannot be read: {}", what));
 }
@@ -98,6 +102,33 @@ class Splitter {
   size_t at_ = 0;
 };
 
+/// Whether the bytes are well-formed UTF-8 (RFC 3629), as text must be.
+bool IsUtf8(std::string_view bytes) {
+  for (size_t i = 0; i < bytes.size();) {
+    const auto byte = [&](size_t at) {
+      return at < bytes.size() ? static_cast<unsigned char>(bytes[at]) : 0u;
+    };
+    const unsigned first = byte(i), second = byte(i + 1);
+    const size_t length = first < 0x80   ? 1
+                          : first < 0xC2 ? 0
+                          : first < 0xE0 ? 2
+                          : first < 0xF0 ? 3
+                          : first < 0xF5 ? 4
+                                         : 0;
+    if (length == 0) return false;
+    for (size_t j = 1; j < length; ++j) {
+      if ((byte(i + j) & 0xC0) != 0x80) return false;
+    }
+    // Overlong forms, surrogates, and what lies beyond U+10FFFF.
+    if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) ||
+        (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F)) {
+      return false;
+    }
+    i += length;
+  }
+  return true;
+}
+
 Value DecodeReply(const redisReply& reply) {
   const std::string_view tag(reply.element[0]->str, reply.element[0]->len);
   if (tag == "n") return {};
@@ -109,6 +140,7 @@ Value DecodeReply(const redisReply& reply) {
   }
   std::string text(held.str, held.len);
   if (tag == "i") return {int64_t{std::strtoll(text.c_str(), nullptr, 10)}};
+  if (!IsUtf8(text)) return {Blob{std::move(text)}};
   return {std::move(text)};
 }
 
@@ -151,11 +183,23 @@ Result<std::vector<std::string>> EncodeBranchWork(const std::string& branch, siz
                                                   const std::vector<Statement>& statements) {
   std::vector<std::string> arguments{branch, std::to_string(seen), digest,
                                      std::to_string(statements.size())};
+  if (statements.size() > kMostStatements) {
+    return Status(StatusCode::kAborted,
+                  fmt::format("a branch has at most {} statements", kMostStatements));
+  }
+  size_t bytes = 0;
   for (const Statement& statement : statements) {
     INDOUBT_ASSIGN_OR_RETURN(std::vector<std::string> words, SplitRedisLine(statement));
     arguments.push_back(statement.expect_rows ? std::to_string(*statement.expect_rows) : "");
     arguments.push_back(std::to_string(words.size()));
-    for (std::string& word : words) arguments.push_back(std::move(word));
+    for (std::string& word : words) {
+      bytes += word.size();
+      arguments.push_back(std::move(word));
+    }
+    if (bytes > kMostBytes) {
+      return Status(StatusCode::kAborted,
+                    fmt::format("a branch's statements hold at most {} bytes", kMostBytes));
+    }
   }
   return arguments;
 }

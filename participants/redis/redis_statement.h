@@ -16,7 +16,7 @@ namespace indoubt {
 /// parameter, whole. kInvalidArgument says what is wrong.
 Result<std::vector<std::string>> SplitRedisLine(const Statement& statement);
 
-/// Arguments of the library's prepare, run and work: see library.lua, evaluate().
+/// Arguments of the library's prepare, run and work: see library/evaluate.lua.
 Result<std::vector<std::string>> EncodeBranchWork(const std::string& branch, size_t seen,
                                                   const std::string& digest,
                                                   const std::vector<Statement>& statements);

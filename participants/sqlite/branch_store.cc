@@ -1,137 +1,311 @@
 #include "participants/sqlite/branch_store.h"
 
-#include <fmt/format.h>
+#include <algorithm>
+#include <array>
 
-#include "participants/sqlite/sqlite_schema.h"
+#include <sys/random.h>
 
-namespace indoubt {
+#include "participants/sqlite/guard_triggers.h"
 
-Status BranchStore::Execute(const std::string& sql, const std::vector<std::string>& params) {
-  SqliteStatement statement = database_.Cached(sql);
-  for (size_t i = 0; i < params.size(); ++i) {
-    statement.Bind(static_cast<int>(i) + 1, params[i]);
-  }
-  return statement.Step() == SQLITE_DONE ? Status::Ok() : database_.Error("indoubt's tables");
+namespace indoubt::sqlite {
+namespace {
+
+const std::string kSavepoint = "SAVEPOINT indoubt";
+const std::string kUndo = "ROLLBACK TO indoubt";
+const std::string kRelease = "RELEASE indoubt";
+
+Token RandomToken() {
+  uint64_t bits = 0;
+  const ssize_t got = getrandom(&bits, sizeof bits, 0);
+  INDOUBT_CHECK(got == sizeof bits, "getrandom gives small requests whole");
+  return fmt::format("{:016x}", bits);
 }
 
-std::string BranchStore::Fingerprint() const {
-  std::string all;
-  for (const auto& [name, table] : tables_) all += name + "=" + table.fingerprint + ";";
-  return all;
-}
-
-Result<std::optional<Holder>> BranchStore::FindHolder(const std::string& branch,
-                                                      const std::set<HeldKey>& keys) {
-  for (const HeldKey& key : keys) {
-    SqliteStatement look = database_.Cached(
-        fmt::format("SELECT branch FROM {} WHERE tbl = ?1 AND idx = ?2 AND key = ?3 AND "
-                    "branch <> ?4 AND (mode = 'x' OR ?5 = 'x')",
-                    kSqliteLockTable));
-    look.Bind(1, key.table);
-    look.Bind(2, key.index);
-    look.Bind(3, key.key);
-    look.Bind(4, branch);
-    look.Bind(5, std::string(key.shared ? "s" : "x"));
-    const int code = look.Step();
-    if (code == SQLITE_ROW) {
-      return std::optional<Holder>(Holder{
-          look.Text(0), fmt::format("{} {} of table {}", key.index, key.key, key.table)});
+/// What a trial must reproduce: which rows, and how they end. Old values count by the
+/// key only: the hook of this SQLite shows NULL for a column added after the row.
+std::vector<std::string> Outline(const DatabaseModel& model, const ChangeSet& changes) {
+  std::vector<std::string> outline;
+  for (const RowChange& change : changes) {
+    RowChange shown{change.table, std::nullopt, change.after};
+    if (change.before) {
+      shown.before.emplace();
+      for (int column : model.Find(change.table)->PrimaryKey()) {
+        shown.before->push_back((*change.before)[static_cast<size_t>(column)]);
+      }
     }
-    if (code != SQLITE_DONE) return database_.Error("cannot look at locks");
+    outline.push_back(EncodeChanges({shown}));
   }
-  return std::optional<Holder>();
+  std::sort(outline.begin(), outline.end());
+  return outline;
 }
 
-Status BranchStore::Store(const std::string& branch, const Captured& captured) {
-  {
-    SqliteStatement insert =
-        database_.Cached(fmt::format("INSERT INTO {} VALUES (?1, ?2, ?3)", kSqliteBranchTable));
-    insert.Bind(1, branch);
-    insert.BindBlob(2, captured.changeset);
-    insert.Bind(3, Fingerprint());
-    if (insert.Step() != SQLITE_DONE) return database_.Error("cannot store the branch");
+Attempt Failed(Status status) {
+  Attempt attempt;
+  attempt.status = std::move(status);
+  return attempt;
+}
+
+}  // namespace
+
+bool IsConflictWithFile(const Status& status) {
+  return status.code() == StatusCode::kAborted || status.code() == StatusCode::kRefused;
+}
+
+BranchStore::BranchStore(std::unique_ptr<Connection> connection,
+                         std::vector<std::string> managed)
+    : connection_(std::move(connection)),
+      managed_(std::move(managed)),
+      capture_(*connection_),
+      user_(*connection_) {}
+
+Result<std::unique_ptr<BranchStore>> BranchStore::Open(const std::string& path,
+                                                       const std::vector<std::string>& managed,
+                                                       TimePoint deadline) {
+  INDOUBT_ASSIGN_OR_RETURN(auto connection, Connection::Open(path));
+  connection->SetBusyDeadline(deadline);
+  INDOUBT_ASSIGN_OR_RETURN(auto mode, connection->Query("PRAGMA journal_mode=WAL"));
+  if (mode.empty() || mode[0][0] != SqlValue(std::string("wal"))) {
+    return Status(StatusCode::kRefused,
+                  fmt::format("SQLite file {} cannot use WAL; put it on a local disk", path));
   }
-  for (const HeldKey& key : captured.keys) {
-    INDOUBT_RETURN_IF_ERROR(Execute(
-        fmt::format("INSERT OR REPLACE INTO {} VALUES (?1, ?2, ?3, ?4, ?5)", kSqliteLockTable),
-        {key.table, key.index, key.key, branch, key.shared ? "s" : "x"}));
+  for (const char* pragma :
+       {"PRAGMA synchronous=FULL", "PRAGMA foreign_keys=ON", "PRAGMA temp_store=MEMORY"}) {
+    INDOUBT_RETURN_IF_ERROR(connection->Run(pragma));
+  }
+  std::unique_ptr<BranchStore> store(new BranchStore(std::move(connection), managed));
+  INDOUBT_RETURN_IF_ERROR(store->Reload());
+  return store;
+}
+
+Status BranchStore::Reload() {
+  auto model = LoadAndInstall(*connection_, managed_);
+  model_problem_ = model.status();
+  if (model.has_value()) {
+    model_ = std::move(*model);
+    return Status::Ok();
+  }
+  if (model.error().code() != StatusCode::kRefused) return model.error();
+  // Work is refused, yet branches that are in doubt can still be told their decision.
+  INDOUBT_ASSIGN_OR_RETURN(model_, LoadAndInstall(*connection_, {}));
+  return Status::Ok();
+}
+
+Status BranchStore::Begin(TimePoint deadline) {
+  static const std::string kVersion = "PRAGMA schema_version";
+  connection_->SetBusyDeadline(deadline);
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    INDOUBT_RETURN_IF_ERROR(connection_->Run("BEGIN IMMEDIATE"));
+    auto version = connection_->Query(kVersion);
+    if (version.has_value() && std::get<int64_t>((*version)[0][0]) == model_.schema_version) {
+      return Status::Ok();
+    }
+    Rollback();
+    INDOUBT_RETURN_IF_ERROR(version.status());
+    INDOUBT_RETURN_IF_ERROR(Reload());
+  }
+  return Status(StatusCode::kLocked, fmt::format("the schema of SQLite file {} keeps changing",
+                                                 connection_->path()));
+}
+
+Status BranchStore::Commit() { return connection_->Run("COMMIT"); }
+
+void BranchStore::Rollback() {
+  // When SQLite has already ended the transaction there is nothing left to undo.
+  if (InTransaction()) static_cast<void>(connection_->Run("ROLLBACK"));
+}
+
+void BranchStore::Undo() {
+  // Fails only when SQLite has ended the transaction, which the caller looks for.
+  if (InTransaction()) static_cast<void>(connection_->Run(kUndo));
+}
+
+int64_t BranchStore::BrokenForeignKeys() const {
+  int broken = 0, unused = 0;
+  sqlite3_db_status(connection_->handle(), SQLITE_DBSTATUS_DEFERRED_FKS, &broken, &unused, 0);
+  return broken;
+}
+
+Status BranchStore::ApplyNeutrally(const DatabaseModel& model, const ChangeSet& changes) {
+  if (!model.needs_neutral_apply) return ApplyChanges(*connection_, model, changes);
+  // What triggers and cascades did is in the changes. Switching compiles statements
+  // anew, so it is done only where there are any.
+  const auto set = [&](int on) {
+    sqlite3_db_config(connection_->handle(), SQLITE_DBCONFIG_ENABLE_TRIGGER, on, nullptr);
+    sqlite3_db_config(connection_->handle(), SQLITE_DBCONFIG_ENABLE_FKEY, on, nullptr);
+  };
+  set(0);
+  Status status = ApplyChanges(*connection_, model, changes);
+  set(1);
+  return status;
+}
+
+/// Repeats the branch's earlier effect, runs the statements, and leaves all of it in
+/// the file for the caller to keep or undo.
+Attempt BranchStore::RunCaptured(BranchWork& work, const std::vector<Statement>& statements,
+                                 ChangeSet& changes, std::vector<StatementResult>& results) {
+  capture_.Start(model_);
+  Status status = ApplyNeutrally(model_, work.changes);
+  if (!status.ok()) {
+    status = Status(status.code(),
+                    "the branch's earlier work does not stand any more: " + status.message());
+  }
+  for (size_t i = 0; i < statements.size() && status.ok(); ++i) {
+    auto result = user_.Run(model_, statements[i]);
+    status = result.status();
+    if (result.has_value()) results.push_back(std::move(*result));
+  }
+  const Status problem = capture_.problem();
+  changes = capture_.Stop();
+  if (status.ok()) status = problem;
+  Attempt attempt = Failed(std::move(status));
+  if (attempt.status.code() == StatusCode::kAborted && problem.ok() && InTransaction()) {
+    // If a lock trigger ended it, the rows that it was about are among the changes.
+    auto locks = LocksOf(*connection_, model_, changes);
+    auto holder = locks.has_value() ? FindHolder(*connection_, *locks) : locks.error();
+    if (holder.has_value()) attempt.holder = *holder;
+  }
+  return attempt;
+}
+
+Status BranchStore::ReadOldRows(ChangeSet& changes) {
+  for (RowChange& change : changes) {
+    if (!change.before) continue;
+    const TableModel& table = *model_.Find(change.table);
+    INDOUBT_ASSIGN_OR_RETURN(PreparedStatement select, connection_->Prepare(table.select_sql));
+    for (int column : table.PrimaryKey()) {
+      select.Bind(column + 1, (*change.before)[static_cast<size_t>(column)]);
+    }
+    const int code = sqlite3_step(select.get());
+    if (code != SQLITE_ROW) {
+      return Status(
+          StatusCode::kAborted,
+          fmt::format("a changed row of table {} cannot be found again by its primary "
+                      "key",
+                      table.name));
+    }
+    for (size_t i = 0; i < change.before->size(); ++i) {
+      (*change.before)[i] = ReadColumn(select.get(), static_cast<int>(i));
+    }
+  }
+  std::erase_if(changes, [](const RowChange& change) { return change.before == change.after; });
+  return Status::Ok();
+}
+
+Attempt BranchStore::Work(BranchWork& work, const std::vector<Statement>& statements) {
+  if (!model_problem_.ok()) return Failed(model_problem_);
+  if (Status status = connection_->Run(kSavepoint); !status.ok()) return Failed(status);
+  ChangeSet changes;
+  std::vector<StatementResult> results;
+  Attempt attempt = RunCaptured(work, statements, changes, results);
+  Undo();
+  if (attempt.status.ok()) attempt.status = ReadOldRows(changes);
+  if (Status status = connection_->Run(kRelease); attempt.status.ok()) attempt.status = status;
+  if (!attempt.status.ok()) return attempt;
+  work.changes = std::move(changes);
+  std::move(results.begin(), results.end(), std::back_inserter(work.results));
+  return attempt;
+}
+
+/// Applies the stored bytes as commit will, compares the effect, and undoes it.
+Status BranchStore::Trial(const std::string& stored) {
+  INDOUBT_ASSIGN_OR_RETURN(const ChangeSet changes, DecodeChanges(stored));
+  capture_.Start(model_);
+  Status status = ApplyNeutrally(model_, changes);
+  if (status.ok()) status = capture_.problem();
+  const ChangeSet effect = capture_.Stop();
+  Undo();
+  if (!status.ok()) return status.WithContext("the work cannot be repeated at commit");
+  if (Outline(model_, effect) != Outline(model_, changes)) {
+    return Status(
+        StatusCode::kAborted,
+        "applying the captured changes gives another result than the work; use simpler "
+        "statements or triggers");
   }
   return Status::Ok();
 }
 
-Status BranchStore::Drop(const std::string& branch) {
-  // The lock table is keyed by what is locked; it holds no more than is in doubt.
-  INDOUBT_RETURN_IF_ERROR(
-      Execute(fmt::format("DELETE FROM {} WHERE branch = ?1", kSqliteLockTable), {branch}));
-  return Execute(fmt::format("DELETE FROM {} WHERE id = ?1", kSqliteBranchTable), {branch});
+Attempt BranchStore::StoreBranch(const BranchWork& work, const std::string& stored,
+                                 const ChangeSet& changes) {
+  static const std::string kInsert =
+      "INSERT INTO indoubt_branch(gid, participant, token, prepared_ns, fingerprint, changes, "
+      "redo)"
+      " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+  auto locks = LocksOf(*connection_, model_, changes);
+  if (!locks.has_value()) return Failed(locks.error());
+  auto holder = FindHolder(*connection_, *locks);
+  if (!holder.has_value()) return Failed(holder.error());
+  if (!holder->empty()) {
+    Attempt attempt = Failed(Status(StatusCode::kAborted, "a row is locked"));
+    attempt.holder = *holder;
+    return attempt;
+  }
+  Attempt attempt;
+  attempt.wrote = true;
+  attempt.token = RandomToken();
+  const std::array<SqlValue, 7> row = {work.gid,
+                                       work.participant,
+                                       attempt.token,
+                                       MonotonicNanos(),
+                                       FingerprintOf(model_, changes),
+                                       Blob{stored},
+                                       RedoSql(model_, changes)};
+  attempt.status = connection_->Run(kInsert, row);
+  if (attempt.status.ok()) attempt.status = StoreLocks(*connection_, *locks, row[0], row[1]);
+  return attempt;
 }
 
-Result<Ack> BranchStore::Commit(const std::string& branch) {
-  std::string changeset, fingerprint;
-  {
-    SqliteStatement look = database_.Cached(
-        fmt::format("SELECT changeset, fingerprint FROM {} WHERE id = ?1", kSqliteBranchTable));
-    look.Bind(1, branch);
-    const int code = look.Step();
-    if (code == SQLITE_ROW) {
-      changeset = look.Text(0);
-      fingerprint = look.Text(1);
-    } else if (code != SQLITE_DONE) {
-      return database_.Error("cannot read the branch");
+Attempt BranchStore::Prepare(BranchWork& work, const std::vector<Statement>& last) {
+  if (!model_problem_.ok()) return Failed(model_problem_);
+  if (Status status = connection_->Run(kSavepoint); !status.ok()) return Failed(status);
+  ChangeSet changes;
+  std::vector<StatementResult> results;
+  Attempt attempt = RunCaptured(work, last, changes, results);
+  if (attempt.status.ok() && BrokenForeignKeys() > 0) {
+    attempt.status = Status(StatusCode::kAborted, "a deferred foreign key is violated");
+  }
+  Undo();
+  if (attempt.status.ok()) attempt.status = ReadOldRows(changes);
+  if (attempt.status.ok() && changes.empty()) {
+    attempt.read_only = true;
+  } else if (attempt.status.ok()) {
+    const std::string stored = EncodeChanges(changes);
+    attempt.status = Trial(stored);
+    if (attempt.status.ok()) attempt = StoreBranch(work, stored, changes);
+  }
+  if (!attempt.status.ok()) Undo();
+  if (Status status = connection_->Run(kRelease); attempt.status.ok()) attempt.status = status;
+  if (attempt.status.ok()) {
+    std::move(results.begin(), results.end(), std::back_inserter(work.results));
+  }
+  return attempt;
+}
+
+Attempt BranchStore::CommitOnePhase(BranchWork& work, const std::vector<Statement>& last) {
+  if (!model_problem_.ok()) return Failed(model_problem_);
+  if (Status status = connection_->Run(kSavepoint); !status.ok()) return Failed(status);
+  ChangeSet changes;
+  std::vector<StatementResult> results;
+  Attempt attempt = RunCaptured(work, last, changes, results);
+  if (attempt.status.ok() && BrokenForeignKeys() > 0) {
+    attempt.status = Status(StatusCode::kAborted, "a deferred foreign key is violated");
+  }
+  if (attempt.status.ok()) {
+    // The triggers have not seen rows that a REPLACE deleted.
+    auto locks = LocksOf(*connection_, model_, changes);
+    auto holder = locks.has_value() ? FindHolder(*connection_, *locks) : locks.error();
+    attempt.status = holder.status();
+    if (holder.has_value() && !holder->empty()) {
+      attempt.status = Status(StatusCode::kAborted, "a row is locked");
+      attempt.holder = *holder;
     }
   }
-  if (changeset.empty()) {
-    SqliteStatement look =
-        database_.Cached(fmt::format("SELECT 1 FROM {} WHERE id = ?1", kSqliteOutcomeTable));
-    look.Bind(1, branch);
-    const int code = look.Step();
-    if (code == SQLITE_ROW) return Ack{AckKind::kDone, ""};
-    if (code != SQLITE_DONE) return database_.Error("cannot read the outcome");
-    return Ack{
-        AckKind::kHeuristic,
-        "the prepared branch is gone: somebody rolled it back, or the file was replaced"};
+  if (!attempt.status.ok()) Undo();
+  if (Status status = connection_->Run(kRelease); attempt.status.ok()) attempt.status = status;
+  attempt.wrote = attempt.status.ok() && !changes.empty();
+  if (attempt.status.ok()) {
+    std::move(results.begin(), results.end(), std::back_inserter(work.results));
   }
-  if (fingerprint != Fingerprint()) {
-    return Ack{AckKind::kHeuristic,
-               "the schema was changed between prepare and commit; the branch is kept in "
-               "indoubt_branch for you to look at"};
-  }
-  INDOUBT_RETURN_IF_ERROR(Drop(branch));
-  const Status applied = ApplyChangeset(database_, changeset);
-  if (applied.code() == StatusCode::kAborted) {
-    return Ack{AckKind::kHeuristic,
-               "the branch no longer fits its tables: " + applied.message()};
-  }
-  INDOUBT_RETURN_IF_ERROR(applied);
-  INDOUBT_RETURN_IF_ERROR(Execute(
-      fmt::format("INSERT OR IGNORE INTO {} VALUES (?1)", kSqliteOutcomeTable), {branch}));
-  return Ack{AckKind::kDone, ""};
+  return attempt;
 }
 
-Status BranchStore::Rollback(const std::string& branch) { return Drop(branch); }
-
-Status BranchStore::Forget(const std::string& branch) {
-  return Execute(fmt::format("DELETE FROM {} WHERE id = ?1", kSqliteOutcomeTable), {branch});
-}
-
-Result<std::vector<std::string>> BranchStore::List() {
-  std::vector<std::string> branches;
-  SqliteStatement look =
-      database_.Cached(fmt::format("SELECT id FROM {} ORDER BY id", kSqliteBranchTable));
-  int code = 0;
-  while ((code = look.Step()) == SQLITE_ROW) branches.push_back(look.Text(0));
-  if (code != SQLITE_DONE) return database_.Error("cannot list branches");
-  return branches;
-}
-
-Result<bool> BranchStore::IsPrepared(const std::string& branch) {
-  SqliteStatement look =
-      database_.Cached(fmt::format("SELECT 1 FROM {} WHERE id = ?1", kSqliteBranchTable));
-  look.Bind(1, branch);
-  const int code = look.Step();
-  if (code != SQLITE_ROW && code != SQLITE_DONE)
-    return database_.Error("cannot look at branches");
-  return code == SQLITE_ROW;
-}
-
-}  // namespace indoubt
+}  // namespace indoubt::sqlite

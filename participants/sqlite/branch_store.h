@@ -1,46 +1,89 @@
-// Prepared branches in the database file: stored with their locks, committed,
-// rolled back, listed. Every call runs inside the writer's open transaction.
+// What happens to branches inside one SQLite transaction: work, prepare, commit, roll
+// back. One connection, one thread; write_queue.h gathers calls into transactions.
+//
+// After every call on a branch the file shows either all of the call's effect or none
+// of it: each runs in a savepoint.
 #pragma once
 
-#include <map>
-#include <optional>
-#include <string>
-#include <vector>
+#include "base/gid.h"
+#include "participants/sqlite/change_capture.h"
+#include "participants/sqlite/row_locks.h"
+#include "participants/sqlite/user_statements.h"
 
-#include "participants/sqlite/capture.h"
+namespace indoubt::sqlite {
 
-namespace indoubt {
+/// A branch before its vote: it lives in memory only, and holds no lock.
+struct BranchWork {
+  std::string gid, participant;
+  ChangeSet changes;  // the net effect of all work so far, undone in the file
+  std::vector<StatementResult> results;
+  Status failure;  // of an earlier Work: the branch can only vote no
+};
 
-/// Another branch that holds a key.
-struct Holder {
-  std::string branch;
-  std::string what;  // the key, for a person
+/// How a call on a branch ended. `holder` is the gid whose lock was in the way.
+struct Attempt {
+  Status status;
+  std::string holder;
+  bool wrote = false;  // something must be committed
+  bool read_only = false;
+  Token token;
 };
 
 class BranchStore {
  public:
-  BranchStore(SqliteDatabase& database, const std::map<std::string, ManagedTable>& tables)
-      : database_(database), tables_(tables) {}
+  /// Opens the file, WAL and synchronous=FULL; installs tables and triggers.
+  static Result<std::unique_ptr<BranchStore>> Open(const std::string& path,
+                                                   const std::vector<std::string>& managed,
+                                                   TimePoint deadline);
 
-  /// The first of `keys` that another branch holds against it.
-  Result<std::optional<Holder>> FindHolder(const std::string& branch,
-                                           const std::set<HeldKey>& keys);
-  Status Store(const std::string& branch, const Captured& captured);
-  /// A heuristic ack when the branch is lost, or its work no longer fits. An error
-  /// is trouble with the database: ask again.
-  Result<Ack> Commit(const std::string& branch);
-  Status Rollback(const std::string& branch);
-  Status Forget(const std::string& branch);
-  Result<std::vector<std::string>> List();
-  Result<bool> IsPrepared(const std::string& branch);
+  /// Opens a write transaction; kLocked when another process holds the file until
+  /// `deadline`. Reads the schema anew when it has changed.
+  Status Begin(TimePoint deadline);
+  Status Commit();
+  void Rollback();
+  /// SQLite ends a transaction by itself on some errors (disk full, I/O).
+  bool InTransaction() const { return connection_->InTransaction(); }
+  /// The disk was full, so that nothing of a failed commit can have survived.
+  bool DiskWasFull() const { return connection_->last_code() == SQLITE_FULL; }
+
+  std::string LastFailure() const { return sqlite3_errstr(connection_->last_code()); }
+
+  Attempt Work(BranchWork& work, const std::vector<Statement>& statements);
+  Attempt Prepare(BranchWork& work, const std::vector<Statement>& last);
+  Attempt CommitOnePhase(BranchWork& work, const std::vector<Statement>& last);
+  Ack CommitBranch(const std::string& gid, const std::string& participant, const Token& token);
+  Ack RollbackBranch(const std::string& gid, const std::string& participant,
+                     const Token& token);
+  Status Forget(const std::string& gid, const std::string& participant);
 
  private:
-  std::string Fingerprint() const;
-  Status Execute(const std::string& sql, const std::vector<std::string>& params);
-  Status Drop(const std::string& branch);
+  BranchStore(std::unique_ptr<Connection> connection, std::vector<std::string> managed);
 
-  SqliteDatabase& database_;
-  const std::map<std::string, ManagedTable>& tables_;
+  Status Reload();
+  Status ApplyNeutrally(const DatabaseModel& model, const ChangeSet& changes);
+  Attempt RunCaptured(BranchWork& work, const std::vector<Statement>& statements,
+                      ChangeSet& changes, std::vector<StatementResult>& results);
+  Status ReadOldRows(ChangeSet& changes);
+  Status Trial(const std::string& stored);
+  Attempt StoreBranch(const BranchWork& work, const std::string& stored,
+                      const ChangeSet& changes);
+  Ack OutcomeOf(const std::string& gid, const std::string& participant);
+  Status CarryOut(const ChangeSet& changes, const std::string& fingerprint);
+  Status Finish(const std::string& gid, const std::string& participant, const char* outcome,
+                const SqlValue& reason, const SqlValue& redo);
+  Status DeleteBranch(const std::string& gid, const std::string& participant);
+  void Undo();
+  int64_t BrokenForeignKeys() const;
+
+  std::unique_ptr<Connection> connection_;
+  std::vector<std::string> managed_;
+  DatabaseModel model_;
+  Status model_problem_;  // why work is refused: the tables are not as they must be
+  ChangeCapture capture_;
+  UserStatements user_;
 };
 
-}  // namespace indoubt
+/// Whether `status` says that this branch cannot be applied, ever.
+bool IsConflictWithFile(const Status& status);
+
+}  // namespace indoubt::sqlite

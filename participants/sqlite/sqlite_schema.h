@@ -1,20 +1,52 @@
-// The tables that the adapter keeps in a user's database file, and its triggers.
-// docs/sqlite.md says how to live with them from the sqlite3 shell.
+// The tables that the SQLite participant keeps in a managed file, for those who
+// look at them from outside (an observer, a person with the sqlite3 shell).
+// Everything else about them is docs/sqlite.md.
 #pragma once
 
 #include <string_view>
 
 namespace indoubt {
 
-/// One row a prepared, undecided branch: id ("idt:gid:participant"), its changeset,
-/// a fingerprint of the schema that it was made under.
 inline constexpr std::string_view kSqliteBranchTable = "indoubt_branch";
-/// One row a key that a prepared branch holds: (tbl, idx, key, branch, mode); mode
-/// "x" for rows it changes, "s" for parents that its rows refer to.
 inline constexpr std::string_view kSqliteLockTable = "indoubt_lock";
-/// Branches that were committed, until their transaction has ended everywhere.
 inline constexpr std::string_view kSqliteOutcomeTable = "indoubt_outcome";
-/// What every trigger of the adapter is called: this and the table's name.
+/// What every trigger of the adapter is called: this, the event and the table's name.
 inline constexpr std::string_view kSqliteTriggerPrefix = "indoubt_guard_";
 
+namespace sqlite_schema {
+
+/// One row a prepared, undecided branch. `prepared_ns` is CLOCK_MONOTONIC;
+/// `changes` is what commit applies; `redo` says the same as SQL for a person.
+inline constexpr std::string_view kBranchTable =
+    "CREATE TABLE indoubt_branch(gid TEXT NOT NULL, participant TEXT NOT NULL, "
+    "token TEXT NOT NULL, prepared_ns INTEGER NOT NULL, fingerprint TEXT NOT NULL, "
+    "changes BLOB NOT NULL, redo TEXT NOT NULL, PRIMARY KEY(gid, participant)) WITHOUT ROWID";
+
+/// One row a lock. `space` is "table(columns)", `key` the values there; `mode` is
+/// 'x' (the key is changed), 'g' (a parent key goes away) or 'r' (a parent key is
+/// referenced and must stay).
+inline constexpr std::string_view kLockTable =
+    "CREATE TABLE indoubt_lock(space TEXT NOT NULL, key NOT NULL, mode TEXT NOT NULL, "
+    "gid TEXT NOT NULL, participant TEXT NOT NULL, "
+    "PRIMARY KEY(space, key, mode, gid, participant)) WITHOUT ROWID";
+inline constexpr std::string_view kLockIndex =
+    "CREATE INDEX indoubt_lock_by_gid ON indoubt_lock(gid, participant)";
+
+/// How a branch ended, until its transaction is forgotten: outcome 'committed' or
+/// 'heuristic' (then with the reason and the redo that could not be applied).
+inline constexpr std::string_view kOutcomeTable =
+    "CREATE TABLE indoubt_outcome(gid TEXT NOT NULL, participant TEXT NOT NULL, "
+    "outcome TEXT NOT NULL, reason TEXT, redo TEXT, PRIMARY KEY(gid, participant)) "
+    "WITHOUT ROWID";
+
+/// What an observer polls: gid, participant, prepared_ns of all in-doubt branches.
+inline constexpr std::string_view kListInDoubt =
+    "SELECT gid, participant, prepared_ns FROM indoubt_branch";
+
+/// What every other writer is told when a trigger holds it off. (A literal: the
+/// RAISE of SQLite before 3.47 takes no expression, so the gid cannot be in it.)
+inline constexpr std::string_view kLockedMessage =
+    "indoubt: row is locked by an in-doubt transaction (its gid is in table indoubt_lock)";
+
+}  // namespace sqlite_schema
 }  // namespace indoubt

@@ -1,0 +1,94 @@
+#include "experiments/report/report.h"
+
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include <unistd.h>
+
+#include "base/file.h"
+#include "experiments/report/chart_data.h"
+#include "experiments/report/writers.h"
+#include "experiments/summary/summary.h"
+
+namespace indoubt {
+namespace {
+
+using nlohmann::json;
+
+/// Summarises and draws one run.
+Result<ReportedRun> Gather(const std::string& run_folder) {
+  ReportedRun run;
+  INDOUBT_ASSIGN_OR_RETURN(run.summary, Summarise(run_folder));
+  INDOUBT_ASSIGN_OR_RETURN(run.charts, ReadCharts(run_folder, run.summary));
+  return run;
+}
+
+/// The JSON library throws on data of an unforeseen shape: it ends here.
+Status WriteAll(const std::string& folder, const ReportedRun& run) {
+  try {
+    INDOUBT_RETURN_IF_ERROR(ReplaceFile(folder + "/summary.csv", SummaryCsv(run.summary)));
+    INDOUBT_RETURN_IF_ERROR(ReplaceFile(folder + "/report.md", MarkdownReport(run.summary)));
+    return ReplaceFile(folder + "/report.html", HtmlReport({run}));
+  } catch (const json::exception& error) {
+    return Status(StatusCode::kCorrupt,
+                  folder + ": the report cannot be built from this run: " + error.what());
+  }
+}
+
+}  // namespace
+
+Status ReplaceFile(const std::string& path, const std::string& text) {
+  const std::filesystem::path target(path);
+  const std::string folder =
+      target.has_parent_path() ? target.parent_path().string() : std::string(".");
+  const std::string temporary = path + ".new-" + std::to_string(::getpid());
+  FileSystem& files = PosixFileSystem();
+  std::error_code error;
+  std::filesystem::remove(temporary, error);  // of a process with our pid that died here
+  {
+    INDOUBT_ASSIGN_OR_RETURN(const auto file, files.Open(temporary, OpenMode::kCreateNew));
+    INDOUBT_RETURN_IF_ERROR(file->WriteAt(0, text));
+    INDOUBT_RETURN_IF_ERROR(file->Sync());
+  }
+  // A report is for everybody to read; the seam makes files for their owner alone.
+  std::filesystem::permissions(
+      temporary,
+      std::filesystem::perms::owner_read | std::filesystem::perms::owner_write |
+          std::filesystem::perms::group_read | std::filesystem::perms::others_read,
+      error);
+  if (error) {
+    return Status(StatusCode::kIoError,
+                  temporary + ": cannot be made readable: " + error.message());
+  }
+  INDOUBT_RETURN_IF_ERROR(files.Rename(temporary, path));
+  return files.SyncDirectory(folder);
+}
+
+Result<json> WriteReports(const std::string& run_folder) {
+  INDOUBT_ASSIGN_OR_RETURN(ReportedRun run, Gather(run_folder));
+  INDOUBT_RETURN_IF_ERROR(
+      ReplaceFile(run_folder + "/summary.json", run.summary.dump(1) + "\n"));
+  INDOUBT_RETURN_IF_ERROR(WriteAll(run_folder, run));
+  return std::move(run.summary);
+}
+
+Status WriteCombinedReport(const std::vector<std::string>& run_folders,
+                           const std::string& output_file) {
+  if (run_folders.empty()) {
+    return Status(StatusCode::kInvalidArgument, "report: name at least one run's folder");
+  }
+  std::vector<ReportedRun> runs;
+  for (const std::string& folder : run_folders) {
+    INDOUBT_ASSIGN_OR_RETURN(ReportedRun run, Gather(folder));
+    runs.push_back(std::move(run));
+  }
+  try {
+    return ReplaceFile(output_file, HtmlReport(runs));
+  } catch (const json::exception& error) {
+    return Status(StatusCode::kCorrupt,
+                  std::string("the report cannot be built from these runs: ") + error.what());
+  }
+}
+
+}  // namespace indoubt

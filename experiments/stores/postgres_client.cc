@@ -1,0 +1,76 @@
+#include <fmt/format.h>
+#include <libpq-fe.h>
+
+#include "experiments/stores/store_clients.h"
+
+namespace indoubt {
+namespace {
+
+using PgResult = std::unique_ptr<PGresult, void (*)(PGresult*)>;
+
+std::string OneLine(const char* message) {
+  std::string text = message == nullptr ? "" : message;
+  for (char& c : text) {
+    if (c == '\n') c = ' ';
+  }
+  while (!text.empty() && text.back() == ' ') text.pop_back();
+  return text;
+}
+
+Status Check(PGconn* connection, const PGresult* result) {
+  const ExecStatusType status = PQresultStatus(result);
+  if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return Status::Ok();
+  const std::string why = OneLine(PQerrorMessage(connection));
+  if (PQstatus(connection) != CONNECTION_OK) {
+    return Status(StatusCode::kUnavailable, "PostgreSQL: connection lost: " + why);
+  }
+  return Status(StatusCode::kAborted, "PostgreSQL: " + why);
+}
+
+}  // namespace
+
+PostgresClient::PostgresClient(pg_conn* connection) : connection_(connection, PQfinish) {}
+
+Result<std::unique_ptr<PostgresClient>> PostgresClient::Connect(const std::string& dsn) {
+  std::unique_ptr<PostgresClient> client(new PostgresClient(PQconnectdb(dsn.c_str())));
+  if (PQstatus(client->connection_.get()) != CONNECTION_OK) {
+    return Status(StatusCode::kUnavailable,
+                  "PostgreSQL: " + OneLine(PQerrorMessage(client->connection_.get())));
+  }
+  return client;
+}
+
+Result<std::vector<Row>> PostgresClient::Query(const std::string& sql,
+                                               const std::vector<Cell>& params) {
+  std::vector<const char*> values;
+  for (const Cell& cell : params) values.push_back(cell ? cell->c_str() : nullptr);
+  const PgResult result(
+      PQexecParams(connection_.get(), sql.c_str(), static_cast<int>(values.size()), nullptr,
+                   values.data(), nullptr, nullptr, 0),
+      PQclear);
+  INDOUBT_RETURN_IF_ERROR(Check(connection_.get(), result.get()));
+  std::vector<Row> rows(static_cast<size_t>(PQntuples(result.get())));
+  for (size_t r = 0; r < rows.size(); ++r) {
+    for (int c = 0; c < PQnfields(result.get()); ++c) {
+      const int row = static_cast<int>(r);
+      rows[r].push_back(
+          PQgetisnull(result.get(), row, c) ? Cell() : Cell(PQgetvalue(result.get(), row, c)));
+    }
+  }
+  return rows;
+}
+
+Status PostgresClient::Run(const std::string& sql) {
+  const PgResult result(PQexec(connection_.get(), sql.c_str()), PQclear);
+  return Check(connection_.get(), result.get());
+}
+
+void PostgresClient::Cancel() {
+  const std::unique_ptr<PGcancel, void (*)(PGcancel*)> cancel(PQgetCancel(connection_.get()),
+                                                              PQfreeCancel);
+  char error[256];
+  // Best effort by its nature: the statement may end before the request arrives.
+  if (cancel) PQcancel(cancel.get(), error, sizeof error);
+}
+
+}  // namespace indoubt

@@ -1,0 +1,150 @@
+#include "experiments/summary/records.h"
+
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+namespace indoubt {
+namespace {
+
+using nlohmann::json;
+
+/// Reads `path` whole; null when there is no such file.
+Result<json> ReadDocument(const std::string& path) {
+  std::ifstream in(path);
+  if (!in) return json();
+  std::ostringstream text;
+  text << in.rdbuf();
+  json document = json::parse(text.str(), nullptr, /*allow_exceptions=*/false);
+  if (document.is_discarded() || !document.is_object()) {
+    return Status(StatusCode::kCorrupt,
+                  path + ": not a JSON object; restore the file or run the scenario again");
+  }
+  return document;
+}
+
+std::optional<int64_t> Time(const json& line, const char* key) {
+  const json& value = line.at(key);
+  if (value.is_null()) return std::nullopt;
+  return value.get<int64_t>();
+}
+
+OperationOutcome ParseOutcome(const std::string& name) {
+  static constexpr std::array<std::pair<std::string_view, OperationOutcome>, 6> kNames{{
+      {"committed", OperationOutcome::kCommitted},
+      {"rolled_back", OperationOutcome::kRolledBack},
+      {"failed", OperationOutcome::kFailed},
+      {"unknown", OperationOutcome::kUnknown},
+      {"dropped", OperationOutcome::kDropped},
+      {"censored", OperationOutcome::kCensored},
+  }};
+  for (const auto& [known, outcome] : kNames) {
+    if (known == name) return outcome;
+  }
+  throw json::other_error::create(501, "unknown outcome '" + name + "'", nullptr);
+}
+
+void Parse(const json& line, OperationRecord& record) {
+  record.measured = line.at("phase").get<std::string>() == "measure";
+  record.outcome = ParseOutcome(line.at("outcome").get<std::string>());
+  record.intended_ns = line.at("intended_ns").get<int64_t>();
+  record.started_ns = Time(line, "started_ns");
+  record.ended_ns = Time(line, "ended_ns");
+  const bool answered = record.outcome == OperationOutcome::kCommitted ||
+                        record.outcome == OperationOutcome::kRolledBack;
+  if (answered && (!record.started_ns || !record.ended_ns)) {
+    throw json::other_error::create(501, "an answered operation without its times", nullptr);
+  }
+}
+
+void Parse(const json& line, InDoubtRecord& record) {
+  record.first_seen_ns = line.at("first_seen_ns").get<int64_t>();
+  record.last_seen_ns = line.at("last_seen_ns").get<int64_t>();
+}
+
+void Parse(const json& line, BlockedRecord& record) {
+  record.started_ns = line.at("started_ns").get<int64_t>();
+  record.ended_ns = Time(line, "ended_ns");
+}
+
+void Parse(const json& line, LagRecord& record) {
+  record.store = line.at("store").get<std::string>();
+  record.committed_ns = line.at("committed_ns").get<int64_t>();
+  record.visible_ns = Time(line, "visible_ns");
+}
+
+void Parse(const json& line, ReadRecord& record) {
+  record.order = line.at("order").get<int64_t>();
+  record.fractured = line.at("fractured").get<bool>();
+}
+
+void Parse(const json& line, TimelineRecord& record) {
+  record.t_ns = line.at("t_ns").get<int64_t>();
+  record.in_doubt = line.at("in_doubt").is_null() ? 0 : line.at("in_doubt").get<int64_t>();
+  record.waiters = line.at("waiters").is_null() ? 0 : line.at("waiters").get<int64_t>();
+  const json& lag = line.at("lag_ms");
+  if (lag.is_null()) return;
+  for (const auto& [store, value] : lag.items()) {
+    record.lag_ms[store] = value.is_null() ? std::nullopt : std::optional(value.get<double>());
+  }
+}
+
+/// Reads a file of one JSON object a line. Exceptions of the JSON library end here.
+template <typename Record>
+Status ReadLines(const std::string& folder, const std::string& name,
+                 std::optional<std::vector<Record>>& records,
+                 std::vector<std::string>& cut_off) {
+  const std::string path = folder + "/" + name;
+  std::ifstream in(path);
+  if (!in) return Status::Ok();
+  records.emplace();
+  std::string text;
+  for (int64_t number = 1; std::getline(in, text); ++number) {
+    const bool complete = !in.eof();  // getline stops at the end only without a newline
+    if (complete && text.empty()) continue;
+    try {
+      Record record;
+      Parse(json::parse(text), record);
+      records->push_back(std::move(record));
+    } catch (const json::exception& error) {
+      if (!complete) {
+        cut_off.push_back(name);
+        return Status::Ok();
+      }
+      return Status(StatusCode::kCorrupt, path + ":" + std::to_string(number) + ": " +
+                                              error.what() +
+                                              "; the line is not as docs/run-format.md says");
+    }
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
+Result<RunRecords> ReadRun(const std::string& run_folder) {
+  RunRecords records;
+  INDOUBT_ASSIGN_OR_RETURN(records.run, ReadDocument(run_folder + "/run.json"));
+  if (records.run.is_null()) {
+    return Status(StatusCode::kNotFound,
+                  run_folder + ": no run.json in there; name the folder of a run");
+  }
+  INDOUBT_ASSIGN_OR_RETURN(records.env, ReadDocument(run_folder + "/env.json"));
+  return records;
+}
+
+Result<RepRecords> ReadRep(const std::string& rep_folder) {
+  RepRecords records;
+  INDOUBT_ASSIGN_OR_RETURN(records.rep, ReadDocument(rep_folder + "/rep.json"));
+  auto& cut = records.cut_off;
+  INDOUBT_RETURN_IF_ERROR(ReadLines(rep_folder, "ops.ndjson", records.operations, cut));
+  INDOUBT_RETURN_IF_ERROR(ReadLines(rep_folder, "in_doubt.ndjson", records.in_doubt, cut));
+  INDOUBT_RETURN_IF_ERROR(ReadLines(rep_folder, "blocked.ndjson", records.blocked, cut));
+  INDOUBT_RETURN_IF_ERROR(ReadLines(rep_folder, "lag.ndjson", records.lag, cut));
+  INDOUBT_RETURN_IF_ERROR(ReadLines(rep_folder, "reads.ndjson", records.reads, cut));
+  INDOUBT_RETURN_IF_ERROR(ReadLines(rep_folder, "timeline.ndjson", records.timeline, cut));
+  return records;
+}
+
+}  // namespace indoubt

@@ -1,0 +1,76 @@
+// The raw records of a run's folder (docs/run-format.md), read back. Everything
+// in summary.json and in the report follows from these.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "base/status.h"
+
+namespace indoubt {
+
+enum class OperationOutcome { kCommitted, kRolledBack, kFailed, kUnknown, kDropped, kCensored };
+
+/// A line of ops.ndjson. Times are nanoseconds of the run's monotonic clock.
+struct OperationRecord {
+  bool measured = false;  // of the phase "measure"
+  OperationOutcome outcome = OperationOutcome::kFailed;
+  int64_t intended_ns = 0;
+  std::optional<int64_t> started_ns, ended_ns;
+};
+
+struct InDoubtRecord {
+  int64_t first_seen_ns = 0, last_seen_ns = 0;
+};
+
+struct BlockedRecord {
+  int64_t started_ns = 0;
+  std::optional<int64_t> ended_ns;
+};
+
+struct LagRecord {
+  std::string store;
+  int64_t committed_ns = 0;
+  std::optional<int64_t> visible_ns;
+};
+
+struct ReadRecord {
+  int64_t order = 0;
+  bool fractured = false;
+};
+
+struct TimelineRecord {
+  int64_t t_ns = 0;
+  int64_t in_doubt = 0, waiters = 0;
+  std::map<std::string, std::optional<double>> lag_ms;
+};
+
+/// One repetition. A file that is absent was not measured: no value.
+struct RepRecords {
+  nlohmann::json rep;  // rep.json; null when the repetition did not reach its end
+  std::optional<std::vector<OperationRecord>> operations;
+  std::optional<std::vector<InDoubtRecord>> in_doubt;
+  std::optional<std::vector<BlockedRecord>> blocked;
+  std::optional<std::vector<LagRecord>> lag;
+  std::optional<std::vector<ReadRecord>> reads;
+  std::optional<std::vector<TimelineRecord>> timeline;
+  /// Files whose last line was cut off (a run killed while it wrote); that line
+  /// is left out.
+  std::vector<std::string> cut_off;
+};
+
+/// run.json and env.json (null if absent).
+struct RunRecords {
+  nlohmann::json run, env;
+};
+
+/// kNotFound: no such folder or no run.json in it. kCorrupt names file and line.
+Result<RunRecords> ReadRun(const std::string& run_folder);
+Result<RepRecords> ReadRep(const std::string& rep_folder);
+
+}  // namespace indoubt

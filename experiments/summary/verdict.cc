@@ -1,0 +1,139 @@
+#include <algorithm>
+#include <optional>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "experiments/summary/expect.h"
+#include "experiments/summary/judgement.h"
+#include "experiments/summary/warnings.h"
+
+namespace indoubt {
+namespace {
+
+using nlohmann::json;
+
+// A price is worth a headline from a tenth of a second: below, nobody waits for it.
+constexpr double kNoticeableMs = 100;
+
+std::optional<double> Number(const json& cell, const std::string& figure) {
+  const json value = CellFigure(cell, figure);
+  return value.is_number() ? std::optional(value.get<double>()) : std::nullopt;
+}
+
+std::string Count(const json& value, const std::string& what) {
+  if (!value.is_number()) return what + " not measured";
+  return fmt::format("{:.0f} {}", value.get<double>(), what);
+}
+
+/// The largest thing that this cell paid with, in words.
+std::string Price(const json& cell) {
+  const auto permanent = Number(cell, "inconsistent.permanent");
+  const auto lost = Number(cell, "lost_acknowledged");
+  if (permanent.value_or(0) > 0 || lost.value_or(0) > 0) {
+    std::string price = fmt::format("{:.0f} keys inconsistent for good", permanent.value_or(0));
+    if (lost.value_or(0) > 0) {
+      price += fmt::format(" and {:.0f} acknowledged writes lost", *lost);
+    }
+    return price;
+  }
+  const auto blocked = Number(cell, "blocked_ms.max");
+  const auto in_doubt = Number(cell, "in_doubt_ms.max");
+  const auto lag = Number(cell, "lag_ms.max");
+  const double waiting = std::max(blocked.value_or(0), in_doubt.value_or(0));
+  if (waiting >= kNoticeableMs && waiting >= lag.value_or(0)) {
+    if (!blocked)
+      return "up to " + DurationText(*in_doubt) + " in doubt (blocking not measured)";
+    return fmt::format("writers blocked for up to {}", DurationText(*blocked)) +
+           (in_doubt ? " while transactions were in doubt for up to " + DurationText(*in_doubt)
+                     : std::string());
+  }
+  if (lag.value_or(0) >= kNoticeableMs) {
+    return "data stale for up to " + DurationText(*lag);
+  }
+  if (!permanent) return "a price that was not measured (the stores were not compared)";
+  return "nothing beyond its response time (p99 " +
+         DurationText(CellFigure(cell, "response_ms.p99")) + ")";
+}
+
+std::string Details(const json& cell) {
+  const bool dash = cell.at("path") == "cdc" || cell.at("path") == "dual-write";
+  const std::string in_doubt =
+      dash ? "nothing is ever prepared"
+           : "in doubt at most " + DurationText(CellFigure(cell, "in_doubt_ms.max"));
+  const json median = CellFigure(cell, "attempted");
+  return fmt::format(
+      "{}: {}, {}; response p50 {}, p99 {}; {}; other writers blocked at most {}; lag at most "
+      "{}; {}, {}.",
+      cell.at("name").get<std::string>(), Count(median, "attempted"),
+      Count(CellFigure(cell, "committed"), "committed"),
+      DurationText(CellFigure(cell, "response_ms.p50")),
+      DurationText(CellFigure(cell, "response_ms.p99")), in_doubt,
+      DurationText(CellFigure(cell, "blocked_ms.max")),
+      DurationText(CellFigure(cell, "lag_ms.max")),
+      Count(CellFigure(cell, "inconsistent.transient"), "keys inconsistent for a while"),
+      Count(CellFigure(cell, "inconsistent.permanent"), "for good"));
+}
+
+std::string Closing(const json& summary, const RunJudgement& judgement) {
+  size_t passed = 0;
+  for (const json& expect : summary.at("expect")) passed += expect.at("verdict") == "pass";
+  const std::string expectations =
+      fmt::format("{} of {} expectations hold", passed, summary.at("expect").size());
+  switch (judgement.verdict) {
+    case RunVerdict::kPass:
+      return "Result: " + expectations + ".";
+    case RunVerdict::kExpectationFailed:
+      return fmt::format("Result: an expectation failed ({}): {}.", expectations,
+                         fmt::join(judgement.reasons, "; "));
+    case RunVerdict::kCorrectnessViolated:
+      return fmt::format("CORRECTNESS VIOLATED: {}.", fmt::join(judgement.reasons, "; "));
+    case RunVerdict::kInconclusive:
+      return fmt::format("INCONCLUSIVE ({}): {}.", expectations,
+                         fmt::join(judgement.reasons, "; "));
+  }
+  return expectations;
+}
+
+}  // namespace
+
+std::string DurationText(const json& milliseconds) {
+  if (!milliseconds.is_number()) return "not measured";
+  const double value = milliseconds.get<double>();
+  if (value >= 1000) return fmt::format("{:.1f} s", value / 1000);
+  if (value >= 100) return fmt::format("{:.0f} ms", value);
+  return fmt::format("{:.{}f} ms", value, value >= 10 ? 1 : 2);
+}
+
+json CellFigure(const json& cell, const std::string& figure) {
+  if (IsCorrectnessFigure(figure)) {
+    std::string pointer = "/" + figure;
+    std::replace(pointer.begin(), pointer.end(), '.', '/');
+    json worst;
+    for (const json& rep : cell.at("reps")) {
+      const json value = rep.value(json::json_pointer(pointer), json());
+      if (value.is_number() && (worst.is_null() || value > worst)) worst = value;
+    }
+    return worst;
+  }
+  const json& stats = cell.at("stats");
+  return stats.contains(figure) ? stats.at(figure).at("median") : json();
+}
+
+std::string VerdictText(const json& summary) {
+  std::vector<std::string> lines;
+  if (const auto reason = VoidReason(summary.at("env")))
+    lines.push_back("VOID: " + *reason + ".");
+  std::vector<std::string> prices;
+  for (const json& cell : summary.at("cells")) {
+    prices.push_back(
+        fmt::format("{} paid {}", cell.at("name").get<std::string>(), Price(cell)));
+  }
+  lines.push_back(prices.empty() ? "Nothing was measured."
+                                 : fmt::format("{}.", fmt::join(prices, "; ")));
+  for (const json& cell : summary.at("cells")) lines.push_back(Details(cell));
+  lines.push_back(Closing(summary, Judge(summary)));
+  return fmt::format("{}", fmt::join(lines, "\n"));
+}
+
+}  // namespace indoubt

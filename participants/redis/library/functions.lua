@@ -1,0 +1,127 @@
+-- Functions --------------------------------------------------------------------------
+
+-- Drops the locks that the branch holds, then its intent; returns how many it held.
+local function release(branch, keys)
+  local held = {}
+  for first = 1, #keys, CHUNK do
+    local last = math.min(first + CHUNK - 1, #keys)
+    for i, holder in ipairs(redis.call('HMGET', LOCKS, unpack(keys, first, last))) do
+      if holder == branch then held[#held + 1] = keys[first + i - 1] end
+    end
+  end
+  call_in_chunks('HDEL', LOCKS, held)
+  redis.call('HDEL', PREPARED, branch)
+  return #held
+end
+
+-- {'yes' | 'read_only', results} | {'no', reason} | {'locked', key, holder}
+local function prepare(_, args)
+  local branch = args[1]
+  if redis.call('HEXISTS', PREPARED, branch) == 1 then
+    return {'no', 'the branch is prepared already'}
+  end
+  if redis.call('EXISTS', ABORTED .. branch) == 1 or
+      redis.call('HEXISTS', OUTCOMES, branch) == 1 then
+    return {'no', 'the branch was ended before its prepare arrived'}
+  end
+  local tx, answer = try(args)
+  if not tx then return answer end
+  local effects, problem = effects_of(tx)
+  if not effects then return {'no', problem} end
+  if #effects == 0 then return {'read_only', tx.results} end
+  local packed = cmsgpack.pack({effects = effects, locks = tx.order})
+  -- From here on only writes that cannot fail.
+  redis.call('HSET', PREPARED, branch, packed)
+  local locks = {}
+  for _, key in ipairs(tx.order) do
+    locks[#locks + 1] = key
+    locks[#locks + 1] = branch
+  end
+  call_in_chunks('HSET', LOCKS, locks)
+  return {'yes', tx.results}
+end
+
+-- {'done'} | {'heuristic', reason}; an error, and nothing written, when the user lost
+-- the right to write.
+local function commit(_, args)
+  local branch = args[1]
+  local packed = redis.call('HGET', PREPARED, branch)
+  local outcome = redis.call('HGET', OUTCOMES, branch)
+  if not packed then
+    if outcome == 'committed' then return {'done'} end
+    if outcome then return {'heuristic', outcome} end
+    if redis.call('EXISTS', ABORTED .. branch) == 1 then
+      return {'heuristic', 'the branch was rolled back'}
+    end
+    return {'heuristic', 'the prepared branch is gone: the data was lost (FLUSHALL, failover) ' ..
+                         'or somebody rolled it back'}
+  end
+  local intent = cmsgpack.unpack(packed)
+  local problem = missing_right(intent.effects)
+  if problem then return redis.error_reply(problem) end
+  local overwritten = apply(intent.effects)
+  outcome = 'committed'
+  if #overwritten > 0 then
+    outcome = 'committed over what a client that does not respect the locks had written to ' ..
+              string.sub(table.concat(overwritten, ', '), 1, 200)
+  end
+  if release(branch, intent.locks) < #intent.locks and outcome == 'committed' then
+    outcome = 'committed, but somebody had removed its locks'
+  end
+  redis.call('HSET', OUTCOMES, branch, outcome)
+  if outcome == 'committed' then return {'done'} end
+  return {'heuristic', outcome}
+end
+
+-- {'done'} | {'heuristic', reason}
+local function rollback(_, args)
+  local branch = args[1]
+  local packed = redis.call('HGET', PREPARED, branch)
+  if packed then
+    release(branch, cmsgpack.unpack(packed).locks)
+    return {'done'}
+  end
+  if redis.call('HEXISTS', OUTCOMES, branch) == 1 then
+    return {'heuristic', 'the branch was committed already'}
+  end
+  redis.call('SET', ABORTED .. branch, '', 'EX', ABORTED_SECONDS)
+  return {'done'}
+end
+
+-- As prepare, but applied at once: {'yes', results} | {'no', ...} | {'locked', ...}
+local function run(_, args)
+  local tx, answer = try(args)
+  if not tx then return answer end
+  local effects, problem = effects_of(tx)
+  if not effects then return {'no', problem} end
+  apply(effects)
+  return {'yes', tx.results}
+end
+
+-- {'worked', results, digest} | {'no', reason} | {'locked', key, holder}
+local function work(_, args)
+  local tx, answer = try(args)
+  if not tx then return answer end
+  return {'worked', tx.results, redis.sha1hex(cmsgpack.pack(tx.results))}
+end
+
+local function forget(_, args)
+  call_in_chunks('HDEL', OUTCOMES, args)
+  return 'OK'
+end
+
+local function register(name, callback, flags)
+  redis.register_function{function_name = 'indoubt_' .. name, callback = callback,
+                          flags = flags}
+end
+
+-- Unless a flag allows it, Redis refuses a function, before it starts, when memory is
+-- used up, on a replica, with too few replicas, or after a failed save.
+register('prepare', prepare, {'no-cluster'})
+register('commit', commit, {'no-cluster', 'allow-oom'})
+register('rollback', rollback, {'no-cluster', 'allow-oom'})
+register('run', run, {'no-cluster'})
+register('work', work, {'no-cluster', 'no-writes'})
+register('forget', forget, {'no-cluster', 'allow-oom'})
+register('list', function() return redis.call('HKEYS', PREPARED) end, {'no-writes'})
+register('version', function() return VERSION end, {'no-writes'})

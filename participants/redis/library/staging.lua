@@ -1,0 +1,134 @@
+-- Replies: {'i', text} integer, {'s', bytes}, {'o', status}, {'n'} nil,
+-- {'a', list}. Integers travel as text, because a Lua number would lose digits.
+
+local function integer(number)
+  return {'i', type(number) == 'string' and number or string.format('%d', number)}
+end
+
+local function bulk(value)
+  if value then return {'s', value} end
+  return {'n'}
+end
+
+local OK = {'o', 'OK'}
+
+-- Staged keys -------------------------------------------------------------------
+-- A state is what a key will be: its type, and on top of what Redis holds (unless
+-- `cleared`) a string value, an overlay of members (value, or false for removed;
+-- hash fields, set members, sorted set scores alike), or pushes to a list.
+
+local COUNT_COMMAND = {hash = 'HLEN', set = 'SCARD', zset = 'ZCARD', list = 'LLEN'}
+
+local function open(tx, key)
+  local state = tx.keys[key]
+  if state then return state end
+  if string.sub(key, 1, #RESERVED) == RESERVED then
+    refuse("keys that start with '" .. RESERVED .. "' are indoubt's own")
+  end
+  local holder = redis.call('HGET', LOCKS, key)
+  if holder and holder ~= tx.branch then error({locked = key, holder = holder}) end
+  local kind = redis.call('TYPE', key).ok
+  if kind == 'stream' then refuse('streams are not supported') end
+  state = {key = key, base = kind, type = kind, cleared = false, dirty = false,
+           overlay = {}, head = {}, tail = {}}
+  if kind == 'string' then
+    state.before = redis.call('GET', key)
+    state.value = state.before
+  elseif COUNT_COMMAND[kind] then
+    state.before = redis.call(COUNT_COMMAND[kind], key)
+    state.count = state.before
+  end
+  tx.keys[key] = state
+  tx.order[#tx.order + 1] = key
+  return state
+end
+
+-- The state, of the wanted type or absent.
+local function open_as(tx, key, kind)
+  local state = open(tx, key)
+  if state.type ~= kind and state.type ~= 'none' then
+    refuse('WRONGTYPE the key holds a ' .. state.type .. ', not a ' .. kind)
+  end
+  return state
+end
+
+-- Every write passes here first. A key that can expire while it is locked would
+-- break the promise of the vote.
+local function touch(state)
+  if not state.dirty and state.base ~= 'none' and redis.call('PTTL', state.key) >= 0 then
+    refuse('the key expires; keys with a TTL cannot take part (PERSIST it first)')
+  end
+  state.dirty = true
+end
+
+local function clear(state)
+  touch(state)
+  state.type, state.cleared, state.value, state.count = 'none', true, nil, 0
+  state.overlay, state.head, state.tail = {}, {}, {}
+end
+
+local function become(state, kind)
+  touch(state)
+  if state.type == 'none' then
+    state.type = kind
+    state.count = 0
+  end
+end
+
+local function set_string(state, value)
+  if #value > LONGEST_STRING then refuse('string exceeds the maximum of 512 MiB') end
+  if state.type ~= 'string' then clear(state) end
+  touch(state)
+  state.type, state.value = 'string', value
+end
+
+-- What Redis holds for a member, without the overlay.
+local function base_member(state, member)
+  if state.base == 'hash' then return redis.call('HGET', state.key, member) end
+  if state.base == 'zset' then return redis.call('ZSCORE', state.key, member) end
+  if state.base == 'set' then
+    return redis.call('SISMEMBER', state.key, member) == 1 and '' or false
+  end
+  return false
+end
+
+local function member(state, name)
+  local staged = state.overlay[name]
+  if staged ~= nil then return staged end
+  if state.cleared or state.type == 'none' then return false end
+  return base_member(state, name)
+end
+
+-- Returns whether the member is new.
+local function put(state, name, value)
+  local is_new = not member(state, name)
+  if is_new then state.count = state.count + 1 end
+  state.overlay[name] = value
+  return is_new
+end
+
+-- Returns whether the member was there. The last one takes the key along.
+local function drop(state, name)
+  if not member(state, name) then return false end
+  touch(state)
+  state.overlay[name] = false
+  state.count = state.count - 1
+  if state.count == 0 then clear(state) end
+  return true
+end
+
+-- All members as a sorted list of names, and a table of their values.
+local function members(state)
+  local values = {}
+  if not state.cleared and state.base == 'hash' then
+    local flat = redis.call('HGETALL', state.key)
+    for i = 1, #flat, 2 do values[flat[i]] = flat[i + 1] end
+  elseif not state.cleared and state.base == 'set' then
+    for _, name in ipairs(redis.call('SMEMBERS', state.key)) do values[name] = '' end
+  end
+  for name, value in pairs(state.overlay) do values[name] = value or nil end
+  local names = {}
+  for name in pairs(values) do names[#names + 1] = name end
+  table.sort(names)
+  return names, values
+end

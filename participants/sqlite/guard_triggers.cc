@@ -1,0 +1,166 @@
+#include "participants/sqlite/guard_triggers.h"
+
+#include "participants/sqlite/sqlite_schema.h"
+
+namespace indoubt::sqlite {
+namespace {
+
+std::vector<std::string> Operands(const TableModel& table, const std::vector<int>& columns,
+                                  const std::string& row) {
+  std::vector<std::string> operands;
+  for (int column : columns) {
+    operands.push_back(row + "." + QuoteName(table.columns[static_cast<size_t>(column)].name));
+  }
+  return operands;
+}
+
+std::string Locked(const UniqueKey& key, const TableModel& table, const std::string& row,
+                   char mode) {
+  return fmt::format(
+      "EXISTS(SELECT 1 FROM indoubt_lock WHERE space = {} AND key = {} AND mode = '{}')",
+      QuoteText(key.space), KeyExpression(key, Operands(table, key.columns, row)), mode);
+}
+
+std::string Differs(const TableModel& table, const std::vector<int>& columns) {
+  std::string differs;
+  for (int column : columns) {
+    const std::string name = QuoteName(table.columns[static_cast<size_t>(column)].name);
+    differs += fmt::format("{}OLD.{} IS NOT NEW.{}", differs.empty() ? "" : " OR ", name, name);
+  }
+  return "(" + differs + ")";
+}
+
+bool IsReferenced(const TableModel& table) {
+  for (const UniqueKey& key : table.keys) {
+    if (key.referenced) return true;
+  }
+  return false;
+}
+
+/// The new row's parents must not be about to go. The parent's own row is asked for
+/// its key, so that the comparison is the foreign key's (affinity, collation).
+void AddParentChecks(const DatabaseModel& model, const TableModel& table, bool update,
+                     std::vector<std::string>& checks) {
+  for (const ForeignKey& foreign : table.foreign_keys) {
+    const TableModel& parent = *model.Find(foreign.parent);
+    std::string join;
+    for (size_t i = 0; i < foreign.columns.size(); ++i) {
+      const auto child_at = static_cast<size_t>(foreign.columns[i]);
+      const auto parent_at = static_cast<size_t>(foreign.parent_columns[i]);
+      join += fmt::format(" AND p.{} = NEW.{}", QuoteName(parent.columns[parent_at].name),
+                          QuoteName(table.columns[child_at].name));
+    }
+    for (const UniqueKey& key : parent.keys) {
+      if (!key.referenced) continue;
+      checks.push_back(fmt::format(
+          "{}EXISTS(SELECT 1 FROM {} p, indoubt_lock l WHERE l.space = {} AND l.mode = 'g' AND "
+          "l.key = {}{})",
+          update ? Differs(table, foreign.columns) + " AND " : "", QuoteName(parent.name),
+          QuoteText(key.space), KeyExpression(key, Operands(parent, key.columns, "p")), join));
+    }
+  }
+}
+
+std::vector<std::string> Checks(const DatabaseModel& model, const TableModel& table,
+                                std::string_view event) {
+  std::vector<std::string> checks;
+  const bool has_old = event != "INSERT", has_new = event != "DELETE";
+  const bool update = has_old && has_new, referenced = IsReferenced(table);
+  for (const UniqueKey& key : table.keys) {
+    const std::string moved = update ? Differs(table, key.columns) + " AND " : "";
+    if (table.managed && has_old) checks.push_back(Locked(key, table, "OLD", 'x'));
+    if (table.managed && has_new) checks.push_back(moved + Locked(key, table, "NEW", 'x'));
+    if (key.referenced && has_old) checks.push_back(moved + Locked(key, table, "OLD", 'r'));
+    if (referenced && has_new) checks.push_back(moved + Locked(key, table, "NEW", 'r'));
+  }
+  if (has_new) AddParentChecks(model, table, update, checks);
+  return checks;
+}
+
+Result<std::string> StoredSql(Connection& connection, const SchemaObject& object) {
+  const SqlValue name = object.name;
+  INDOUBT_ASSIGN_OR_RETURN(
+      auto rows, connection.Query("SELECT sql FROM sqlite_master WHERE name = ?1", {&name, 1}));
+  if (rows.empty()) return std::string();
+  const auto* sql = std::get_if<std::string>(&rows[0][0]);
+  return sql ? *sql : std::string();
+}
+
+Status Install(Connection& connection, const SchemaObject& object) {
+  INDOUBT_ASSIGN_OR_RETURN(const std::string stored, StoredSql(connection, object));
+  if (stored == object.sql) return Status::Ok();
+  if (!stored.empty() && object.type == "TABLE") {
+    INDOUBT_ASSIGN_OR_RETURN(auto rows,
+                             connection.Query("SELECT count(*) FROM " + object.name));
+    if (std::get<int64_t>(rows[0][0]) != 0) {
+      return Status(
+          StatusCode::kRefused,
+          fmt::format("table {} in {} was made by another version of indoubt and is not "
+                      "empty; let that version finish its transactions first",
+                      object.name, connection.path()));
+    }
+  }
+  if (!stored.empty()) {
+    INDOUBT_RETURN_IF_ERROR(
+        connection.Run(fmt::format("DROP {} {}", object.type, QuoteName(object.name))));
+  }
+  return connection.Run(object.sql);
+}
+
+}  // namespace
+
+std::vector<SchemaObject> GuardTriggers(const DatabaseModel& model, const TableModel& table) {
+  std::vector<SchemaObject> triggers;
+  for (const char* event : {"INSERT", "UPDATE", "DELETE"}) {
+    const std::vector<std::string> checks = Checks(model, table, event);
+    if (checks.empty()) continue;
+    const std::string name = fmt::format("indoubt_guard_{}_{}", event, table.name);
+    triggers.push_back(
+        {"TRIGGER", name,
+         fmt::format(
+             "CREATE TRIGGER {} AFTER {} ON {} BEGIN SELECT RAISE(ABORT, {}) WHERE {}; END",
+             QuoteName(name), event, QuoteName(table.name),
+             QuoteText(sqlite_schema::kLockedMessage), fmt::join(checks, " OR "))});
+  }
+  return triggers;
+}
+
+Status InstallSchema(Connection& connection, const DatabaseModel& model) {
+  std::vector<SchemaObject> wanted = {
+      {"TABLE", "indoubt_branch", std::string(sqlite_schema::kBranchTable)},
+      {"TABLE", "indoubt_lock", std::string(sqlite_schema::kLockTable)},
+      {"INDEX", "indoubt_lock_by_gid", std::string(sqlite_schema::kLockIndex)},
+      {"TABLE", "indoubt_outcome", std::string(sqlite_schema::kOutcomeTable)}};
+  for (const TableModel& table : model.tables) {
+    for (SchemaObject& trigger : GuardTriggers(model, table))
+      wanted.push_back(std::move(trigger));
+  }
+  for (const SchemaObject& object : wanted) {
+    INDOUBT_RETURN_IF_ERROR(Install(connection, object));
+  }
+  return Status::Ok();
+}
+
+Result<DatabaseModel> LoadAndInstall(Connection& connection,
+                                     const std::vector<std::string>& managed) {
+  INDOUBT_RETURN_IF_ERROR(connection.Run("BEGIN IMMEDIATE"));
+  auto model = LoadModel(connection, managed);
+  Status status = model.status();
+  if (status.ok()) status = InstallSchema(connection, *model);
+  if (status.ok()) {
+    auto version = connection.Query("PRAGMA schema_version");
+    if (version.has_value()) model->schema_version = std::get<int64_t>((*version)[0][0]);
+    status = version.status();
+  }
+  if (status.ok()) status = connection.Run("COMMIT");
+  if (!status.ok()) {
+    if (connection.InTransaction()) {
+      // The failure above is what the caller needs to hear; this one only tidies up.
+      static_cast<void>(connection.Run("ROLLBACK"));
+    }
+    return status;
+  }
+  return model;
+}
+
+}  // namespace indoubt::sqlite

@@ -1,0 +1,97 @@
+#include "participants/sqlite/sqlite_preflight.h"
+
+#include <sys/vfs.h>
+
+#include "participants/sqlite/branch_store.h"
+#include "participants/sqlite/guard_triggers.h"
+
+namespace indoubt::sqlite {
+namespace {
+
+constexpr long kTmpfs = 0x01021994, kNfs = 0x6969, kCifs = 0xff534d42, kSmb2 = 0xfe534d42;
+constexpr int kOldestVersion = 3037000;
+
+void CheckFileSystem(const std::string& path, PreflightReport& report) {
+  struct statfs info {};
+  if (statfs(path.c_str(), &info) != 0) return;
+  const long kind = static_cast<long>(info.f_type) & 0xffffffffL;
+  if (kind == kTmpfs) {
+    report.warnings.push_back(fmt::format(
+        "{} lies on tmpfs and does not survive a power cut; move it to a disk", path));
+  }
+  if (kind == kNfs || kind == kCifs || kind == kSmb2) {
+    report.problems.push_back(
+        fmt::format("{} lies on a network file system, where SQLite's WAL does not work; move "
+                    "it to a local "
+                    "disk",
+                    path));
+  }
+}
+
+void CheckLibrary(PreflightReport& report) {
+  if (sqlite3_libversion_number() < kOldestVersion) {
+    report.problems.push_back(
+        fmt::format("SQLite {} is too old; 3.37 or newer is needed", sqlite3_libversion()));
+  }
+  if (sqlite3_compileoption_used("ENABLE_PREUPDATE_HOOK") == 0) {
+    report.problems.push_back(
+        "this SQLite was built without SQLITE_ENABLE_PREUPDATE_HOOK; use "
+        "Debian's library");
+  }
+}
+
+}  // namespace
+
+Result<PreflightReport> CheckFile(const SqliteOptions& options, TimePoint deadline) {
+  PreflightReport report;
+  report.version = fmt::format("SQLite {}", sqlite3_libversion());
+  CheckLibrary(report);
+  INDOUBT_ASSIGN_OR_RETURN(auto connection, Connection::Open(options.path));
+  connection->SetBusyDeadline(deadline);
+  CheckFileSystem(options.path, report);
+  const auto unreachable = [&](const Status& status) {
+    const bool busy = status.code() == StatusCode::kLocked;
+    return Status(StatusCode::kUnavailable,
+                  busy ? status.message() + "; another process holds the file, end it or wait"
+                       : status.message());
+  };
+  auto mode = connection->Query("PRAGMA journal_mode=WAL");
+  if (!mode.has_value()) return unreachable(mode.error());
+  if (mode->empty() || (*mode)[0][0] != SqlValue(std::string("wal"))) {
+    report.problems.push_back(
+        fmt::format("{} cannot use WAL; put the file on a local disk", options.path));
+  }
+  auto model = LoadAndInstall(*connection, options.tables);
+  if (!model.has_value() && model.error().code() != StatusCode::kRefused) {
+    return unreachable(model.error());
+  }
+  if (!model.has_value()) {
+    report.problems.push_back(model.error().message());
+  } else if (model->needs_neutral_apply) {
+    report.notes.push_back(
+        "there are triggers or foreign keys on the managed tables: their effects are captured "
+        "with the work, and prepare and commit are slower for it");
+  }
+  return report;
+}
+
+Result<std::vector<PreparedBranch>> ListBranches(const SqliteOptions& options,
+                                                 TimePoint deadline) {
+  INDOUBT_ASSIGN_OR_RETURN(auto connection, Connection::Open(options.path));
+  connection->SetBusyDeadline(deadline);
+  std::vector<PreparedBranch> branches;
+  INDOUBT_ASSIGN_OR_RETURN(
+      auto table,
+      connection->Query("SELECT 1 FROM sqlite_master WHERE name = 'indoubt_branch'"));
+  if (table.empty()) return branches;
+  INDOUBT_ASSIGN_OR_RETURN(
+      auto rows, connection->Query("SELECT gid, participant, token FROM indoubt_branch"));
+  for (const Row& row : rows) {
+    INDOUBT_ASSIGN_OR_RETURN(Gid gid, Gid::Parse(std::get<std::string>(row[0])));
+    branches.push_back(
+        {{std::move(gid), std::get<std::string>(row[1])}, std::get<std::string>(row[2])});
+  }
+  return branches;
+}
+
+}  // namespace indoubt::sqlite
