@@ -1,0 +1,48 @@
+"""check_page.py PAGE: every element of the page is closed in order, every id is its own,
+every link has its target, every picture its words."""
+import html.parser
+import sys
+
+VOID = {"meta", "br", "hr", "img", "input", "link"}
+
+
+class Checker(html.parser.HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.open, self.problems, self.ids, self.targets = [], [], set(), []
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "svg" and not attributes.get("aria-label"):
+            self.problems.append("a picture without words")
+        if "id" in attributes and attributes["id"] in self.ids:
+            self.problems.append(f"id {attributes['id']} twice")
+        self.ids.add(attributes.get("id"))
+        if tag == "a":
+            self.targets.append(attributes["href"].removeprefix("#"))
+
+    def handle_startendtag(self, tag, attrs):
+        pass
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.problems.append(f"</{tag}> at {self.getpos()} closes something else")
+
+    def handle_data(self, data):
+        if "nan" in data.lower().split() or "inf" in data.lower().split():
+            self.problems.append(f"not a number at {self.getpos()}")
+
+
+checker = Checker()
+with open(sys.argv[1], encoding="utf-8") as page:
+    text = page.read()
+checker.feed(text)
+checker.close()
+problems = checker.problems + [f"never closed: {tag}" for tag in checker.open]
+problems += [f"no target for #{name}" for name in checker.targets if name not in checker.ids]
+if '"nan"' in text or "nan " in text.split("<svg", 1)[-1].split("</svg>")[0]:
+    problems.append("a picture has coordinates that are no numbers")
+print("\n".join(problems))
+sys.exit(1 if problems else 0)

@@ -1,0 +1,210 @@
+#include "experiments/report/report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "experiments/report/svg.h"
+#include "tests/experiments/sample_run.h"
+
+namespace indoubt {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+const std::string kRoot = INDOUBT_SOURCE_DIR;
+
+class ReportTest : public ::testing::Test {
+ protected:
+  std::string Path(const std::string& name) { return folder_.path() + "/" + name; }
+  void Write() {
+    sample_.Write(folder_.path());
+    const auto written = WriteReports(folder_.path());
+    ASSERT_TRUE(written) << written.status().ToString();
+  }
+  CommandResult Verify() {
+    return RunCommand("python3 '" + kRoot + "/scripts/verify' '" + folder_.path() + "'");
+  }
+  CommandResult Validate() {
+    return RunCommand("python3 '" + kRoot + "/tests/experiments/validate_schema.py' '" + kRoot +
+                      "/docs/summary.schema.json' '" + Path("summary.json") + "'");
+  }
+  void AddRepetitions() {
+    for (int n = 2; n <= 7; ++n) {
+      for (const char* cell : {"2pc", "cdc", "dual-write"}) {
+        sample_.rep(cell, n).files["ops.ndjson"].resize(static_cast<size_t>(60 + 5 * n));
+      }
+    }
+  }
+  /// Changes the written summary as a wrong programme would have.
+  void Plant(const std::string& pointer, const json& value) {
+    json summary = json::parse(ReadText(Path("summary.json")));
+    ASSERT_TRUE(summary.contains(json::json_pointer(pointer))) << pointer;
+    summary[json::json_pointer(pointer)] = value;
+    std::ofstream(Path("summary.json")) << summary.dump();
+  }
+
+  SampleRun sample_ = MakeSampleRun();
+  TemporaryFolder folder_;
+};
+
+TEST_F(ReportTest, TheSummaryIsAsItsSchemaSays) {
+  Write();
+  const CommandResult result = Validate();
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+}
+
+TEST_F(ReportTest, TheSummaryOfARunWithHolesIsAsItsSchemaSaysAndVerifies) {
+  sample_.rep("cdc").files.clear();
+  sample_.rep("cdc").rep["final"] = nullptr;
+  sample_.rep("2pc").rep = nullptr;
+  sample_.rep("2pc").status = "interrupted";
+  sample_.run["status"] = "interrupted";
+  sample_.run["ended_at"] = nullptr;
+  sample_.env = nullptr;
+  Write();
+  EXPECT_EQ(Validate().exit_code, 0) << Validate().output;
+  EXPECT_EQ(Verify().exit_code, 0) << Verify().output;
+  EXPECT_THAT(ReadText(Path("report.html")), HasSubstr("not measured"));
+}
+
+TEST_F(ReportTest, TheSchemaRefusesAFigureOfTheWrongKind) {
+  Write();
+  Plant("/cells/0/reps/0/committed", "many");
+  EXPECT_EQ(Validate().exit_code, 1);
+}
+
+TEST_F(ReportTest, VerifyAgreesWithTheSummary) {
+  AddRepetitions();
+  Write();
+  const CommandResult result = Verify();
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("the summary agrees"));
+}
+
+TEST_F(ReportTest, VerifyFindsEveryPlantedDifference) {
+  AddRepetitions();
+  Write();
+  const std::string true_summary = ReadText(Path("summary.json"));
+  for (const auto& [pointer, value] : std::vector<std::pair<std::string, json>>{
+           {"/cells/0/reps/0/committed", 99},
+           {"/cells/0/reps/0/response_ms/p999", 33999.0},
+           {"/cells/0/reps/0/in_doubt_ms/max", 1.0},
+           {"/cells/1/reps/0/in_doubt_ms", json{{"n", 0}}},
+           {"/cells/1/reps/0/lag_ms/by_store/stock/max", 10999.9},
+           {"/cells/2/reps/0/inconsistent/permanent", 0},
+           {"/cells/2/reps/0/inconsistent/transient", nullptr},
+           {"/cells/0/reps/0/faults/0/healed_at", nullptr},
+           {"/cells/0/stats/throughput_per_s/median", 7.0},
+           {"/cells/0/stats/committed/ci_high", nullptr},
+           {"/cells/0/reps/0/recovery_idempotent", 1},
+           {"/expect/1/observed", 10000.0},
+           {"/expect/3/verdict", "fail"},
+           {"/run/seed", 7},
+           {"/env/fdatasync_us/p50", 900.0}}) {
+    std::ofstream(Path("summary.json")) << true_summary;
+    Plant(pointer, value);
+    const CommandResult result = Verify();
+    EXPECT_EQ(result.exit_code, 1) << pointer;
+    std::string leaf = pointer.substr(pointer.rfind('/') + 1);
+    EXPECT_THAT(result.output, HasSubstr(leaf)) << pointer;
+  }
+}
+
+TEST_F(ReportTest, VerifyFindsChangedRecords) {
+  Write();
+  sample_.rep("2pc").files["blocked.ndjson"].pop_back();
+  sample_.Write(folder_.path());
+  const CommandResult result = Verify();
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.output, HasSubstr("blocked_ms.n: 3; the records say 2"));
+}
+
+TEST_F(ReportTest, VerifyAsksForAWarningThatWasLeftOut) {
+  sample_.env["fdatasync_us"]["p50"] = 3.0;
+  Write();
+  Plant("/warnings", json::array());
+  EXPECT_EQ(Verify().exit_code, 1);
+}
+
+TEST_F(ReportTest, ThePageIsOneOfflineFileThatNeedsNoScript) {
+  Write();
+  const std::string page = ReadText(Path("report.html"));
+  EXPECT_LT(page.size(), 1'000'000U);
+  for (const char* outside : {"<script", "http://", "https://", "src=", "@import", "url("}) {
+    EXPECT_THAT(page, Not(HasSubstr(outside)));
+  }
+  for (const char* part :
+       {"What does the death of the &lt;one&gt; who coordinates cost?",
+        "writers blocked for up to", "role=\"img\"",
+        "aria-label=\"Timeline of 2pc:", "class=\"fault\"", "coordinator down",
+        "prefers-color-scheme:dark", "@media print", "What this run cannot tell",
+        "indoubt run coordinator-crash --seed 42", "Response and service times",
+        "In doubt and blocked against lag", "<td class=\"pass\">pass</td>"}) {
+    EXPECT_THAT(page, HasSubstr(part));
+  }
+}
+
+TEST_F(ReportTest, ThePageIsWellFormed) {
+  Write();
+  const CommandResult result = RunCommand(
+      "python3 '" + kRoot + "/tests/experiments/check_page.py' '" + Path("report.html") + "'");
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+}
+
+TEST_F(ReportTest, WarningsAreOnThePageAndInTheText) {
+  sample_.env["fdatasync_us"]["p50"] = 3.0;
+  Write();
+  EXPECT_THAT(ReadText(Path("report.html")), HasSubstr("voids the verdict"));
+  EXPECT_THAT(ReadText(Path("report.md")), HasSubstr("voids the verdict"));
+}
+
+TEST_F(ReportTest, TheCsvHasALineAFigureAndEmptyWhereNoneWasMeasured) {
+  Write();
+  const std::string csv = ReadText(Path("summary.csv"));
+  EXPECT_THAT(csv, HasSubstr("cell,path,repetition,figure,value\n"));
+  EXPECT_THAT(csv, HasSubstr("2pc,2pc,1,in_doubt_ms.max,10500.0\n"));
+  EXPECT_THAT(csv, HasSubstr("cdc,cdc,1,in_doubt_ms,\n"));
+}
+
+TEST_F(ReportTest, WritingAgainReplacesAndLeavesNothingElse) {
+  Write();
+  Write();
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
+    names.push_back(entry.path().filename().string());
+  }
+  EXPECT_THAT(names,
+              ::testing::UnorderedElementsAre("cells", "env.json", "run.json", "report.html",
+                                              "report.md", "summary.csv", "summary.json"));
+}
+
+TEST_F(ReportTest, SeveralRunsShareAPageBehindAnIndex) {
+  sample_.Write(folder_.path());
+  const TemporaryFolder second;
+  sample_.run["id"] = "20261124-second";
+  sample_.Write(second.path());
+  const Status status = WriteCombinedReport({folder_.path(), second.path()}, Path("both.html"));
+  ASSERT_TRUE(status.ok()) << status.ToString();
+  const std::string page = ReadText(Path("both.html"));
+  EXPECT_THAT(page, HasSubstr("href=\"#20261124-sample\""));
+  EXPECT_THAT(page, HasSubstr("<article id=\"20261124-second\">"));
+  EXPECT_FALSE(WriteCombinedReport({}, Path("none.html")).ok());
+}
+
+TEST(SvgTest, TicksAreRoundAndInside) {
+  EXPECT_EQ(NiceTicks(0, 40, 4), (std::vector<double>{0, 10, 20, 30, 40}));
+  EXPECT_EQ(NiceTicks(0, 0, 4).size(), 0U);
+  EXPECT_EQ(LogTicks(0.1, 100).size(), 4U);
+}
+
+TEST(SvgTest, APathBreaksWhereThereIsNoValue) {
+  Svg svg(10, 10, "t", "d");
+  svg.Path({{0, 1}, {1, 2}, {2, std::nullopt}, {3, 3}}, Scale{0, 3, 0, 3}, Scale{0, 3, 0, 3},
+           "a");
+  EXPECT_THAT(svg.Finish(), HasSubstr("M0.0 1.0L1.0 2.0M3.0 3.0"));
+}
+
+}  // namespace
+}  // namespace indoubt
