@@ -77,7 +77,9 @@ Table PathTable(const json& summary) {
     std::vector<std::string> row{cell.at("name").get<std::string>()};
     for (const Column& column : kColumns) {
       const json value = CellFigure(cell, column.figure);
-      row.push_back(column.time ? Milliseconds(value) : NumberText(value));
+      std::string text = column.time ? DurationText(cell, column.figure) : NumberText(value);
+      if (column.time && text == "not measured") text = kDash;
+      row.push_back(std::move(text));
     }
     const json reads = CellFigure(cell, "reads");
     if (reads.is_number()) row.back() += " of " + NumberText(reads);

@@ -129,7 +129,8 @@ std::string WaitingSvg(const json& summary) {
       const json high = CellFigure(cell, std::string(row.figure) + ".max");
       if (low.is_number()) lowest = std::min(lowest, low.get<double>());
       if (high.is_number()) highest = std::max(highest, high.get<double>());
-      description += fmt::format(", {} at most {}", row.title, DurationText(high));
+      description += fmt::format(", {}: {}", row.title,
+                                 DurationText(cell, std::string(row.figure) + ".max"));
     }
   }
   Svg svg(kWidth, height, "In doubt and blocked against lag", description);

@@ -36,6 +36,12 @@ std::string VerdictText(const nlohmann::json& summary);
 /// "12.3 ms", "10.4 s"; "not measured" for null.
 std::string DurationText(const nlohmann::json& milliseconds);
 
+/// The same of `cell`'s figure; "none seen" where the observer looked and saw nothing.
+std::string DurationText(const nlohmann::json& cell, const std::string& figure);
+
+/// "1 key", "2 keys".
+std::string CountText(double count, const std::string& singular, const std::string& plural);
+
 /// Where the summary's stats have `figure` its median, else null. Figures of
 /// correctness come from the worst repetition.
 nlohmann::json CellFigure(const nlohmann::json& cell, const std::string& figure);

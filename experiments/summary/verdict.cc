@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include "experiments/summary/expect.h"
+#include "experiments/summary/figures.h"
 #include "experiments/summary/judgement.h"
 #include "experiments/summary/warnings.h"
 
@@ -21,9 +22,8 @@ std::optional<double> Number(const json& cell, const std::string& figure) {
   return value.is_number() ? std::optional(value.get<double>()) : std::nullopt;
 }
 
-std::string Count(const json& value, const std::string& what) {
-  if (!value.is_number()) return what + " not measured";
-  return fmt::format("{:.0f} {}", value.get<double>(), what);
+std::string Number(const json& value) {
+  return value.is_number() ? fmt::format("{:.0f}", value.get<double>()) : "not measured";
 }
 
 /// The largest thing that this cell paid with, in words.
@@ -31,9 +31,11 @@ std::string Price(const json& cell) {
   const auto permanent = Number(cell, "inconsistent.permanent");
   const auto lost = Number(cell, "lost_acknowledged");
   if (permanent.value_or(0) > 0 || lost.value_or(0) > 0) {
-    std::string price = fmt::format("{:.0f} keys inconsistent for good", permanent.value_or(0));
+    std::string price =
+        CountText(permanent.value_or(0), "key", "keys") + " inconsistent for good";
     if (lost.value_or(0) > 0) {
-      price += fmt::format(" and {:.0f} acknowledged writes lost", *lost);
+      price +=
+          " and " + CountText(*lost, "acknowledged write", "acknowledged writes") + " lost";
     }
     return price;
   }
@@ -57,22 +59,18 @@ std::string Price(const json& cell) {
 }
 
 std::string Details(const json& cell) {
-  const bool dash = cell.at("path") == "cdc" || cell.at("path") == "dual-write";
-  const std::string in_doubt =
-      dash ? "nothing is ever prepared"
-           : "in doubt at most " + DurationText(CellFigure(cell, "in_doubt_ms.max"));
-  const json median = CellFigure(cell, "attempted");
+  const bool prepares = HasTwoPhaseCommit(cell.at("path").get<std::string>());
   return fmt::format(
-      "{}: {}, {}; response p50 {}, p99 {}; {}; other writers blocked at most {}; lag at most "
-      "{}; {}, {}.",
-      cell.at("name").get<std::string>(), Count(median, "attempted"),
-      Count(CellFigure(cell, "committed"), "committed"),
-      DurationText(CellFigure(cell, "response_ms.p50")),
-      DurationText(CellFigure(cell, "response_ms.p99")), in_doubt,
-      DurationText(CellFigure(cell, "blocked_ms.max")),
-      DurationText(CellFigure(cell, "lag_ms.max")),
-      Count(CellFigure(cell, "inconsistent.transient"), "keys inconsistent for a while"),
-      Count(CellFigure(cell, "inconsistent.permanent"), "for good"));
+      "{}: attempted {}, committed {}; response p50 {}, p99 {}; longest in doubt: {}; longest "
+      "wait of an outside writer: {}; longest lag: {}; keys inconsistent for a while: {}, for "
+      "good: {}.",
+      cell.at("name").get<std::string>(), Number(CellFigure(cell, "attempted")),
+      Number(CellFigure(cell, "committed")), DurationText(cell, "response_ms.p50"),
+      DurationText(cell, "response_ms.p99"),
+      prepares ? DurationText(cell, "in_doubt_ms.max") : "nothing is prepared here",
+      DurationText(cell, "blocked_ms.max"), DurationText(cell, "lag_ms.max"),
+      Number(CellFigure(cell, "inconsistent.transient")),
+      Number(CellFigure(cell, "inconsistent.permanent")));
 }
 
 std::string Closing(const json& summary, const RunJudgement& judgement) {
@@ -103,6 +101,16 @@ std::string DurationText(const json& milliseconds) {
   if (value >= 1000) return fmt::format("{:.1f} s", value / 1000);
   if (value >= 100) return fmt::format("{:.0f} ms", value);
   return fmt::format("{:.{}f} ms", value, value >= 10 ? 1 : 2);
+}
+
+std::string DurationText(const json& cell, const std::string& figure) {
+  const json value = CellFigure(cell, figure);
+  const json looked = CellFigure(cell, figure.substr(0, figure.rfind('.')) + ".n");
+  return value.is_null() && looked == 0 ? "none seen" : DurationText(value);
+}
+
+std::string CountText(double count, const std::string& singular, const std::string& plural) {
+  return fmt::format("{:.0f} {}", count, count == 1 ? singular : plural);
 }
 
 json CellFigure(const json& cell, const std::string& figure) {

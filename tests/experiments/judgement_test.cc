@@ -92,7 +92,8 @@ TEST_F(JudgementTest, TheVerdictNamesWhatEachPathPaidWithItsOwnFigures) {
                         "in doubt for up to 10.5 s"));
   EXPECT_THAT(text, HasSubstr("cdc paid data stale for up to 11.0 s"));
   EXPECT_THAT(text, HasSubstr("dual-write paid 2 keys inconsistent for good and 1 acknowledged "
-                              "writes lost"));
+                              "write lost"));
+  EXPECT_THAT(text, HasSubstr("longest wait of an outside writer: none seen"));
   EXPECT_THAT(text, HasSubstr("5 of 5 expectations hold"));
 }
 
@@ -100,7 +101,7 @@ TEST_F(JudgementTest, TheVerdictSaysWhichFigureIsMissing) {
   sample_.rep("2pc").files.erase("blocked.ndjson");
   const std::string text = VerdictText(Summary());
   EXPECT_THAT(text, HasSubstr("10.5 s in doubt (blocking not measured)"));
-  EXPECT_THAT(text, HasSubstr("other writers blocked at most not measured"));
+  EXPECT_THAT(text, HasSubstr("longest wait of an outside writer: not measured"));
   EXPECT_THAT(text, Not(HasSubstr("9.0 s")));
 }
 
