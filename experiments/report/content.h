@@ -8,6 +8,14 @@
 
 namespace indoubt {
 
+/// How to read PathTable().
+inline constexpr const char* kTableNote =
+    "Response times count from the intended start. An operation without an answer counts with "
+    "the time it had waited; failed ones (refused before anything was sent) and dropped ones "
+    "are "
+    "in no time at all. A dash: not measured. Over several repetitions: the median, of "
+    "correctness figures the worst.";
+
 struct Table {
   std::vector<std::string> header;
   std::vector<std::vector<std::string>> rows;  // first column: the row's name

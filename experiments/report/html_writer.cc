@@ -109,10 +109,7 @@ void AddRun(std::string& out, const ReportedRun& reported, const char* heading) 
   AddVerdict(out, summary);
   AddList(out, "Warnings", "warnings", summary.at("warnings").get<std::vector<std::string>>());
   AddSection(out, "The paths", PathTable(summary), "figures");
-  out +=
-      "<p class=\"note-p\">Times count from the intended start; an operation without an answer "
-      "counts with the time it had waited. A dash: not measured. Over several repetitions: the "
-      "median, of correctness figures the worst.</p>\n";
+  out += fmt::format("<p class=\"note-p\">{}</p>\n", EscapeHtml(kTableNote));
   AddPictures(out, reported);
   AddSection(out, "Expectations", ExpectationTable(summary), "text");
   AddSection(out, "Faults", FaultTable(summary), "text");

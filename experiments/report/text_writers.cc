@@ -23,7 +23,7 @@ std::string CsvField(const std::string& text) {
 void FlattenAll(const json& value, const std::string& prefix,
                 std::vector<std::pair<std::string, json>>& out) {
   for (const auto& [name, child] : value.items()) {
-    const std::string path = prefix.empty() ? name : prefix + "." + name;
+    const std::string path = prefix.empty() ? name : fmt::format("{}.{}", prefix, name);
     if (child.is_object()) {
       FlattenAll(child, path, out);
     } else if (child.is_number() || child.is_null() || child.is_boolean()) {
@@ -93,10 +93,7 @@ std::string MarkdownReport(const json& summary) {
   out += "\n";
   AddList(out, "Warnings", summary.at("warnings").get<std::vector<std::string>>());
   AddTable(out, "The paths", PathTable(summary));
-  out +=
-      "\nTimes count from the intended start; an operation without an answer counts with the "
-      "time it had waited. A dash: not measured. Over several repetitions: the median, of "
-      "correctness figures the worst.\n";
+  out += fmt::format("\n{}\n", kTableNote);
   AddTable(out, "Expectations", ExpectationTable(summary));
   AddTable(out, "Faults", FaultTable(summary));
   AddTable(out, "Repetitions", RepetitionTable(summary));

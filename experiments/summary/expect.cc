@@ -107,9 +107,9 @@ Value Figure(const json& cells, const std::string& reference) {
 
 Value Evaluate(const CheckTerm& term, const json& cells) {
   if (term.number) return {term.number, ""};
-  const Value value = Figure(cells, term.figure);
+  Value value = Figure(cells, term.figure);
   if (!value.value || term.divisor.empty()) return value;
-  const Value divisor = Figure(cells, term.divisor);
+  Value divisor = Figure(cells, term.divisor);
   if (!divisor.value) return divisor;
   if (*divisor.value == 0) return {std::nullopt, term.divisor + " is 0"};
   return {*value.value / *divisor.value, ""};

@@ -5,6 +5,8 @@
 #include <optional>
 #include <set>
 
+#include <fmt/format.h>
+
 #include "experiments/summary/statistics.h"
 
 namespace indoubt {
@@ -67,6 +69,7 @@ json Latency(const std::vector<OperationRecord>& operations, const Phases& phase
 
 json InDoubt(const std::vector<InDoubtRecord>& records) {
   std::vector<double> values;
+  values.reserve(records.size());
   for (const InDoubtRecord& record : records) {
     values.push_back(Milliseconds(record.last_seen_ns - record.first_seen_ns));
   }
@@ -76,6 +79,7 @@ json InDoubt(const std::vector<InDoubtRecord>& records) {
 std::vector<double> BlockedTimes(const std::vector<BlockedRecord>& records,
                                  const Phases& phases) {
   std::vector<double> values;
+  values.reserve(records.size());
   for (const BlockedRecord& record : records) {
     values.push_back(
         Milliseconds(record.ended_ns.value_or(phases.drained) - record.started_ns));
@@ -229,7 +233,7 @@ json Figures(const std::string& path, const RepRecords& records) {
 void Flatten(const json& value, const std::string& prefix,
              std::vector<std::pair<std::string, double>>& out) {
   for (const auto& [name, child] : value.items()) {
-    const std::string path = prefix.empty() ? name : prefix + "." + name;
+    const std::string path = prefix.empty() ? name : fmt::format("{}.{}", prefix, name);
     if (child.is_number()) out.emplace_back(path, child.get<double>());
     if (child.is_object()) Flatten(child, path, out);
   }

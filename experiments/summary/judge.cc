@@ -70,6 +70,9 @@ void AddExpectations(const json& summary, const std::string& verdict, Reasons& r
 RunJudgement Judge(const json& summary) {
   Reasons violated, doubtful, failed;
   for (const json& cell : summary.at("cells")) {
+    if (cell.at("reps").empty()) {
+      doubtful.push_back(cell.at("name").get<std::string>() + ": no repetition was run");
+    }
     for (const json& rep : cell.at("reps")) {
       const std::string label = fmt::format(
           "{} repetition {}", cell.at("name").get<std::string>(), rep.at("n").get<int64_t>());
@@ -79,6 +82,8 @@ RunJudgement Judge(const json& summary) {
       AddDoubts(label, rep, doubtful);
     }
   }
+  const std::string status = summary.at("run").at("status").get<std::string>();
+  if (status != "done") doubtful.push_back("the run is " + status);
   if (summary.at("cells").empty()) doubtful.emplace_back("no cell was run");
   if (const auto reason = VoidReason(summary.at("env"))) doubtful.push_back(*reason);
   AddExpectations(summary, "no_data", doubtful);

@@ -16,6 +16,7 @@ using nlohmann::json;
 
 // A price is worth a headline from a tenth of a second: below, nobody waits for it.
 constexpr double kNoticeableMs = 100;
+constexpr double kNoticeableShare = 0.01;
 
 std::optional<double> Number(const json& cell, const std::string& figure) {
   const json value = CellFigure(cell, figure);
@@ -58,14 +59,26 @@ std::string Price(const json& cell) {
          DurationText(CellFigure(cell, "response_ms.p99")) + ")";
 }
 
+/// What was turned away or left out is a price too: its response time is in no percentile.
+std::string Refused(const json& cell) {
+  const auto attempted = Number(cell, "attempted");
+  const double refused =
+      Number(cell, "failed").value_or(0) + Number(cell, "dropped").value_or(0);
+  if (attempted.value_or(0) == 0 || refused < kNoticeableShare * *attempted) return "";
+  return fmt::format(", and {:.0f} percent of its operations refused",
+                     100 * refused / *attempted);
+}
+
 std::string Details(const json& cell) {
   const bool prepares = HasTwoPhaseCommit(cell.at("path").get<std::string>());
   return fmt::format(
-      "{}: attempted {}, committed {}; response p50 {}, p99 {}; longest in doubt: {}; longest "
+      "{}: attempted {}, committed {}, failed {}, unknown {}; response p50 {}, p99 {}; longest "
+      "in doubt: {}; longest "
       "wait of an outside writer: {}; longest lag: {}; keys inconsistent for a while: {}, for "
       "good: {}.",
       cell.at("name").get<std::string>(), Number(CellFigure(cell, "attempted")),
-      Number(CellFigure(cell, "committed")), DurationText(cell, "response_ms.p50"),
+      Number(CellFigure(cell, "committed")), Number(CellFigure(cell, "failed")),
+      Number(CellFigure(cell, "unknown")), DurationText(cell, "response_ms.p50"),
       DurationText(cell, "response_ms.p99"),
       prepares ? DurationText(cell, "in_doubt_ms.max") : "nothing is prepared here",
       DurationText(cell, "blocked_ms.max"), DurationText(cell, "lag_ms.max"),
@@ -76,7 +89,7 @@ std::string Details(const json& cell) {
 std::string Closing(const json& summary, const RunJudgement& judgement) {
   size_t passed = 0;
   for (const json& expect : summary.at("expect")) passed += expect.at("verdict") == "pass";
-  const std::string expectations =
+  std::string expectations =
       fmt::format("{} of {} expectations hold", passed, summary.at("expect").size());
   switch (judgement.verdict) {
     case RunVerdict::kPass:
@@ -134,8 +147,8 @@ std::string VerdictText(const json& summary) {
     lines.push_back("VOID: " + *reason + ".");
   std::vector<std::string> prices;
   for (const json& cell : summary.at("cells")) {
-    prices.push_back(
-        fmt::format("{} paid {}", cell.at("name").get<std::string>(), Price(cell)));
+    prices.push_back(fmt::format("{} paid {}{}", cell.at("name").get<std::string>(),
+                                 Price(cell), Refused(cell)));
   }
   lines.push_back(prices.empty() ? "Nothing was measured."
                                  : fmt::format("{}.", fmt::join(prices, "; ")));

@@ -99,7 +99,8 @@ std::vector<std::string> RepWarnings(const std::string& label, const json& rep,
     warnings.push_back(label + ": " + rep.at("error").get<std::string>());
   }
   for (const std::string& name : records.cut_off) {
-    warnings.push_back(label + ": the last line of " + name + " was cut off and left out");
+    warnings.push_back(
+        fmt::format("{}: the last line of {} was cut off and left out", label, name));
   }
   if (records.rep.is_null()) {
     warnings.push_back(label + ": it did not reach its end; its figures are missing");

@@ -77,6 +77,10 @@ TEST_F(JudgementTest, NoDataALoadThatFellBehindAndNoRecoveryAreInconclusive) {
   EXPECT_EQ(ExitCode(), 12);
 
   sample_ = MakeSampleRun();
+  sample_.run["status"] = "interrupted";
+  EXPECT_EQ(ExitCode(), 12);
+
+  sample_ = MakeSampleRun();
   sample_.rep("2pc").status = "failed";
   EXPECT_EQ(ExitCode(), 12);
 
@@ -89,7 +93,7 @@ TEST_F(JudgementTest, TheVerdictNamesWhatEachPathPaidWithItsOwnFigures) {
   const std::string text = VerdictText(Summary());
   EXPECT_THAT(text,
               HasSubstr("2pc paid writers blocked for up to 9.0 s while transactions were "
-                        "in doubt for up to 10.5 s"));
+                        "in doubt for up to 10.5 s, and 2 percent of its operations refused;"));
   EXPECT_THAT(text, HasSubstr("cdc paid data stale for up to 11.0 s"));
   EXPECT_THAT(text, HasSubstr("dual-write paid 2 keys inconsistent for good and 1 acknowledged "
                               "write lost"));

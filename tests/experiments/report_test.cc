@@ -31,9 +31,9 @@ class ReportTest : public ::testing::Test {
                       "/docs/summary.schema.json' '" + Path("summary.json") + "'");
   }
   void AddRepetitions() {
-    for (int n = 2; n <= 7; ++n) {
+    for (size_t n = 2; n <= 7; ++n) {
       for (const char* cell : {"2pc", "cdc", "dual-write"}) {
-        sample_.rep(cell, n).files["ops.ndjson"].resize(static_cast<size_t>(60 + 5 * n));
+        sample_.rep(cell, static_cast<int>(n)).files["ops.ndjson"].resize(60 + 5 * n);
       }
     }
   }

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <sstream>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
@@ -62,7 +63,7 @@ std::vector<json> Operations() {
   return operations;
 }
 
-std::vector<json> Timeline(int64_t in_doubt, json lag) {
+std::vector<json> Timeline(int64_t in_doubt, const json& lag) {
   std::vector<json> lines;
   for (int64_t t = 0; t <= kDrained; t += 100 * kMillisecond) {
     const bool down = t > 6 * kSecond && t < 16 * kSecond;
@@ -251,13 +252,14 @@ SampleRun MakeSampleRun() {
 void SampleRun::Write(const std::string& folder) const {
   std::vector<json> cells;
   for (const SampleRep& rep : reps) {
-    const std::string dir = "cells/" + rep.cell + "/rep-" + std::to_string(rep.n);
-    std::filesystem::create_directories(folder + "/" + dir);
-    if (!rep.rep.is_null()) WriteText(folder + "/" + dir + "/rep.json", rep.rep.dump());
+    const std::string dir = fmt::format("cells/{}/rep-{}", rep.cell, rep.n);
+    const std::string to = fmt::format("{}/{}/", folder, dir);
+    std::filesystem::create_directories(to);
+    if (!rep.rep.is_null()) WriteText(to + "rep.json", rep.rep.dump());
     for (const auto& [name, lines] : rep.files) {
       std::string text;
       for (const json& line : lines) text += line.dump() + "\n";
-      WriteText(folder + "/" + dir + "/" + name, text);
+      WriteText(to + name, text);
     }
     const json entry = {{"n", rep.n}, {"dir", dir}, {"status", rep.status}, {"error", nullptr}};
     auto cell = std::find_if(cells.begin(), cells.end(),
