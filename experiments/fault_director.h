@@ -1,0 +1,43 @@
+// Strikes a path's victim at the scenario's time and heals it again, and keeps
+// what was asked for beside what was seen.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "experiments/paths/path.h"
+#include "experiments/scenario.h"
+
+namespace indoubt {
+
+/// Use from the thread that started the path.
+class FaultDirector {
+ public:
+  /// `fault`: none for a path that is spared. `measure_from`: what fault.at counts from.
+  FaultDirector(Path& path, std::optional<FaultPlan> fault, TimePoint measure_from);
+
+  /// Does what is due. Returns what happened just now, for a person; empty: nothing.
+  Result<std::string> Step();
+  /// Heals at once if the victim is down: the repetition is over.
+  Status HealNow();
+  /// rep.json's `faults`.
+  nlohmann::json Records() const;
+  /// What did not go as planned.
+  const std::vector<std::string>& warnings() const { return warnings_; }
+
+ private:
+  Status Heal();
+
+  Path& path_;
+  const std::optional<FaultPlan> fault_;
+  const TimePoint measure_from_;
+  std::optional<TimePoint> requested_, observed_, healed_;
+  std::vector<std::string> warnings_;
+};
+
+}  // namespace indoubt

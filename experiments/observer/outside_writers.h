@@ -1,0 +1,48 @@
+// Writers that have nothing to do with the paths: each tries one hot key after the
+// other and waits as long as it must. Writes blocked.ndjson.
+//
+//   PostgreSQL  four of them: BEGIN, UPDATE of an account, ROLLBACK
+//   Redis       one that respects indoubt's locks: waits until the key is unlocked
+//               and writes it in the same script
+//   SQLite      one: BEGIN IMMEDIATE, INSERT of a recent order's entry, ROLLBACK
+//
+// None of them changes anything that the comparison reads.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "experiments/ndjson.h"
+#include "experiments/observer/recent_orders.h"
+#include "experiments/observer/watch_thread.h"
+#include "experiments/workloads/shop.h"
+
+namespace indoubt {
+
+class OutsideWriters {
+ public:
+  /// Connects; everything given must outlive this.
+  static Result<std::unique_ptr<OutsideWriters>> Start(const StoreEndpoints& stores,
+                                                       const Shop& shop,
+                                                       const RecentOrders& recent,
+                                                       NdjsonFile& out);
+  ~OutsideWriters() { Stop(); }
+  /// Gives up what still waits and records it so. Idempotent.
+  void Stop();
+  /// How many wait at this moment.
+  int64_t waiting() const { return waiting_.load(); }
+  std::vector<std::string> Troubles() const;
+
+ private:
+  class Writer;
+  class PostgresWriter;
+  class RedisWriter;
+  class SqliteWriter;
+  OutsideWriters() = default;
+
+  std::atomic<int64_t> waiting_{0};
+  std::vector<std::unique_ptr<Writer>> writers_;
+};
+
+}  // namespace indoubt

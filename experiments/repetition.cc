@@ -1,0 +1,262 @@
+#include "experiments/repetition.h"
+
+#include <filesystem>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "experiments/fault_director.h"
+#include "experiments/final_state.h"
+#include "experiments/load_generator.h"
+#include "experiments/ndjson.h"
+#include "experiments/observer/observer.h"
+#include "experiments/paths/path.h"
+#include "faults/servers.h"
+
+namespace indoubt {
+namespace {
+
+using nlohmann::json;
+
+constexpr auto kStep = std::chrono::milliseconds(5);
+constexpr auto kNoteEvery = std::chrono::milliseconds(200);
+constexpr auto kLeadTime = std::chrono::milliseconds(200);
+constexpr auto kDrainPoll = std::chrono::milliseconds(20);
+
+int64_t NanosOf(TimePoint time) { return time.time_since_epoch().count(); }
+
+/// The stores of one repetition; gone with it.
+struct Stores {
+  ScratchFolder folder{"indoubt-run"};
+  std::unique_ptr<PostgresServer> postgres;  // none when an outside one is used
+  std::unique_ptr<RedisServer> redis;        // none when an outside one is used
+  StoreEndpoints endpoints;
+};
+
+Status StartStores(const RunOptions& options, Stores& stores) {
+  if (options.keep) stores.folder.Keep();
+  const std::string& folder = stores.folder.path();
+  if (options.postgres_dsn) {
+    stores.endpoints.postgres_dsn = *options.postgres_dsn;
+  } else {
+    INDOUBT_ASSIGN_OR_RETURN(stores.postgres, PostgresServer::Start(folder));
+    stores.endpoints.postgres_dsn = stores.postgres->dsn();
+  }
+  if (options.redis_uri) {
+    stores.endpoints.redis_uri = *options.redis_uri;
+  } else {
+    INDOUBT_ASSIGN_OR_RETURN(stores.redis, RedisServer::Start(folder));
+    stores.endpoints.redis_uri = stores.redis->uri();
+  }
+  stores.endpoints.sqlite_path = folder + "/ledger.db";
+  return Status::Ok();
+}
+
+class Repetition {
+ public:
+  Repetition(const Scenario& scenario, const RunOptions& options, const RepetitionPlan& plan,
+             const std::function<void(RunProgress)>& note, RepetitionOutcome& outcome)
+      : scenario_(scenario),
+        options_(options),
+        plan_(plan),
+        note_(note),
+        outcome_(outcome),
+        load_(scenario.load) {
+    load_.clients = plan.cell.clients;
+    ShopOptions shop = scenario.workload;
+    shop.seed = plan.seed;
+    shop_.emplace(shop);
+  }
+
+  Status Run(const std::function<void(const StoreEndpoints&)>& stores_up) {
+    Note("stores");
+    INDOUBT_RETURN_IF_ERROR(StartStores(options_, stores_));
+    INDOUBT_RETURN_IF_ERROR(shop_->SetUp(stores_.endpoints));
+    stores_up(stores_.endpoints);
+    INDOUBT_RETURN_IF_ERROR(StartPath());
+    const Status ran = LoadAndRecord();
+    path_->Stop();
+    return ran;
+  }
+
+ private:
+  Status StartPath() {
+    INDOUBT_ASSIGN_OR_RETURN(path_, MakePath(plan_.cell.path));
+    PathContext context;
+    context.stores = stores_.endpoints;
+    context.scratch = stores_.folder.path() + "/path";
+    context.log_folder = plan_.folder;
+    context.binary = options_.binary;
+    context.clients = load_.clients;
+    std::filesystem::create_directory(context.scratch);
+    if (const std::optional<FaultPlan> fault = FaultHere()) {
+      context.strike_point = fault->point.at(plan_.cell.path);
+    }
+    return path_->Start(context);
+  }
+
+  /// The scenario's fault, when this path has somebody to kill.
+  std::optional<FaultPlan> FaultHere() {
+    for (const FaultPlan& fault : scenario_.faults) {
+      if (path_->victim().empty() || !fault.point.contains(plan_.cell.path)) {
+        outcome_.warnings.push_back(
+            fmt::format("{}: the scenario's fault does not apply to this path", plan_.cell.path));
+        continue;
+      }
+      return fault;
+    }
+    return std::nullopt;
+  }
+
+  Status LoadAndRecord() {
+    INDOUBT_ASSIGN_OR_RETURN(const auto ops, NdjsonFile::Create(plan_.folder + "/ops.ndjson"));
+    RecentOrders recent;
+    std::unique_ptr<Observer> observer;
+    LoadGenerator load(*shop_, *path_, load_, *ops, recent,
+                       [&observer](int64_t order, TimePoint at) {
+                         observer->lag().Committed(order, at);
+                       });
+    // Only what commits in two phases is ever in doubt.
+    const bool two_phase =
+        path_->placement() == Placement::kEverywhere && path_->name() != "dual-write";
+    INDOUBT_ASSIGN_OR_RETURN(
+        observer, Observer::Start(stores_.endpoints, *shop_, two_phase, recent,
+                                  [&load] { return load.counts(); }, plan_.folder));
+    LoadTimes times;
+    times.warmup_from = SystemClock().Now() + kLeadTime;
+    times.measure_from = times.warmup_from + load_.warmup;
+    times.measure_to = times.measure_from + load_.duration;
+    const std::vector<FaultPlan>& faults = scenario_.faults;
+    const bool struck = !faults.empty() && !path_->victim().empty() &&
+                        faults[0].point.contains(plan_.cell.path);
+    FaultDirector director(*path_, struck ? std::optional(faults[0]) : std::nullopt,
+                           times.measure_from);
+    load.Start(times);
+    Status status = Watch(load, times, director);
+    load.StopIssuing();
+    if (SystemClock().Now() < times.measure_to) times.measure_to = SystemClock().Now();
+    if (status.ok()) status = director.HealNow();
+    if (status.ok()) Drain(load, *observer);
+    INDOUBT_RETURN_IF_ERROR(observer->Close());
+    const TimePoint drained = SystemClock().Now();
+    const std::vector<ToldOperation> told = load.Finish();
+    INDOUBT_RETURN_IF_ERROR(ops->Close());
+    AddWarnings(director.warnings());
+    AddWarnings(observer->Troubles());
+    INDOUBT_RETURN_IF_ERROR(status);
+    return WriteRecord(times, drained, director, told);
+  }
+
+  /// Until the load is over or somebody stops it.
+  Status Watch(const LoadGenerator& load, const LoadTimes& times, FaultDirector& director) {
+    TimePoint next_note;
+    for (;;) {
+      const TimePoint now = SystemClock().Now();
+      if (now >= times.measure_to) return Status::Ok();
+      if (options_.stop != nullptr && options_.stop->load()) {
+        outcome_.interrupted = true;
+        return Status::Ok();
+      }
+      INDOUBT_ASSIGN_OR_RETURN(const std::string event, director.Step());
+      if (!event.empty() || now >= next_note) {
+        Note(now < times.measure_from ? "warmup" : "measure", &load, event);
+        next_note = now + kNoteEvery;
+      }
+      std::this_thread::sleep_for(kStep);
+    }
+  }
+
+  /// Waits until nothing moves any more; what does not come to rest is a warning,
+  /// and shows in the comparison.
+  void Drain(const LoadGenerator& load, Observer& observer) {
+    const TimePoint deadline = SystemClock().Now() + load_.drain;
+    Note("drain", &load);
+    while (load.counts().in_flight > 0 && SystemClock().Now() < deadline) {
+      std::this_thread::sleep_for(kDrainPoll);
+    }
+    const Status drained = path_->Drain(deadline);
+    if (!drained.ok()) outcome_.warnings.push_back(path_->name() + ": " + drained.message());
+    while (observer.lag().pending() > 0 && SystemClock().Now() < deadline) {
+      std::this_thread::sleep_for(kDrainPoll);
+    }
+  }
+
+  Status WriteRecord(const LoadTimes& times, TimePoint drained, const FaultDirector& director,
+                     const std::vector<ToldOperation>& told) {
+    Note("compare");
+    const auto idempotent = path_->RecoverAgain();
+    if (!idempotent) {
+      outcome_.warnings.push_back(path_->name() + ": " + idempotent.error().message());
+    }
+    INDOUBT_ASSIGN_OR_RETURN(const FinalComparison comparison,
+                             shop_->Compare(stores_.endpoints, told));
+    json final = ToJson(comparison);
+    INDOUBT_ASSIGN_OR_RETURN(final["leftovers"], CountLeftovers(stores_.endpoints));
+    INDOUBT_ASSIGN_OR_RETURN(final["unwritable"], FindUnwritable(stores_.endpoints));
+    final["recovery_idempotent"] =
+        idempotent && *idempotent ? json(**idempotent) : json(nullptr);
+    const bool open = load_.mode == LoadMode::kOpen;
+    return ReplaceJson(
+        plan_.folder + "/rep.json",
+        {{"path", plan_.cell.path},
+         {"cell", plan_.cell.name},
+         {"n", plan_.n},
+         {"seed", plan_.seed},
+         {"load",
+          {{"mode", ToString(load_.mode)},
+           {"rate_per_s", open ? json(load_.rate_per_s) : json(nullptr)},
+           {"clients", load_.clients}}},
+         {"warmup_from_ns", NanosOf(times.warmup_from)},
+         {"measure_from_ns", NanosOf(times.measure_from)},
+         {"measure_to_ns", NanosOf(times.measure_to)},
+         {"drained_ns", NanosOf(drained)},
+         {"faults", director.Records()},
+         {"final", final}});
+  }
+
+  void AddWarnings(const std::vector<std::string>& warnings) {
+    for (const std::string& warning : warnings) {
+      outcome_.warnings.push_back(
+          fmt::format("{} rep {}: {}", plan_.cell.name, plan_.n, warning));
+    }
+  }
+
+  void Note(const std::string& phase, const LoadGenerator* load = nullptr,
+            const std::string& event = "") {
+    RunProgress progress;
+    progress.cell = plan_.cell.name;
+    progress.rep = plan_.n;
+    progress.phase = phase;
+    progress.event = event;
+    if (load != nullptr) {
+      const LoadCounts counts = load->counts();
+      progress.completed = counts.completed;
+      progress.in_flight = counts.in_flight;
+    }
+    note_(std::move(progress));
+  }
+
+  const Scenario& scenario_;
+  const RunOptions& options_;
+  const RepetitionPlan& plan_;
+  const std::function<void(RunProgress)>& note_;
+  RepetitionOutcome& outcome_;
+  LoadPlan load_;
+  std::optional<Shop> shop_;
+  Stores stores_;
+  std::unique_ptr<Path> path_;
+};
+
+}  // namespace
+
+RepetitionOutcome RunRepetition(const Scenario& scenario, const RunOptions& options,
+                                const RepetitionPlan& plan,
+                                const std::function<void(const StoreEndpoints&)>& stores_up,
+                                const std::function<void(RunProgress)>& note) {
+  RepetitionOutcome outcome;
+  Repetition repetition(scenario, options, plan, note, outcome);
+  outcome.status = repetition.Run(stores_up);
+  return outcome;
+}
+
+}  // namespace indoubt

@@ -1,0 +1,42 @@
+// One repetition of one cell: fresh stores, one path, its load, its fault, and the
+// records of both.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "experiments/run.h"
+#include "experiments/scenario.h"
+
+namespace indoubt {
+
+/// One combination of the matrix.
+struct MatrixCell {
+  std::string name;  // "2pc", or "2pc-clients-8" where client counts vary
+  std::string path;
+  int clients = 0;
+  bool clients_vary = false;
+};
+
+struct RepetitionPlan {
+  MatrixCell cell;
+  int n = 1;           // from 1
+  uint64_t seed = 0;   // of the load, the same for every path
+  std::string folder;  // for the records; exists
+};
+
+struct RepetitionOutcome {
+  Status status;             // why it failed, if it did
+  bool interrupted = false;  // told to stop; its records end early
+  std::vector<std::string> warnings;
+};
+
+/// `note` is called often with phase, counts and events filled in; `stores_up` once
+/// the stores run, before any load.
+RepetitionOutcome RunRepetition(const Scenario& scenario, const RunOptions& options,
+                                const RepetitionPlan& plan,
+                                const std::function<void(const StoreEndpoints&)>& stores_up,
+                                const std::function<void(RunProgress)>& note);
+
+}  // namespace indoubt

@@ -1,0 +1,234 @@
+#include "experiments/run.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include "base/gid.h"
+#include "experiments/environment.h"
+#include "experiments/ndjson.h"
+#include "experiments/repetition.h"
+#include "experiments/workloads/random.h"
+
+namespace indoubt {
+namespace {
+
+using nlohmann::json;
+
+constexpr uint64_t kOrderStream = 400;      // of the cells within a repetition
+constexpr double kFastestHonestSync = 20;   // us; below it no disk was asked
+
+std::vector<MatrixCell> CellsOf(const Scenario& scenario) {
+  std::vector<MatrixCell> cells;
+  for (const std::string& path : scenario.paths) {
+    if (scenario.client_counts.empty()) {
+      cells.push_back({path, path, scenario.load.clients, false});
+    }
+    for (const int clients : scenario.client_counts) {
+      cells.push_back({fmt::format("{}-clients-{}", path, clients), path, clients, true});
+    }
+  }
+  return cells;
+}
+
+/// "'" around what a shell would take apart.
+std::string ShellWord(const std::string& word) {
+  const bool plain = !word.empty() && word.find_first_not_of(
+                                          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                          "0123456789_-./=:,@%+") == std::string::npos;
+  if (plain) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+class ScenarioRun {
+ public:
+  ScenarioRun(const Scenario& scenario, const RunOptions& options)
+      : scenario_(scenario),
+        options_(options),
+        repeat_(options.repeat.value_or(scenario.repeat)),
+        seed_(options.seed.value_or(scenario.seed)),
+        cells_(CellsOf(scenario)),
+        began_(SystemClock().Now()) {}
+
+  Result<RunResult> Run() {
+    INDOUBT_RETURN_IF_ERROR(MakeFolder());
+    DescribeRun();
+    env_ = DescribeMachine(folder_, options_.binary);
+    WarnOfFastDisk();
+    INDOUBT_RETURN_IF_ERROR(ReplaceJson(folder_ + "/env.json", env_));
+    INDOUBT_RETURN_IF_ERROR(Save());
+    for (int n = 1; n <= repeat_ && !interrupted_; ++n) {
+      for (const size_t cell : OrderOf(n)) {
+        if (Stopped()) break;
+        INDOUBT_RETURN_IF_ERROR(RunOne(cell, n));
+      }
+      interrupted_ = interrupted_ || Stopped();
+    }
+    run_["status"] = interrupted_ ? "interrupted" : failed_ ? "failed" : "done";
+    run_["ended_at"] = WallClockNow();
+    INDOUBT_RETURN_IF_ERROR(Save());
+    return RunResult{folder_, run_["status"], run_["warnings"]};
+  }
+
+ private:
+  bool Stopped() const { return options_.stop != nullptr && options_.stop->load(); }
+
+  Status MakeFolder() {
+    const std::string when =
+        fmt::format("{:%Y%m%dT%H%M%SZ}", fmt::gmtime(std::time(nullptr)));
+    id_ = fmt::format("{}-{}-{}", when, scenario_.name, LogId::Random().text().substr(0, 6));
+    std::error_code error;
+    const std::filesystem::path out = std::filesystem::absolute(options_.out_folder, error);
+    folder_ = (out / id_).string();
+    std::filesystem::create_directories(folder_, error);
+    if (error) {
+      return Status(StatusCode::kIoError,
+                    fmt::format("cannot make {}: {}", folder_, error.message()));
+    }
+    std::ofstream file(folder_ + "/scenario.toml");
+    file << scenario_.resolved;
+    file.close();
+    if (!file) return Status(StatusCode::kIoError, "cannot write " + folder_ + "/scenario.toml");
+    const std::filesystem::path link = out / ("." + id_);
+    std::filesystem::create_directory_symlink(id_, link, error);
+    if (!error) std::filesystem::rename(link, out / "latest", error);
+    if (error) AddWarning("runs/latest could not be set: " + error.message());
+    return Status::Ok();
+  }
+
+  void DescribeRun() {
+    json cells = json::array();
+    for (const MatrixCell& cell : cells_) {
+      json params = json::object();
+      if (cell.clients_vary) params["load.clients"] = cell.clients;
+      cells.push_back(
+          {{"name", cell.name}, {"path", cell.path}, {"params", params}, {"reps", json::array()}});
+    }
+    json expect = json::array();
+    for (const std::string& check : scenario_.expect) expect.push_back({{"check", check}});
+    std::string reproduce;
+    for (const std::string& word : options_.argv) {
+      reproduce += (reproduce.empty() ? "" : " ") + ShellWord(word);
+    }
+    const bool names_seed =
+        std::any_of(options_.argv.begin(), options_.argv.end(),
+                    [](const std::string& word) { return word.starts_with("--seed"); });
+    if (!names_seed) reproduce += fmt::format(" --seed {}", seed_);
+    json warnings = run_.contains("warnings") ? run_["warnings"] : json::array();
+    run_ = {{"schema", 1},
+            {"id", id_},
+            {"scenario", scenario_.name},
+            {"question", scenario_.question},
+            {"status", "running"},
+            {"seed", seed_},
+            {"argv", options_.argv},
+            {"reproduce", reproduce},
+            {"started_at", WallClockNow()},
+            {"ended_at", nullptr},
+            {"build_seconds", nullptr},
+            {"cells", cells},
+            {"expect", expect},
+            {"warnings", warnings}};
+  }
+
+  void WarnOfFastDisk() {
+    const json& probe = env_["fdatasync_us"];
+    if (probe.is_null()) return AddWarning("fdatasync could not be measured here");
+    if (probe["p50"].get<double>() < kFastestHonestSync) {
+      AddWarning(fmt::format("fdatasync takes {:.1f} us here: no disk was asked, and the "
+                             "verdict is void",
+                             probe["p50"].get<double>()));
+    }
+  }
+
+  void AddWarning(const std::string& warning) {
+    if (!run_.contains("warnings")) run_["warnings"] = json::array();
+    run_["warnings"].push_back(warning);
+  }
+
+  Status Save() { return ReplaceJson(folder_ + "/run.json", run_); }
+
+  /// As listed in the first repetition, shuffled by the seed in the others.
+  std::vector<size_t> OrderOf(int n) const {
+    std::vector<size_t> order(cells_.size());
+    for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+    for (size_t i = order.size(); n > 1 && i > 1; --i) {
+      std::swap(order[i - 1],
+                order[RandomAt(seed_, kOrderStream, static_cast<uint64_t>(n) * 1000 + i) % i]);
+    }
+    return order;
+  }
+
+  Status RunOne(size_t index, int n) {
+    RepetitionPlan plan;
+    plan.cell = cells_[index];
+    plan.n = n;
+    plan.seed = seed_ + static_cast<uint64_t>(n);
+    const std::string dir = fmt::format("cells/{}/rep-{}", plan.cell.name, n);
+    plan.folder = folder_ + "/" + dir;
+    std::error_code error;
+    std::filesystem::create_directories(plan.folder, error);
+    if (error) return Status(StatusCode::kIoError, "cannot make " + plan.folder);
+    Status env_written;
+    const auto stores_up = [&](const StoreEndpoints& stores) {
+      if (env_complete_) return;
+      env_written = AddStores(stores, env_);
+      if (env_written.ok()) env_written = ReplaceJson(folder_ + "/env.json", env_);
+      env_complete_ = true;
+    };
+    const RepetitionOutcome outcome = RunRepetition(
+        scenario_, options_, plan, stores_up, [this](RunProgress at) { Note(std::move(at)); });
+    ++done_;
+    for (const std::string& warning : outcome.warnings) AddWarning(warning);
+    if (!env_written.ok()) AddWarning("env.json: " + env_written.message());
+    failed_ = failed_ || !outcome.status.ok();
+    interrupted_ = interrupted_ || outcome.interrupted;
+    run_["cells"][index]["reps"].push_back(
+        {{"n", n},
+         {"dir", dir},
+         {"status", !outcome.status.ok()  ? "failed"
+                    : outcome.interrupted ? "interrupted"
+                                          : "done"},
+         {"error",
+          outcome.status.ok() ? json(nullptr) : json(outcome.status.message())}});
+    return Save();
+  }
+
+  void Note(RunProgress progress) const {
+    if (!options_.progress) return;
+    progress.reps = repeat_;
+    progress.done = done_;
+    progress.total = repeat_ * static_cast<int>(cells_.size());
+    progress.elapsed_s =
+        std::chrono::duration<double>(SystemClock().Now() - began_).count();
+    options_.progress(progress);
+  }
+
+  const Scenario& scenario_;
+  const RunOptions& options_;
+  const int repeat_;
+  const uint64_t seed_;
+  const std::vector<MatrixCell> cells_;
+  const TimePoint began_;
+  std::string id_, folder_;
+  json run_, env_;
+  bool env_complete_ = false;
+  bool failed_ = false, interrupted_ = false;
+  int done_ = 0;
+};
+
+}  // namespace
+
+Result<RunResult> RunScenario(const Scenario& scenario, const RunOptions& options) {
+  if (options.repeat && *options.repeat < 1) {
+    return Status(StatusCode::kInvalidArgument, "--repeat must be at least 1");
+  }
+  return ScenarioRun(scenario, options).Run();
+}
+
+}  // namespace indoubt
