@@ -39,7 +39,8 @@ json ProcValue(const std::string& path, const std::string& name) {
 json MemoryGib() {
   const json kib = ProcValue("/proc/meminfo", "MemTotal");
   if (!kib.is_string()) return nullptr;
-  return std::round(std::strtod(kib.get<std::string>().c_str(), nullptr) / 1024 / 1024 * 10) / 10;
+  return std::round(std::strtod(kib.get<std::string>().c_str(), nullptr) / 1024 / 1024 * 10) /
+         10;
 }
 
 /// The type of the mount that holds `folder`: the longest mount point above it.
@@ -68,8 +69,9 @@ json ProbeSync(const std::string& folder) {
   std::vector<double> micros;
   for (int i = 0; i < kProbes; ++i) {
     const TimePoint from = SystemClock().Now();
-    const bool done = write(fd, block.data(), block.size()) == static_cast<ssize_t>(block.size()) &&
-                      fdatasync(fd) == 0;
+    const bool done =
+        write(fd, block.data(), block.size()) == static_cast<ssize_t>(block.size()) &&
+        fdatasync(fd) == 0;
     if (!done) break;
     micros.push_back(static_cast<double>((SystemClock().Now() - from).count()) / 1e3);
   }
@@ -96,7 +98,8 @@ Result<std::string> RedisInfo(RedisClient& client) {
   INDOUBT_ASSIGN_OR_RETURN(const auto reply, client.Run({"INFO", "server"}));
   const std::string text(reply->str, reply->len);
   const size_t at = text.find("redis_version:");
-  if (at == std::string::npos) return Status(StatusCode::kInternal, "Redis: INFO has no version");
+  if (at == std::string::npos)
+    return Status(StatusCode::kInternal, "Redis: INFO has no version");
   return text.substr(at + 14, text.find('\r', at) - at - 14);
 }
 
@@ -117,7 +120,8 @@ json DescribeMachine(const std::string& folder, const std::string& binary) {
 #endif
   return {{"git_sha", GitSha(binary)},
           {"build", build},
-          {"versions", {{"postgres", nullptr}, {"redis", nullptr}, {"sqlite", sqlite3_libversion()}}},
+          {"versions",
+           {{"postgres", nullptr}, {"redis", nullptr}, {"sqlite", sqlite3_libversion()}}},
           {"cpu", ProcValue("/proc/cpuinfo", "model name")},
           {"cores", std::thread::hardware_concurrency()},
           {"memory_gib", MemoryGib()},
@@ -135,15 +139,15 @@ Status AddStores(const StoreEndpoints& stores, json& env) {
                       "current_setting('fsync'), current_setting('synchronous_commit')"));
   const Row& row = settings.at(0);
   env["versions"]["postgres"] = row[0].value_or("");
-  env["durability"]["postgres"] = fmt::format("fsync={} synchronous_commit={}",
-                                              row[1].value_or("?"), row[2].value_or("?"));
+  env["durability"]["postgres"] =
+      fmt::format("fsync={} synchronous_commit={}", row[1].value_or("?"), row[2].value_or("?"));
   INDOUBT_ASSIGN_OR_RETURN(const auto redis, RedisClient::Connect(stores.redis_uri));
   INDOUBT_ASSIGN_OR_RETURN(env["versions"]["redis"], RedisInfo(*redis));
   INDOUBT_ASSIGN_OR_RETURN(const std::string append, RedisSetting(*redis, "appendonly"));
   INDOUBT_ASSIGN_OR_RETURN(const std::string sync, RedisSetting(*redis, "appendfsync"));
   env["durability"]["redis"] = fmt::format("appendonly={} appendfsync={}", append, sync);
-  INDOUBT_ASSIGN_OR_RETURN(
-      const auto sqlite, SqliteClient::Open(stores.sqlite_path, false, std::chrono::seconds(5)));
+  INDOUBT_ASSIGN_OR_RETURN(const auto sqlite, SqliteClient::Open(stores.sqlite_path, false,
+                                                                 std::chrono::seconds(5)));
   INDOUBT_ASSIGN_OR_RETURN(const auto mode, sqlite->Query("PRAGMA journal_mode"));
   std::string journal = mode.at(0).at(0).value_or("?");
   std::transform(journal.begin(), journal.end(), journal.begin(), ::toupper);

@@ -21,8 +21,8 @@ int64_t Number(const std::vector<Row>& rows) {
 /// 0 where the table does not exist: then nobody staged anything in this file.
 Result<int64_t> CountRows(SqliteClient& client, std::string_view table) {
   INDOUBT_ASSIGN_OR_RETURN(
-      const auto there, client.Query("SELECT count(*) FROM sqlite_master WHERE name = ?1",
-                                     {std::string(table)}));
+      const auto there,
+      client.Query("SELECT count(*) FROM sqlite_master WHERE name = ?1", {std::string(table)}));
   if (Number(there) == 0) return int64_t{0};
   INDOUBT_ASSIGN_OR_RETURN(const auto rows,
                            client.Query(fmt::format("SELECT count(*) FROM {}", table)));
@@ -34,8 +34,8 @@ Status FindLockedRows(PostgresClient& client, const std::string& table,
                       std::vector<std::string>& unwritable) {
   INDOUBT_ASSIGN_OR_RETURN(const auto all, client.Query("SELECT id FROM " + table));
   INDOUBT_RETURN_IF_ERROR(client.Run("BEGIN"));
-  INDOUBT_ASSIGN_OR_RETURN(const auto free, client.Query("SELECT id FROM " + table +
-                                                         " FOR UPDATE SKIP LOCKED"));
+  INDOUBT_ASSIGN_OR_RETURN(const auto free,
+                           client.Query("SELECT id FROM " + table + " FOR UPDATE SKIP LOCKED"));
   INDOUBT_RETURN_IF_ERROR(client.Run("ROLLBACK"));
   std::set<std::string> writable;
   for (const Row& row : free) writable.insert(row[0].value_or(""));

@@ -61,9 +61,9 @@ struct LoadGenerator::Pending {
 };
 
 struct LoadGenerator::Shared {
-  NdjsonFile* ops = nullptr;        // used until `finished`
-  RecentOrders* recent = nullptr;   // used until `finished`
-  Committed committed;              // used until `finished`
+  NdjsonFile* ops = nullptr;       // used until `finished`
+  RecentOrders* recent = nullptr;  // used until `finished`
+  Committed committed;             // used until `finished`
   mutable std::mutex mutex;
   std::condition_variable changed;
   std::map<uint64_t, Pending> pending;  // guarded by mutex
@@ -73,15 +73,15 @@ struct LoadGenerator::Shared {
   bool stop = false;                    // guarded by mutex
   bool finished = false;                // guarded by mutex
 
-  void Record(uint64_t i, const Pending& pending, std::optional<TimePoint> ended,
+  void Record(uint64_t i, const Pending& one, std::optional<TimePoint> ended,
               const char* outcome, const std::string& gid, const std::string& reason) {
-    const Operation& operation = pending.operation;
+    const Operation& operation = one.operation;
     ops->Write({{"i", i},
                 {"op", ToString(operation.kind)},
-                {"phase", pending.warmup ? "warmup" : "measure"},
-                {"intended_ns", NanosOf(pending.intended)},
-                {"started_ns", pending.started ? nlohmann::json(NanosOf(*pending.started))
-                                               : nlohmann::json(nullptr)},
+                {"phase", one.warmup ? "warmup" : "measure"},
+                {"intended_ns", NanosOf(one.intended)},
+                {"started_ns",
+                 one.started ? nlohmann::json(NanosOf(*one.started)) : nlohmann::json(nullptr)},
                 {"ended_ns", ended ? nlohmann::json(NanosOf(*ended)) : nlohmann::json(nullptr)},
                 {"outcome", outcome},
                 {"order", OrNull(operation.order)},

@@ -89,9 +89,8 @@ class Repetition {
     context.binary = options_.binary;
     context.clients = load_.clients;
     std::filesystem::create_directory(context.scratch);
-    if (const std::optional<FaultPlan> fault = FaultHere()) {
-      context.strike_point = fault->point.at(plan_.cell.path);
-    }
+    fault_ = FaultHere();
+    if (fault_) context.strike_point = fault_->point.at(plan_.cell.path);
     return path_->Start(context);
   }
 
@@ -99,8 +98,8 @@ class Repetition {
   std::optional<FaultPlan> FaultHere() {
     for (const FaultPlan& fault : scenario_.faults) {
       if (path_->victim().empty() || !fault.point.contains(plan_.cell.path)) {
-        outcome_.warnings.push_back(
-            fmt::format("{}: the scenario's fault does not apply to this path", plan_.cell.path));
+        outcome_.warnings.push_back(fmt::format(
+            "{}: the scenario's fault does not apply to this path", plan_.cell.path));
         continue;
       }
       return fault;
@@ -112,25 +111,20 @@ class Repetition {
     INDOUBT_ASSIGN_OR_RETURN(const auto ops, NdjsonFile::Create(plan_.folder + "/ops.ndjson"));
     RecentOrders recent;
     std::unique_ptr<Observer> observer;
-    LoadGenerator load(*shop_, *path_, load_, *ops, recent,
-                       [&observer](int64_t order, TimePoint at) {
-                         observer->lag().Committed(order, at);
-                       });
+    LoadGenerator load(
+        *shop_, *path_, load_, *ops, recent,
+        [&observer](int64_t order, TimePoint at) { observer->lag().Committed(order, at); });
     // Only what commits in two phases is ever in doubt.
     const bool two_phase =
         path_->placement() == Placement::kEverywhere && path_->name() != "dual-write";
-    INDOUBT_ASSIGN_OR_RETURN(
-        observer, Observer::Start(stores_.endpoints, *shop_, two_phase, recent,
-                                  [&load] { return load.counts(); }, plan_.folder));
+    INDOUBT_ASSIGN_OR_RETURN(observer, Observer::Start(
+                                           stores_.endpoints, *shop_, two_phase, recent,
+                                           [&load] { return load.counts(); }, plan_.folder));
     LoadTimes times;
     times.warmup_from = SystemClock().Now() + kLeadTime;
     times.measure_from = times.warmup_from + load_.warmup;
     times.measure_to = times.measure_from + load_.duration;
-    const std::vector<FaultPlan>& faults = scenario_.faults;
-    const bool struck = !faults.empty() && !path_->victim().empty() &&
-                        faults[0].point.contains(plan_.cell.path);
-    FaultDirector director(*path_, struck ? std::optional(faults[0]) : std::nullopt,
-                           times.measure_from);
+    FaultDirector director(*path_, fault_, times.measure_from);
     load.Start(times);
     Status status = Watch(load, times, director);
     load.StopIssuing();
@@ -196,22 +190,21 @@ class Repetition {
     final["recovery_idempotent"] =
         idempotent && *idempotent ? json(**idempotent) : json(nullptr);
     const bool open = load_.mode == LoadMode::kOpen;
-    return ReplaceJson(
-        plan_.folder + "/rep.json",
-        {{"path", plan_.cell.path},
-         {"cell", plan_.cell.name},
-         {"n", plan_.n},
-         {"seed", plan_.seed},
-         {"load",
-          {{"mode", ToString(load_.mode)},
-           {"rate_per_s", open ? json(load_.rate_per_s) : json(nullptr)},
-           {"clients", load_.clients}}},
-         {"warmup_from_ns", NanosOf(times.warmup_from)},
-         {"measure_from_ns", NanosOf(times.measure_from)},
-         {"measure_to_ns", NanosOf(times.measure_to)},
-         {"drained_ns", NanosOf(drained)},
-         {"faults", director.Records()},
-         {"final", final}});
+    return ReplaceJson(plan_.folder + "/rep.json",
+                       {{"path", plan_.cell.path},
+                        {"cell", plan_.cell.name},
+                        {"n", plan_.n},
+                        {"seed", plan_.seed},
+                        {"load",
+                         {{"mode", ToString(load_.mode)},
+                          {"rate_per_s", open ? json(load_.rate_per_s) : json(nullptr)},
+                          {"clients", load_.clients}}},
+                        {"warmup_from_ns", NanosOf(times.warmup_from)},
+                        {"measure_from_ns", NanosOf(times.measure_from)},
+                        {"measure_to_ns", NanosOf(times.measure_to)},
+                        {"drained_ns", NanosOf(drained)},
+                        {"faults", director.Records()},
+                        {"final", final}});
   }
 
   void AddWarnings(const std::vector<std::string>& warnings) {
@@ -245,6 +238,7 @@ class Repetition {
   std::optional<Shop> shop_;
   Stores stores_;
   std::unique_ptr<Path> path_;
+  std::optional<FaultPlan> fault_;
 };
 
 }  // namespace

@@ -18,8 +18,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr uint64_t kOrderStream = 400;      // of the cells within a repetition
-constexpr double kFastestHonestSync = 20;   // us; below it no disk was asked
+constexpr uint64_t kOrderStream = 400;     // of the cells within a repetition
+constexpr double kFastestHonestSync = 20;  // us; below it no disk was asked
 
 std::vector<MatrixCell> CellsOf(const Scenario& scenario) {
   std::vector<MatrixCell> cells;
@@ -79,8 +79,7 @@ class ScenarioRun {
   bool Stopped() const { return options_.stop != nullptr && options_.stop->load(); }
 
   Status MakeFolder() {
-    const std::string when =
-        fmt::format("{:%Y%m%dT%H%M%SZ}", fmt::gmtime(std::time(nullptr)));
+    const std::string when = fmt::format("{:%Y%m%dT%H%M%SZ}", fmt::gmtime(std::time(nullptr)));
     id_ = fmt::format("{}-{}-{}", when, scenario_.name, LogId::Random().text().substr(0, 6));
     std::error_code error;
     const std::filesystem::path out = std::filesystem::absolute(options_.out_folder, error);
@@ -93,7 +92,8 @@ class ScenarioRun {
     std::ofstream file(folder_ + "/scenario.toml");
     file << scenario_.resolved;
     file.close();
-    if (!file) return Status(StatusCode::kIoError, "cannot write " + folder_ + "/scenario.toml");
+    if (!file)
+      return Status(StatusCode::kIoError, "cannot write " + folder_ + "/scenario.toml");
     const std::filesystem::path link = out / ("." + id_);
     std::filesystem::create_directory_symlink(id_, link, error);
     if (!error) std::filesystem::rename(link, out / "latest", error);
@@ -106,8 +106,10 @@ class ScenarioRun {
     for (const MatrixCell& cell : cells_) {
       json params = json::object();
       if (cell.clients_vary) params["load.clients"] = cell.clients;
-      cells.push_back(
-          {{"name", cell.name}, {"path", cell.path}, {"params", params}, {"reps", json::array()}});
+      cells.push_back({{"name", cell.name},
+                       {"path", cell.path},
+                       {"params", params},
+                       {"reps", json::array()}});
     }
     json expect = json::array();
     for (const std::string& check : scenario_.expect) expect.push_back({{"check", check}});
@@ -140,9 +142,10 @@ class ScenarioRun {
     const json& probe = env_["fdatasync_us"];
     if (probe.is_null()) return AddWarning("fdatasync could not be measured here");
     if (probe["p50"].get<double>() < kFastestHonestSync) {
-      AddWarning(fmt::format("fdatasync takes {:.1f} us here: no disk was asked, and the "
-                             "verdict is void",
-                             probe["p50"].get<double>()));
+      AddWarning(
+          fmt::format("fdatasync takes {:.1f} us here: no disk was asked, and the "
+                      "verdict is void",
+                      probe["p50"].get<double>()));
     }
   }
 
@@ -194,8 +197,7 @@ class ScenarioRun {
          {"status", !outcome.status.ok()  ? "failed"
                     : outcome.interrupted ? "interrupted"
                                           : "done"},
-         {"error",
-          outcome.status.ok() ? json(nullptr) : json(outcome.status.message())}});
+         {"error", outcome.status.ok() ? json(nullptr) : json(outcome.status.message())}});
     return Save();
   }
 
@@ -204,8 +206,7 @@ class ScenarioRun {
     progress.reps = repeat_;
     progress.done = done_;
     progress.total = repeat_ * static_cast<int>(cells_.size());
-    progress.elapsed_s =
-        std::chrono::duration<double>(SystemClock().Now() - began_).count();
+    progress.elapsed_s = std::chrono::duration<double>(SystemClock().Now() - began_).count();
     options_.progress(progress);
   }
 

@@ -112,7 +112,8 @@ void ReadFaults(ScenarioTable& document, Scenario& scenario) {
     table.Read("down", fault.down);
     for (const auto& [path, point] : fault.point) {
       if (!IsFailPoint(point)) {
-        table.Wrong("point", fmt::format("no fail point \"{}\" (`indoubt list faults`)", point));
+        table.Wrong("point",
+                    fmt::format("no fail point \"{}\" (`indoubt list faults`)", point));
       }
       if (auto made = MakePath(path); !made) table.Wrong("point", made.error().message());
     }
@@ -136,9 +137,9 @@ Result<std::string> ReadWhole(const std::string& path) {
     for (const BuiltinScenario& each : BuiltinScenarios()) {
       names += fmt::format("{}{}", names.empty() ? "" : ", ", each.name);
     }
-    return Status(StatusCode::kNotFound,
-                  fmt::format("no scenario and no readable file \"{}\"; built in are {}", path,
-                              names));
+    return Status(
+        StatusCode::kNotFound,
+        fmt::format("no scenario and no readable file \"{}\"; built in are {}", path, names));
   }
   return text.str();
 }

@@ -128,7 +128,8 @@ std::vector<ScenarioTable> ScenarioTable::Tables(const std::string& key) {
   if (node == nullptr) return tables;
   const auto* list = node->as_array();
   if (list == nullptr || !list->is_homogeneous(toml::node_type::table)) {
-    if (list == nullptr || !list->empty()) Wrong(key, "must be tables, written [[" + key + "]]");
+    if (list == nullptr || !list->empty())
+      Wrong(key, "must be tables, written [[" + key + "]]");
     return tables;
   }
   for (const toml::node& each : *list) {

@@ -40,11 +40,10 @@ Result<Finder> SqliteFinder(const std::string& path) {
   INDOUBT_ASSIGN_OR_RETURN(auto opened, SqliteClient::Open(path, false, kSqliteBusy));
   std::shared_ptr<SqliteClient> client = std::move(opened);  // std::function copies
   return Finder([client](const Orders& orders) -> Result<std::set<int64_t>> {
-    INDOUBT_ASSIGN_OR_RETURN(
-        const auto rows,
-        client->Query("SELECT order_id FROM entries WHERE order_id IN "
-                      "(SELECT value FROM json_each(?1))",
-                      {nlohmann::json(orders).dump()}));
+    INDOUBT_ASSIGN_OR_RETURN(const auto rows,
+                             client->Query("SELECT order_id FROM entries WHERE order_id IN "
+                                           "(SELECT value FROM json_each(?1))",
+                                           {nlohmann::json(orders).dump()}));
     std::set<int64_t> found;
     for (const Row& row : rows) found.insert(std::strtoll(row[0]->c_str(), nullptr, 10));
     return found;
@@ -101,6 +100,9 @@ struct LagWatcher::Store {
   WatchThread thread;
 };
 
+LagWatcher::LagWatcher() = default;
+LagWatcher::~LagWatcher() { Stop(); }
+
 Result<std::unique_ptr<LagWatcher>> LagWatcher::Start(const StoreEndpoints& stores,
                                                       NdjsonFile& out) {
   INDOUBT_ASSIGN_OR_RETURN(Finder redis, RedisFinder(stores.redis_uri));
@@ -142,8 +144,9 @@ nlohmann::json LagWatcher::OldestMs() const {
   const int64_t now = MonotonicNanos();
   for (const auto& store : stores_) {
     std::lock_guard lock(store->mutex);
-    oldest[store->name] =
-        store->pending.empty() ? 0.0 : static_cast<double>(now - store->pending.begin()->first) / 1e6;
+    oldest[store->name] = store->pending.empty()
+                              ? 0.0
+                              : static_cast<double>(now - store->pending.begin()->first) / 1e6;
   }
   return oldest;
 }

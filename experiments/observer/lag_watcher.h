@@ -16,7 +16,7 @@ class LagWatcher {
   /// Connects; `out` must outlive this.
   static Result<std::unique_ptr<LagWatcher>> Start(const StoreEndpoints& stores,
                                                    NdjsonFile& out);
-  ~LagWatcher() { Stop(); }
+  ~LagWatcher();
   /// A client was told so. Thread-safe, does not block.
   void Committed(int64_t order, TimePoint at);
   /// Writes what was never seen as such. Idempotent.
@@ -30,7 +30,7 @@ class LagWatcher {
 
  private:
   struct Store;
-  LagWatcher() = default;
+  LagWatcher();
   std::vector<std::unique_ptr<Store>> stores_;
 };
 

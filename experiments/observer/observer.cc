@@ -21,7 +21,8 @@ Result<std::unique_ptr<Observer>> Observer::Start(const StoreEndpoints& stores,
   std::unique_ptr<Observer> observer(new Observer());
   observer->counts_ = std::move(counts);
   if (two_phase) {
-    INDOUBT_ASSIGN_OR_RETURN(NdjsonFile * in_doubt, observer->File(folder + "/in_doubt.ndjson"));
+    INDOUBT_ASSIGN_OR_RETURN(NdjsonFile * in_doubt,
+                             observer->File(folder + "/in_doubt.ndjson"));
     INDOUBT_ASSIGN_OR_RETURN(observer->prepared_, PreparedWatcher::Start(stores, *in_doubt));
   }
   INDOUBT_ASSIGN_OR_RETURN(NdjsonFile * blocked, observer->File(folder + "/blocked.ndjson"));
@@ -32,7 +33,8 @@ Result<std::unique_ptr<Observer>> Observer::Start(const StoreEndpoints& stores,
   INDOUBT_ASSIGN_OR_RETURN(NdjsonFile * reads, observer->File(folder + "/reads.ndjson"));
   INDOUBT_ASSIGN_OR_RETURN(observer->reader_,
                            DoubleReader::Start(stores, shop.options().seed, recent, *reads));
-  INDOUBT_ASSIGN_OR_RETURN(observer->timeline_file_, observer->File(folder + "/timeline.ndjson"));
+  INDOUBT_ASSIGN_OR_RETURN(observer->timeline_file_,
+                           observer->File(folder + "/timeline.ndjson"));
   observer->timeline_ = std::make_unique<WatchThread>(
       "timeline", kTimelineInterval, [self = observer.get()] { return self->WriteTimeline(); });
   observer->timeline_->Start();

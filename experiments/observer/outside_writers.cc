@@ -135,9 +135,8 @@ class OutsideWriters::RedisWriter final : public Writer {
         "if redis.call('HEXISTS', KEYS[2], KEYS[1]) == 1 then return 0 end "
         "redis.call('INCRBY', KEYS[1], 0) return 1";
     while (!stopping()) {
-      INDOUBT_ASSIGN_OR_RETURN(
-          const auto reply,
-          client_->Run({"EVAL", script, "2", key, std::string(kRedisLocksKey)}));
+      INDOUBT_ASSIGN_OR_RETURN(const auto reply, client_->Run({"EVAL", script, "2", key,
+                                                               std::string(kRedisLocksKey)}));
       if (reply->integer == 1) return Status::Ok();
       Pause(kAskAgain);
     }
@@ -193,6 +192,9 @@ class OutsideWriters::SqliteWriter final : public Writer {
   const RecentOrders& recent_;
   std::string order_;
 };
+
+OutsideWriters::OutsideWriters() = default;
+OutsideWriters::~OutsideWriters() { Stop(); }
 
 Result<std::unique_ptr<OutsideWriters>> OutsideWriters::Start(const StoreEndpoints& stores,
                                                               const Shop& shop,

@@ -27,7 +27,7 @@ class OutsideWriters {
                                                        const Shop& shop,
                                                        const RecentOrders& recent,
                                                        NdjsonFile& out);
-  ~OutsideWriters() { Stop(); }
+  ~OutsideWriters();
   /// Gives up what still waits and records it so. Idempotent.
   void Stop();
   /// How many wait at this moment.
@@ -39,7 +39,7 @@ class OutsideWriters {
   class PostgresWriter;
   class RedisWriter;
   class SqliteWriter;
-  OutsideWriters() = default;
+  OutsideWriters();
 
   std::atomic<int64_t> waiting_{0};
   std::vector<std::unique_ptr<Writer>> writers_;

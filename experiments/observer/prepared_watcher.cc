@@ -113,6 +113,9 @@ struct PreparedWatcher::Store {
   WatchThread thread;
 };
 
+PreparedWatcher::PreparedWatcher() = default;
+PreparedWatcher::~PreparedWatcher() { Stop(); }
+
 Result<std::unique_ptr<PreparedWatcher>> PreparedWatcher::Start(const StoreEndpoints& stores,
                                                                 NdjsonFile& out) {
   INDOUBT_ASSIGN_OR_RETURN(Lister postgres, PostgresLister(stores.postgres_dsn));

@@ -17,7 +17,7 @@ class PreparedWatcher {
   /// Connects; `out` must outlive this.
   static Result<std::unique_ptr<PreparedWatcher>> Start(const StoreEndpoints& stores,
                                                         NdjsonFile& out);
-  ~PreparedWatcher() { Stop(); }
+  ~PreparedWatcher();
   /// Writes the branches that are still there. Idempotent.
   void Stop();
   /// Branches in doubt at the last polls: the most of any store.
@@ -26,7 +26,7 @@ class PreparedWatcher {
 
  private:
   struct Store;
-  PreparedWatcher() = default;
+  PreparedWatcher();
   std::vector<std::unique_ptr<Store>> stores_;
 };
 
