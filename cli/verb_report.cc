@@ -1,0 +1,36 @@
+// indoubt report: builds the report from a run's data.
+#include <memory>
+
+#include "cli/output.h"
+#include "cli/verbs.h"
+#include "experiments/report/report.h"
+
+namespace indoubt::cli {
+namespace {
+
+int Report(const std::vector<std::string>& runs, const std::string& output) {
+  for (const std::string& run : runs) {
+    const auto summary = WriteReports(run);
+    if (!summary) return Fail(summary.error());
+    if (output.empty()) PrintLine(run + "/report.html");
+  }
+  if (output.empty()) return kDone;
+  const Status status = WriteCombinedReport(runs, output);
+  if (!status.ok()) return Fail(status);
+  PrintLine(output);
+  return kDone;
+}
+
+}  // namespace
+
+void AddReport(CLI::App& app, Action& action) {
+  CLI::App* verb = app.add_subcommand("report", "Build the report from a run's data");
+  auto runs = std::make_shared<std::vector<std::string>>();
+  auto output = std::make_shared<std::string>();
+  verb->add_option("RUN", *runs, "Folders of runs")->required();
+  verb->add_option("-o,--output", *output, "One file over all of them");
+  verb->callback(
+      [&action, runs, output] { action = [runs, output] { return Report(*runs, *output); }; });
+}
+
+}  // namespace indoubt::cli

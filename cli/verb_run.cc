@@ -1,0 +1,141 @@
+// indoubt run: runs a scenario and reports on it.
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <thread>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "cli/output.h"
+#include "cli/termination.h"
+#include "cli/verbs.h"
+#include "experiments/report/report.h"
+#include "experiments/run.h"
+#include "experiments/summary/judgement.h"
+
+namespace indoubt::cli {
+namespace {
+
+constexpr double kProgressSeconds = 5;
+
+struct RunArguments {
+  std::string scenario, out = "runs", postgres, redis;
+  std::vector<std::string> set;
+  int repeat = 0;
+  std::optional<uint64_t> seed;
+  bool keep = false, json = false, quiet = false;
+};
+
+/// One line every few seconds, and whenever something happens.
+class ProgressLines {
+ public:
+  explicit ProgressLines(bool quiet) : quiet_(quiet) {}
+  void operator()(const RunProgress& progress) {
+    const bool due = progress.elapsed_s >= last_ + kProgressSeconds ||
+                     !progress.event.empty() || progress.phase != phase_;
+    if (quiet_ || !due) return;
+    last_ = progress.elapsed_s;
+    phase_ = progress.phase;
+    Note(fmt::format("[{:4.0f}s] {}/{} {} rep {} of {}: {}, {} completed, {} in flight{}{}",
+                     progress.elapsed_s, progress.done + 1, progress.total, progress.cell,
+                     progress.rep, progress.reps, progress.phase, progress.completed,
+                     progress.in_flight, progress.event.empty() ? "" : ": ", progress.event));
+  }
+
+ private:
+  const bool quiet_;
+  double last_ = -kProgressSeconds;
+  std::string phase_;
+};
+
+/// Sets `stop` at the first SIGINT or SIGTERM; the second ends the process.
+class StopOnSignal {
+ public:
+  explicit StopOnSignal(std::atomic<bool>& stop)
+      : thread_([this, &stop] {
+          if (AwaitTermination([this] { return over_.load(); })) stop = true;
+        }) {}
+  ~StopOnSignal() {
+    over_ = true;
+    thread_.join();
+  }
+  StopOnSignal(const StopOnSignal&) = delete;
+  StopOnSignal& operator=(const StopOnSignal&) = delete;
+
+ private:
+  std::atomic<bool> over_{false};
+  std::thread thread_;
+};
+
+RunOptions ToOptions(const RunArguments& arguments, const std::atomic<bool>& stop) {
+  RunOptions options;
+  options.out_folder = arguments.out;
+  options.binary = std::filesystem::read_symlink("/proc/self/exe");
+  options.argv = {"indoubt"};
+  options.argv.insert(options.argv.end(), GivenArguments().begin(), GivenArguments().end());
+  if (arguments.repeat > 0) options.repeat = arguments.repeat;
+  options.seed = arguments.seed;
+  if (!arguments.postgres.empty()) options.postgres_dsn = arguments.postgres;
+  if (!arguments.redis.empty()) options.redis_uri = arguments.redis;
+  options.keep = arguments.keep;
+  options.progress = ProgressLines(arguments.quiet);
+  options.stop = &stop;
+  return options;
+}
+
+int Tell(const RunResult& result, const Json& summary, bool json) {
+  const RunJudgement judgement = Judge(summary);
+  if (json) {
+    PrintJson(summary);
+  } else {
+    PrintLine(VerdictText(summary));
+    for (const auto& expected : summary.value("expect", Json::array())) {
+      PrintLine(fmt::format("{:7} {} (observed {})", expected["verdict"].get<std::string>(),
+                            expected["check"].get<std::string>(), expected["observed"].dump()));
+    }
+    PrintLine("report: " + result.folder + "/report.html");
+  }
+  for (const std::string& reason : judgement.reasons) Note("indoubt: " + reason);
+  return result.status == "interrupted" ? static_cast<int>(kInterrupted)
+                                        : judgement.exit_code();
+}
+
+int Run(const RunArguments& arguments) {
+  const auto scenario = LoadScenario(arguments.scenario, arguments.set);
+  if (!scenario) return Fail(scenario.error());
+  BlockTermination();
+  std::atomic<bool> stop{false};
+  const StopOnSignal watcher(stop);
+  const auto result = RunScenario(*scenario, ToOptions(arguments, stop));
+  if (!result) return Fail(result.error());
+  for (const std::string& warning : result->warnings) Note("indoubt: warning: " + warning);
+  const auto summary = WriteReports(result->folder);
+  if (!summary) return Fail(summary.error());
+  return Tell(*result, *summary, arguments.json);
+}
+
+}  // namespace
+
+void AddRun(CLI::App& app, Action& action) {
+  CLI::App* verb = app.add_subcommand("run", "Run a scenario and report on it");
+  auto arguments = std::make_shared<RunArguments>();
+  verb->add_option("SCENARIO", arguments->scenario, "A name (list scenarios) or a file")
+      ->required();
+  verb->add_option("--set", arguments->set, "KEY=VALUE, over the scenario's own; repeated")
+      ->allow_extra_args(false);
+  verb->add_option("--repeat", arguments->repeat, "Repetitions of each cell")
+      ->check(CLI::Range(1, 1000));
+  verb->add_option("--seed", arguments->seed, "Of schedule and workload");
+  verb->add_option("--out", arguments->out, "Folder of the runs")->capture_default_str();
+  verb->add_option("--postgres", arguments->postgres,
+                   "DSN of a running server; its shop tables are dropped");
+  verb->add_option("--redis", arguments->redis,
+                   "URI of a running server; its shop keys are dropped");
+  verb->add_flag("--keep", arguments->keep, "Keep the stores' data folders");
+  verb->add_flag("--json", arguments->json, "The summary as JSON on stdout");
+  verb->add_flag("--quiet", arguments->quiet, "No progress on stderr");
+  verb->callback([&action, arguments] { action = [arguments] { return Run(*arguments); }; });
+}
+
+}  // namespace indoubt::cli

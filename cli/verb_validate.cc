@@ -1,0 +1,26 @@
+// indoubt validate: checks a scenario, with line and column.
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "cli/output.h"
+#include "cli/verbs.h"
+#include "experiments/scenario.h"
+
+namespace indoubt::cli {
+
+void AddValidate(CLI::App& app, Action& action) {
+  CLI::App* verb = app.add_subcommand("validate", "Check a scenario, with line and column");
+  auto file = std::make_shared<std::string>();
+  verb->add_option("FILE", *file, "Scenario file")->required();
+  verb->callback([&action, file] {
+    action = [file]() -> int {
+      const auto scenario = LoadScenario(*file);
+      if (!scenario) return Fail(scenario.error());
+      PrintLine(fmt::format("{}: scenario \"{}\" is valid", *file, scenario->name));
+      return kDone;
+    };
+  });
+}
+
+}  // namespace indoubt::cli
