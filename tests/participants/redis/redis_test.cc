@@ -1,43 +1,19 @@
 // Redis passes the contract on a real server, and keeps its yes where Redis itself
 // would not.
-#include <fmt/format.h>
-#include <hiredis/hiredis.h>
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "faults/servers.h"
 #include "participants/redis/redis_keys.h"
 #include "participants/redis/redis_participant.h"
 #include "tests/participants/contract_suite.h"
+#include "tests/participants/redis/redis_ask.h"
 
 namespace indoubt {
 namespace {
 
 using ::testing::HasSubstr;
-
-std::string Ask(const RedisServer& server, const std::vector<std::string>& command) {
-  const std::unique_ptr<redisContext, void (*)(redisContext*)> context(
-      redisConnectUnix(server.socket_path().c_str()), redisFree);
-  std::vector<const char*> argv;
-  std::vector<size_t> lengths;
-  for (const std::string& word : command) {
-    argv.push_back(word.data());
-    lengths.push_back(word.size());
-  }
-  const std::unique_ptr<void, void (*)(void*)> raw(
-      redisCommandArgv(context.get(), static_cast<int>(argv.size()), argv.data(),
-                       lengths.data()),
-      freeReplyObject);
-  const auto* reply = static_cast<redisReply*>(raw.get());
-  if (reply == nullptr) return "error: no connection";
-  if (reply->type == REDIS_REPLY_INTEGER) return std::to_string(reply->integer);
-  return reply->str == nullptr ? "" : std::string(reply->str, reply->len);
-}
-
-std::unique_ptr<Participant> Make(const std::string& uri,
-                                  RedisDurability durability = RedisDurability::kStrict) {
-  auto made = MakeRedisParticipant({"store", uri, durability, 2});
-  INDOUBT_CHECK(made.has_value(), made.error().ToString());
-  return std::move(*made);
-}
 
 class RedisContractStore final : public ContractStore {
  public:
@@ -52,9 +28,9 @@ class RedisContractStore final : public ContractStore {
     Ask(*server_, {"MSET", "a", "100", "b", "100"});
     return Status::Ok();
   }
-  std::unique_ptr<Participant> MakeParticipant() override { return Make(server_->uri()); }
+  std::unique_ptr<Participant> MakeParticipant() override { return MakeRedis(server_->uri()); }
   std::unique_ptr<Participant> MakeUnreachable() override {
-    return Make("unix://" + folder_.path() + "/missing.sock");
+    return MakeRedis("unix://" + folder_.path() + "/missing.sock");
   }
   void KillServer() override { server_->Kill(); }
   Status RestartServer() override { return server_->Restart(); }
@@ -96,6 +72,19 @@ std::unique_ptr<ContractStore> MakeRedisContractStore() {
   return std::make_unique<RedisContractStore>();
 }
 
+/// A TCP port that was free a moment ago.
+std::string FreePort() {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof(address);
+  auto* raw = reinterpret_cast<sockaddr*>(&address);
+  INDOUBT_CHECK(bind(fd, raw, length) == 0 && getsockname(fd, raw, &length) == 0, "no port");
+  close(fd);
+  return std::to_string(ntohs(address.sin_port));
+}
+
 class RedisPromise : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -110,8 +99,17 @@ class RedisPromise : public ::testing::Test {
   }
   void SetUp() override {
     Say({"CONFIG", "SET", "maxmemory", "0"});
+    Say({"CONFIG", "SET", "appendfsync", "always"});
     Say({"FLUSHALL"});
-    participant_ = Make(server_->uri());
+    participant_ = MakeRedis(server_->uri());
+  }
+  /// Over TCP, since a unix URI carries no password.
+  std::unique_ptr<Participant> MakeRedisAs(const std::string& user, const std::string& word) {
+    std::string port;
+    do {
+      port = FreePort();
+    } while (Say({"CONFIG", "SET", "port", port}) != "OK");
+    return MakeRedis("redis://" + user + ":" + word + "@127.0.0.1:" + port + "/0");
   }
   std::string Say(const std::vector<std::string>& command) { return Ask(*server_, command); }
   Vote Prepare(const Gid& gid, const std::vector<std::string>& lines) {
@@ -201,6 +199,129 @@ TEST_F(RedisPromise, InterferenceIsDetectedAtCommitAndReported) {
   ExpectClean();
 }
 
+TEST_F(RedisPromise, AnotherTypeUnderAPreparedBranchGivesWayAndIsReported) {
+  const Gid gid = NewTestGid();
+  ASSERT_EQ(Prepare(gid, {"HSET h f 1", "RPUSH l x", "SADD s m"}).kind, VoteKind::kYes);
+  Say({"MSET", "h", "text", "l", "text", "s", "text"});
+  const Ack ack = CommitNow(*participant_, gid, "");
+  EXPECT_EQ(ack.kind, AckKind::kHeuristic);
+  EXPECT_THAT(ack.reason, HasSubstr("h, l, s"));
+  EXPECT_EQ(Say({"HGET", "h", "f"}), "1");
+  EXPECT_EQ(Say({"LLEN", "l"}) + Say({"SCARD", "s"}), "11");
+  EXPECT_EQ(CommitNow(*participant_, gid, "").kind, AckKind::kHeuristic) << "the same again";
+}
+
+TEST_F(RedisPromise, OnlyMembersThatTheBranchWritesAreHeldAgainstAnOutsider) {
+  Say({"HSET", "h", "mine", "1", "other", "1"});
+  const Gid first = NewTestGid(), second = NewTestGid();
+  ASSERT_EQ(Prepare(first, {"HINCRBY h mine 1"}).kind, VoteKind::kYes);
+  Say({"HSET", "h", "other", "2", "third", "3"});
+  EXPECT_EQ(CommitNow(*participant_, first, "").kind, AckKind::kDone);
+  ASSERT_EQ(Prepare(second, {"HINCRBY h mine 1"}).kind, VoteKind::kYes);
+  Say({"HSET", "h", "mine", "100"});  // the number of fields stays
+  EXPECT_EQ(CommitNow(*participant_, second, "").kind, AckKind::kHeuristic);
+  EXPECT_EQ(Say({"HGET", "h", "mine"}), "3");
+  EXPECT_EQ(Say({"HGET", "h", "other"}), "2");
+}
+
+TEST_F(RedisPromise, ReasonNamesTheStatementAndItsKey) {
+  Say({"SET", "k", "text"});
+  EXPECT_THAT(Prepare(NewTestGid(), {"SET a 1", "INCR k"}).reason,
+              HasSubstr("statement 2 (INCR k)"));
+}
+
+TEST_F(RedisPromise, BranchThatChangesNothingIsReadOnlyAndLocksNothing) {
+  Say({"SET", "k", "v"});
+  EXPECT_EQ(Prepare(NewTestGid(), {"GET k", "DEL missing"}).kind, VoteKind::kReadOnly);
+  ExpectClean();
+}
+
+TEST_F(RedisPromise, ReadThatWentStaleBeforeThePrepareIsANo) {
+  Say({"SET", "k", "1"});
+  auto stale = participant_->Begin(NewTestGid(), TestDeadline());
+  ASSERT_TRUE(WorkNow(*stale, {{"GET k", {}, {}}}));
+  Say({"SET", "k", "2"});
+  EXPECT_EQ(PrepareNow(*stale, {{"SET l 1", {}, {}}}).vote.kind, VoteKind::kNo);
+  auto fresh = participant_->Begin(NewTestGid(), TestDeadline());
+  ASSERT_TRUE(WorkNow(*fresh, {{"GET k", {}, {}}}));
+  EXPECT_EQ(PrepareNow(*fresh, {{"SET l 1", {}, {}}}).vote.kind, VoteKind::kYes);
+}
+
+TEST_F(RedisPromise, MissingRightIsANoAndOneTakenAwayLaterIsRetried) {
+  // The rights that docs/redis.md names, and to read prices.
+  Say({"ACL", "SETUSER", "shop", "on", ">secret", "~indoubt:*", "~stock:*", "%R~price:*",
+       "+@read", "+@write", "+@connection", "+fcall", "+function|load", "+info",
+       "+config|get"});
+  // Another program's, for which the managed keys are to be read only.
+  Say({"ACL", "SETUSER", "other", "on", "nopass", "%R~stock:*", "+@read", "+@write"});
+  EXPECT_THAT(Say({"ACL", "DRYRUN", "other", "SET", "stock:1", "9"}),
+              HasSubstr("no permissions"));
+  EXPECT_EQ(Say({"ACL", "DRYRUN", "other", "GET", "stock:1"}), "OK");
+  const auto shop = MakeRedisAs("shop", "secret");
+  const Vote refused = PrepareNow(*shop, NewTestGid(), {{"SET price:1 9", {}, {}}}).vote;
+  EXPECT_EQ(refused.kind, VoteKind::kNo);
+  EXPECT_THAT(refused.reason, HasSubstr("SET price:1"));
+  ExpectClean();
+  const Gid gid = NewTestGid();
+  ASSERT_EQ(PrepareNow(*shop, gid, {{"SET stock:1 9", {}, {}}}).vote.kind, VoteKind::kYes);
+  Say({"ACL", "SETUSER", "shop", "resetkeys", "~indoubt:*"});
+  EXPECT_EQ(StartCommit(*shop, gid, "", TestDeadline()).get().kind, AckKind::kRetry);
+  EXPECT_EQ(Say({"EXISTS", "stock:1"}), "0");
+  Say({"ACL", "SETUSER", "shop", "~stock:*"});
+  EXPECT_EQ(CommitNow(*shop, gid, "").kind, AckKind::kDone);
+  EXPECT_EQ(Say({"GET", "stock:1"}), "9");
+}
+
+TEST_F(RedisPromise, SettingThatIsWeakenedLaterIsRefusedFromTheNextListingOn) {
+  const Gid gid = NewTestGid();
+  ASSERT_EQ(Prepare(gid, {"SET k v"}).kind, VoteKind::kYes);
+  Say({"CONFIG", "SET", "appendfsync", "everysec"});
+  const auto listed = participant_->ListPrepared(TestDeadline());
+  ASSERT_FALSE(listed);
+  EXPECT_THAT(listed.error().message(), HasSubstr("CONFIG SET appendfsync always"));
+  EXPECT_EQ(Prepare(NewTestGid(), {"SET l v"}).kind, VoteKind::kNo);
+  EXPECT_EQ(StartCommit(*participant_, gid, "", TestDeadline()).get().kind, AckKind::kRetry);
+  Say({"CONFIG", "SET", "appendfsync", "always"});
+  EXPECT_EQ(CommitNow(*participant_, gid, "").kind, AckKind::kDone);
+}
+
+TEST_F(RedisPromise, PrepareAfterARestartOfTheServerNeedsNoSecondTry) {
+  ASSERT_EQ(Prepare(NewTestGid(), {"GET k"}).kind, VoteKind::kReadOnly);
+  server_->Kill();
+  ASSERT_TRUE(server_->Restart().ok());
+  const Vote vote = Prepare(NewTestGid(), {"SET k v"});
+  EXPECT_EQ(vote.kind, VoteKind::kYes) << vote.reason;
+}
+
+TEST_F(RedisPromise, ReplicaIsRefusedInRelaxedToo) {
+  Say({"CONFIG", "SET", "replica-serve-stale-data", "yes"});
+  Say({"REPLICAOF", "127.0.0.1", "1"});
+  const auto report =
+      MakeRedis(server_->uri(), RedisDurability::kRelaxed)->Preflight(TestDeadline());
+  Say({"REPLICAOF", "NO", "ONE"});
+  ASSERT_TRUE(report) << report.error().ToString();
+  EXPECT_THAT(report->problems, testing::Contains(HasSubstr("replica")));
+}
+
+TEST_F(RedisPromise, BytesThatAreNotTextComeBackAsABlob) {
+  const std::string bytes("\xff\x00\xfe", 3);
+  auto branch = participant_->Begin(NewTestGid(), TestDeadline());
+  const OnePhaseReply reply =
+      CommitOnePhaseNow(*branch, {{"SET k $1", {{Blob{bytes}}}, {}}, {"GET k", {}, {}}});
+  ASSERT_EQ(reply.kind, OnePhaseKind::kCommitted) << reply.reason;
+  EXPECT_EQ(reply.results[1].values[0], Value{Blob{bytes}});
+}
+
+TEST_F(RedisPromise, CallbacksEndWithTheParticipantThoughABranchOutlivesIt) {
+  const Gid older = NewTestGid();
+  ASSERT_EQ(Prepare(NewTestGid(), {"SET k v"}).kind, VoteKind::kYes);
+  auto waiting = participant_->Begin(older, TestDeadline());
+  std::future<PrepareReply> vote = StartPrepare(*waiting, {{"SET k w", {}, {}}});
+  participant_.reset();
+  ASSERT_EQ(vote.wait_for(std::chrono::seconds(0)), std::future_status::ready);
+  EXPECT_NE(vote.get().vote.kind, VoteKind::kYes);
+}
+
 TEST_F(RedisPromise, LibraryIsLoadedAgainAfterAFunctionFlush) {
   const Gid gid = NewTestGid();
   ASSERT_EQ(Prepare(gid, {"SET k v"}).kind, VoteKind::kYes);
@@ -221,17 +342,18 @@ TEST(RedisPreflight, NonDurableServerIsRefusedInStrictAndReportedInRelaxed) {
   auto server = RedisServer::Start(
       folder.path(), {{"appendfsync", "everysec"}, {"maxmemory-policy", "allkeys-lru"}});
   ASSERT_TRUE(server) << server.error().ToString();
-  const auto strict = Make((*server)->uri())->Preflight(TestDeadline());
+  const auto strict = MakeRedis((*server)->uri())->Preflight(TestDeadline());
   ASSERT_TRUE(strict);
   EXPECT_THAT(strict->problems, testing::Contains(HasSubstr("CONFIG SET appendfsync always")));
   EXPECT_THAT(strict->problems, testing::Contains(HasSubstr("noeviction")));
   const auto relaxed =
-      Make((*server)->uri(), RedisDurability::kRelaxed)->Preflight(TestDeadline());
+      MakeRedis((*server)->uri(), RedisDurability::kRelaxed)->Preflight(TestDeadline());
   ASSERT_TRUE(relaxed);
   EXPECT_TRUE(relaxed->problems.empty());
   EXPECT_THAT(relaxed->warnings, testing::Contains(HasSubstr("appendfsync")));
-  EXPECT_EQ(PrepareNow(*Make((*server)->uri()), NewTestGid(), {{"SET k v", {}, {}}}).vote.kind,
-            VoteKind::kNo);
+  EXPECT_EQ(
+      PrepareNow(*MakeRedis((*server)->uri()), NewTestGid(), {{"SET k v", {}, {}}}).vote.kind,
+      VoteKind::kNo);
 }
 
 }  // namespace

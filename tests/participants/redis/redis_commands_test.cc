@@ -1,0 +1,267 @@
+// Every command that the library evaluates by itself means what it means in Redis:
+// random branches run through the adapter in one database and plainly in another.
+#include <random>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <gtest/gtest.h>
+
+#include "tests/participants/contract_calls.h"
+#include "tests/participants/redis/redis_ask.h"
+
+namespace indoubt {
+namespace {
+
+/// {a b} for an array, so that both sides can be compared as text. The library sorts
+/// what Redis gives in no order (`unordered`; in groups of `group`).
+std::string Show(const Value& value) {
+  struct Visitor {
+    std::string operator()(std::monostate) const { return "nil"; }
+    std::string operator()(bool held) const { return held ? "true" : "false"; }
+    std::string operator()(int64_t held) const { return std::to_string(held); }
+    std::string operator()(double held) const { return fmt::format("{}", held); }
+    std::string operator()(const std::string& held) const { return held; }
+    std::string operator()(const Blob& held) const { return held.bytes; }
+    std::string operator()(const std::vector<Value>& held) const {
+      std::vector<std::string> items;
+      for (const Value& item : held) items.push_back(Show(item));
+      return fmt::format("{{{}}}", fmt::join(items, " "));
+    }
+  };
+  return std::visit(Visitor{}, value.held);
+}
+
+std::string Show(const redisReply& reply, size_t group) {
+  if (reply.type == REDIS_REPLY_NIL) return "nil";
+  if (reply.type == REDIS_REPLY_INTEGER) return std::to_string(reply.integer);
+  if (reply.type != REDIS_REPLY_ARRAY) return std::string(reply.str, reply.len);
+  std::vector<std::string> items;
+  for (size_t i = 0; i < reply.elements; i += std::max<size_t>(group, 1)) {
+    std::string item = Show(*reply.element[i], 0);
+    if (group == 2) item += " " + Show(*reply.element[i + 1], 0);
+    items.push_back(std::move(item));
+  }
+  if (group > 0) std::sort(items.begin(), items.end());
+  return fmt::format("{{{}}}", fmt::join(items, " "));
+}
+
+size_t GroupOf(const std::string& command) {
+  return command == "HGETALL" ? 2 : command == "SMEMBERS" ? 1 : 0;
+}
+
+/// Words of commands over few keys and members, so that they meet.
+class CommandMaker {
+ public:
+  explicit CommandMaker(uint64_t seed) : random_(seed) {}
+  size_t Below(size_t bound) {
+    return std::uniform_int_distribution<size_t>(0, bound - 1)(random_);
+  }
+
+  std::vector<std::string> Next() {
+    static const std::vector<std::string> kShapes{"GET K",
+                                                  "STRLEN K",
+                                                  "MGET K K",
+                                                  "SET K V",
+                                                  "SET K V NX",
+                                                  "SET K V XX",
+                                                  "SET K V GET",
+                                                  "SET K V GET XX",
+                                                  "SETNX K V",
+                                                  "MSET K V K V",
+                                                  "GETSET K V",
+                                                  "GETDEL K",
+                                                  "APPEND K V",
+                                                  "INCR K",
+                                                  "DECR K",
+                                                  "INCRBY K N",
+                                                  "DECRBY K N",
+                                                  "TYPE K",
+                                                  "EXISTS K K",
+                                                  "DEL K",
+                                                  "DEL K K",
+                                                  "UNLINK K",
+                                                  "HGET K M",
+                                                  "HMGET K M M",
+                                                  "HGETALL K",
+                                                  "HEXISTS K M",
+                                                  "HLEN K",
+                                                  "HSET K M V",
+                                                  "HSET K M V M V",
+                                                  "HMSET K M V",
+                                                  "HSETNX K M V",
+                                                  "HINCRBY K M N",
+                                                  "HDEL K M",
+                                                  "HDEL K M M",
+                                                  "SADD K M",
+                                                  "SADD K M M",
+                                                  "SREM K M",
+                                                  "SREM K M M",
+                                                  "SISMEMBER K M",
+                                                  "SCARD K",
+                                                  "SMEMBERS K",
+                                                  "ZADD K F M",
+                                                  "ZADD K F M F M",
+                                                  "ZADD K NX F M",
+                                                  "ZADD K XX CH F M",
+                                                  "ZADD K GT CH F M",
+                                                  "ZADD K LT F M",
+                                                  "ZINCRBY K F M",
+                                                  "ZREM K M",
+                                                  "ZSCORE K M",
+                                                  "ZCARD K",
+                                                  "LPUSH K V",
+                                                  "LPUSH K V V",
+                                                  "RPUSH K V",
+                                                  "RPUSH K V V",
+                                                  "LPUSHX K V",
+                                                  "RPUSHX K V",
+                                                  "LLEN K",
+                                                  "LRANGE K I I",
+                                                  "SET K",
+                                                  "HSET K M",
+                                                  "ZADD K NX XX F M",
+                                                  "ZADD K F"};
+    std::vector<std::string> words;
+    std::string shape = kShapes[Below(kShapes.size())];
+    for (size_t from = 0; from < shape.size();) {
+      const size_t to = std::min(shape.find(' ', from), shape.size());
+      words.push_back(Word(shape.substr(from, to - from), words.empty() ? "" : words[0]));
+      from = to + 1;
+    }
+    return words;
+  }
+
+ private:
+  /// Keys have a leaning to one type, else most commands would meet the wrong one.
+  std::string Word(const std::string& slot, const std::string& command) {
+    static const std::vector<std::string> kNumbers{"1",
+                                                   "-1",
+                                                   "41",
+                                                   "9007199254740993",
+                                                   "9223372036854775807",
+                                                   "-9223372036854775808",
+                                                   "9223372036854775808",
+                                                   "1.5",
+                                                   "007",
+                                                   "+3",
+                                                   "x",
+                                                   "-0",
+                                                   "999999999",
+                                                   "-1000000000"};
+    static const std::vector<std::string> kScores{"1",    "-2.5", "0.1", "1e3",  "inf",  "-inf",
+                                                  "+1.0", "3.3",  "nan", "text", "1e400"};
+    if (slot == "K") {
+      const char lean = std::string_view("HSZLM").find(command[0]) != std::string_view::npos &&
+                                command != "SET" && command != "SETNX" && command[0] != 'M' &&
+                                command != "STRLEN"
+                            ? command[0] == 'R' ? 'L' : command[0]
+                            : "GHSZL"[Below(5)];
+      return fmt::format("{}{}", Below(8) == 0 ? "GHSZL"[Below(5)] : lean, Below(2));
+    }
+    if (slot == "M") return fmt::format("m{}", Below(4));
+    if (slot == "V") return Below(2) == 0 ? kNumbers[Below(kNumbers.size())] : "value";
+    if (slot == "N") return kNumbers[Below(kNumbers.size())];
+    if (slot == "F") return kScores[Below(kScores.size())];
+    if (slot == "I") return std::to_string(static_cast<int>(Below(9)) - 4);
+    return slot;
+  }
+
+  std::mt19937_64 random_;
+};
+
+Statement StatementOf(const std::vector<std::string>& words) {
+  Statement statement;
+  for (const std::string& word : words) {
+    statement.text += fmt::format("${} ", statement.params.size() + 1);
+    statement.params.push_back({word});
+  }
+  return statement;
+}
+
+class RedisCommands : public ::testing::Test {
+ protected:
+  RedisCommands() {
+    auto server = RedisServer::Start(folder_.path(), {{"enable-debug-command", "yes"}});
+    INDOUBT_CHECK(server.has_value(), server.error().ToString());
+    server_ = std::move(*server);
+    participant_ = MakeRedis(server_->uri());
+    plain_ = std::make_unique<PlainRedis>(*server_);
+    managed_ = std::make_unique<PlainRedis>(*server_);
+    plain_->Send({"SELECT", "1"});
+  }
+  /// All that both databases hold, digested by Redis itself.
+  std::string Digest(PlainRedis& database) {
+    std::string all;
+    for (const char type : std::string_view("GHSZL")) {
+      for (const char number : std::string_view("01")) {
+        const std::string key{type, number};
+        const PlainReply digest = database.Send({"DEBUG", "DIGEST-VALUE", key});
+        EXPECT_EQ(digest->type, REDIS_REPLY_ARRAY);
+        all += Show(*digest, 0) + " ";
+      }
+    }
+    return all;
+  }
+  /// The branch as adapter and as plain commands; false when the vote was no.
+  bool RunBoth(const std::vector<std::vector<std::string>>& commands, bool in_two_phases) {
+    std::vector<Statement> statements;
+    for (const auto& words : commands) statements.push_back(StatementOf(words));
+    const Gid gid = NewTestGid();
+    const PrepareReply reply = Run(gid, statements, in_two_phases);
+    const VoteKind kind = reply.vote.kind;
+    if (kind != VoteKind::kYes && kind != VoteKind::kReadOnly) {
+      EXPECT_EQ(kind, VoteKind::kNo);
+      // One command is atomic in Redis too: it must refuse, and write nothing.
+      if (commands.size() == 1) {
+        EXPECT_EQ(plain_->Send(commands[0])->type, REDIS_REPLY_ERROR)
+            << fmt::format("{}", fmt::join(commands[0], " ")) << ": " << reply.vote.reason;
+      }
+      return false;
+    }
+    for (size_t i = 0; i < commands.size(); ++i) {
+      const PlainReply plain = plain_->Send(commands[i]);
+      EXPECT_EQ(Show(reply.results.at(i).values.at(0)), Show(*plain, GroupOf(commands[i][0])))
+          << fmt::format("{}", fmt::join(commands[i], " "));
+    }
+    return true;
+  }
+  PrepareReply Run(const Gid& gid, const std::vector<Statement>& statements, bool two_phases) {
+    auto branch = participant_->Begin(gid, TestDeadline());
+    if (two_phases) {
+      PrepareReply reply = PrepareNow(*branch, statements);
+      if (reply.vote.kind == VoteKind::kYes) {
+        const Ack ack = CommitNow(*participant_, gid, reply.vote.token);
+        EXPECT_EQ(ack.kind, AckKind::kDone) << ack.reason;
+      }
+      return reply;
+    }
+    OnePhaseReply end = CommitOnePhaseNow(*branch, statements);
+    const bool committed = end.kind == OnePhaseKind::kCommitted;
+    return {{committed ? VoteKind::kYes : VoteKind::kNo, "", end.reason},
+            std::move(end.results)};
+  }
+
+  ScratchFolder folder_{"indoubt-redis-commands"};
+  std::unique_ptr<RedisServer> server_;
+  std::unique_ptr<Participant> participant_;
+  std::unique_ptr<PlainRedis> plain_, managed_;
+};
+
+TEST_F(RedisCommands, MeanWhatTheyMeanInRedis) {
+  const uint64_t seed = std::random_device()();
+  SCOPED_TRACE(fmt::format("seed {}", seed));
+  CommandMaker maker(seed);
+  int yes = 0, no = 0;
+  for (int round = 0; round < 1200 && !HasFailure(); ++round) {
+    std::vector<std::vector<std::string>> commands(maker.Below(3) == 0 ? 1 + maker.Below(8)
+                                                                       : 1);
+    for (auto& command : commands) command = maker.Next();
+    (RunBoth(commands, maker.Below(2) == 0) ? yes : no)++;
+    ASSERT_EQ(Digest(*managed_), Digest(*plain_)) << "after round " << round;
+  }
+  EXPECT_GT(yes, 200);
+  EXPECT_GT(no, 100);
+}
+
+}  // namespace
+}  // namespace indoubt
