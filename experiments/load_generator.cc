@@ -179,7 +179,7 @@ void LoadGenerator::Answered(const std::shared_ptr<Shared>& shared, uint64_t i,
   const TimePoint ended = SystemClock().Now();
   std::lock_guard lock(shared->mutex);
   const auto at = shared->pending.find(i);
-  if (at == shared->pending.end()) return;  // censored before
+  if (shared->finished || at == shared->pending.end()) return;  // censored before
   const Pending& pending = at->second;
   shared->Record(i, pending, ended, Word(outcome), outcome.gid, outcome.reason);
   shared->told.push_back({pending.operation, ToldOf(outcome.outcome)});

@@ -88,7 +88,9 @@ class Repetition {
     context.log_folder = plan_.folder;
     context.binary = options_.binary;
     context.clients = load_.clients;
-    std::filesystem::create_directory(context.scratch);
+    std::error_code error;
+    std::filesystem::create_directory(context.scratch, error);
+    if (error) return Status(StatusCode::kIoError, "cannot make " + context.scratch);
     fault_ = FaultHere();
     if (fault_) context.strike_point = fault_->point.at(plan_.cell.path);
     return path_->Start(context);
@@ -130,7 +132,7 @@ class Repetition {
     load.StopIssuing();
     if (SystemClock().Now() < times.measure_to) times.measure_to = SystemClock().Now();
     if (status.ok()) status = director.HealNow();
-    if (status.ok()) Drain(load, *observer);
+    if (status.ok()) status = Drain(load, *observer);
     INDOUBT_RETURN_IF_ERROR(observer->Close());
     const TimePoint drained = SystemClock().Now();
     const std::vector<ToldOperation> told = load.Finish();
@@ -160,19 +162,21 @@ class Repetition {
     }
   }
 
-  /// Waits until nothing moves any more; what does not come to rest is a warning,
-  /// and shows in the comparison.
-  void Drain(const LoadGenerator& load, Observer& observer) {
+  /// Waits until nothing moves any more; what does not come to rest in time is a
+  /// warning, and shows in the comparison.
+  Status Drain(const LoadGenerator& load, Observer& observer) {
     const TimePoint deadline = SystemClock().Now() + load_.drain;
     Note("drain", &load);
     while (load.counts().in_flight > 0 && SystemClock().Now() < deadline) {
       std::this_thread::sleep_for(kDrainPoll);
     }
     const Status drained = path_->Drain(deadline);
+    if (drained.code() == StatusCode::kInternal) return drained;
     if (!drained.ok()) outcome_.warnings.push_back(path_->name() + ": " + drained.message());
     while (observer.lag().pending() > 0 && SystemClock().Now() < deadline) {
       std::this_thread::sleep_for(kDrainPoll);
     }
+    return Status::Ok();
   }
 
   Status WriteRecord(const LoadTimes& times, TimePoint drained, const FaultDirector& director,

@@ -47,6 +47,9 @@ Result<std::optional<User>> LookUpUser(const std::string& name) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
+  // A group of its own: Ctrl-C at the terminal is for the parent, which then ends its
+  // children in its own order.
+  setpgid(0, 0);
   const auto fail = [error_fd] {
     const int error = errno;
     [[maybe_unused]] const ssize_t n = write(error_fd, &error, sizeof error);

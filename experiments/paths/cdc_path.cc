@@ -47,7 +47,10 @@ class CdcPath final : public Path {
   std::optional<TimePoint> StruckAt() override { return worker_.StruckAt(); }
   Status Restart() override { return StartWorker(""); }
 
-  Status Drain(TimePoint deadline) override { return WaitForViews(views_, deadline); }
+  Status Drain(TimePoint deadline) override {
+    INDOUBT_RETURN_IF_ERROR(worker_.CheckAlive("cdc-worker"));
+    return WaitForViews(views_, deadline);
+  }
 
   /// The worker started once more must leave the views where they are. What it
   /// would do twice shows in the comparison, which follows.

@@ -55,7 +55,8 @@ class Path {
   virtual Status Restart() = 0;
 
   /// Waits until nothing is in doubt and derived stores have caught up.
-  /// kDeadlineExceeded says what is still missing.
+  /// kDeadlineExceeded says what is still missing; kInternal: a process of the path
+  /// has ended although nobody asked for it.
   virtual Status Drain(TimePoint deadline) = 0;
   /// Runs recovery once more on a drained path; whether it found nothing to do.
   /// None where the path has no recovery.

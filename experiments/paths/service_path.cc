@@ -46,6 +46,7 @@ class ServicePath final : public Path {
   Status Restart() override { return StartServer(""); }
 
   Status Drain(TimePoint deadline) override {
+    INDOUBT_RETURN_IF_ERROR(server_.CheckAlive(ServerName()));
     if (name_ == "dual-write") return Status::Ok();  // nothing of it is ever in doubt
     return AwaitNothingPrepared(participants_, deadline);
   }
@@ -80,6 +81,7 @@ class ServicePath final : public Path {
 
  private:
   std::string ConfigPath() const { return context_.scratch + "/indoubt.toml"; }
+  std::string ServerName() const { return name_ == "2pc" ? "coordinator" : name_; }
   std::string SocketPath() const { return context_.scratch + "/serve.sock"; }
 
   Status StartServer(const std::string& strike_point) {
@@ -95,8 +97,7 @@ class ServicePath final : public Path {
            context_.stores.redis_uri, "--sqlite", context_.stores.sqlite_path, "--clients",
            std::to_string(context_.clients)});
     }
-    const std::string server = name_ == "2pc" ? "coordinator" : name_;
-    spec.output_path = fmt::format("{}/{}.log", context_.log_folder, server);
+    spec.output_path = fmt::format("{}/{}.log", context_.log_folder, ServerName());
     unlink(SocketPath().c_str());  // a killed server leaves it behind; absent is fine
     INDOUBT_RETURN_IF_ERROR(server_.Start(spec, strike_point, context_.scratch + "/strike"));
     return AwaitSocket(SocketPath(), server_, spec.output_path,

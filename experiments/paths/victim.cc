@@ -42,6 +42,7 @@ Status Victim::Start(ProcessSpec spec, const std::string& strike_point,
   arm_path_ = strike_point.empty() ? "" : arm_path;
   struck_at_.reset();
   output_path_ = spec.output_path;
+  output_path_ = spec.output_path;
   // Set in any case, so that none of this process' own reach the child.
   spec.environment["INDOUBT_FAILPOINT"] = strike_point.empty() ? "" : strike_point + "=kill";
   spec.environment["INDOUBT_FAILPOINT_ARM"] = arm_path_;
@@ -71,6 +72,13 @@ std::optional<TimePoint> Victim::StruckAt() {
   const std::optional<ExitState> end = process_->Wait(SystemClock().Now());
   if (end && end->by_signal && end->code == SIGKILL) struck_at_ = SystemClock().Now();
   return struck_at_;
+}
+
+Status Victim::CheckAlive(const std::string& who) {
+  if (Running()) return Status::Ok();
+  return Status(StatusCode::kInternal,
+                fmt::format("the {} ended although nobody asked for it: {}", who,
+                            LastWords(output_path_)));
 }
 
 Status Victim::Stop(Duration limit) {

@@ -25,6 +25,8 @@ class Victim {
   /// When it was first seen dead by signal 9. Looks anew at each call.
   std::optional<TimePoint> StruckAt();
   bool Running() { return process_ != nullptr && process_->Running(); }
+  /// kInternal, with its last words, when it has ended although nobody asked for it.
+  Status CheckAlive(const std::string& who);
   /// SIGTERM and, after `limit`, SIGKILL. Idempotent. Says how it ended, if it ended
   /// otherwise than with 0.
   Status Stop(Duration limit);

@@ -1,0 +1,132 @@
+// A whole run, short, and what it leaves behind.
+#include "experiments/run.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "experiments/summary/summary.h"
+#include "faults/process.h"
+
+namespace indoubt {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kShort = R"(name = "short"
+question = "?"
+[matrix]
+paths = ["2pc", "cdc", "dual-write"]
+[load]
+rate_per_s = 60
+clients = 16
+warmup = "500ms"
+duration = "4s"
+[[fault]]
+at = "500ms"
+kind = "kill"
+point = { 2pc = "voted", cdc = "cdc_appended", dual-write = "dual_write_between@accounts" }
+down = "1500ms"
+)";
+
+json ReadJson(const std::string& path) {
+  std::ifstream file(path);
+  return json::parse(file, nullptr, false);
+}
+
+std::vector<json> ReadLines(const std::string& path) {
+  std::vector<json> lines;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) lines.push_back(json::parse(line));
+  return lines;
+}
+
+class RunTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const char* binary = std::getenv("INDOUBT_BINARY");
+    ASSERT_NE(binary, nullptr) << "ctest sets INDOUBT_BINARY";
+    options_.binary = binary;
+    options_.out_folder = folder_.path() + "/runs";
+    options_.argv = {"indoubt", "run", "short file.toml"};
+  }
+  ScratchFolder folder_{"indoubt-run-test"};
+  RunOptions options_;
+};
+
+TEST_F(RunTest, EveryPathDiesHealsAndLeavesItsRecords) {
+  const auto scenario = ParseScenario(kShort, "short.toml");
+  ASSERT_TRUE(scenario) << scenario.error().ToString();
+  std::vector<std::string> events;
+  options_.progress = [&](const RunProgress& progress) {
+    if (!progress.event.empty()) events.push_back(progress.cell + ": " + progress.event);
+  };
+  const auto result = RunScenario(*scenario, options_);
+  ASSERT_TRUE(result) << result.error().ToString();
+  EXPECT_EQ(result->status, "done");
+  EXPECT_THAT(result->warnings,
+              testing::Not(testing::Contains(testing::HasSubstr("observer"))));
+  EXPECT_THAT(events,
+              testing::IsSupersetOf({"2pc: coordinator killed", "2pc: coordinator restarted",
+                                     "cdc: cdc-worker killed", "dual-write: client killed"}));
+  const json run = ReadJson(result->folder + "/run.json");
+  EXPECT_EQ(run["reproduce"], "indoubt run 'short file.toml' --seed 42");
+  EXPECT_TRUE(std::filesystem::equivalent(options_.out_folder + "/latest", result->folder));
+  EXPECT_TRUE(ReadJson(result->folder + "/env.json")["versions"]["postgres"].is_string());
+  std::map<std::string, size_t> inconsistent;
+  for (const std::string& path : scenario->paths) {
+    const std::string rep = result->folder + "/cells/" + path + "/rep-1";
+    const json record = ReadJson(rep + "/rep.json");
+    ASSERT_TRUE(record.is_object()) << rep;
+    ASSERT_EQ(record["faults"].size(), 1u) << path;
+    const json& fault = record["faults"][0];
+    EXPECT_GE(fault["healed_at_ns"].get<int64_t>() - fault["observed_at_ns"].get<int64_t>(),
+              1'500'000'000);
+    inconsistent[path] = record["final"]["inconsistent"].size();
+    EXPECT_TRUE(record["final"]["unwritable"].empty());
+    EXPECT_GT(ReadLines(rep + "/ops.ndjson").size(), 150u);
+    EXPECT_FALSE(ReadLines(rep + "/blocked.ndjson").empty());
+    EXPECT_FALSE(ReadLines(rep + "/lag.ndjson").empty());
+    EXPECT_FALSE(ReadLines(rep + "/reads.ndjson").empty());
+    EXPECT_GT(ReadLines(rep + "/timeline.ndjson").size(), 30u);
+    EXPECT_EQ(std::filesystem::exists(rep + "/in_doubt.ndjson"), path == "2pc");
+  }
+  EXPECT_EQ(inconsistent["2pc"], 0u);
+  EXPECT_EQ(inconsistent["cdc"], 0u);
+  EXPECT_GT(inconsistent["dual-write"], 0u);
+  int64_t longest = 0;
+  for (const json& line : ReadLines(result->folder + "/cells/2pc/rep-1/in_doubt.ndjson")) {
+    longest = std::max(
+        longest, line["last_seen_ns"].get<int64_t>() - line["first_seen_ns"].get<int64_t>());
+  }
+  EXPECT_GE(longest, 1'400'000'000);
+  const auto summary = Summarise(result->folder);
+  EXPECT_TRUE(summary) << summary.status().ToString();
+}
+
+TEST_F(RunTest, StoppedEarlyItSavesWhatItHas) {
+  const std::vector<std::string> overrides{"matrix.paths=[\"raw\", \"2pc-embedded\"]"};
+  const auto scenario = ParseScenario(kShort, "short.toml", overrides);
+  ASSERT_TRUE(scenario) << scenario.error().ToString();
+  std::atomic<bool> stop{false};
+  options_.stop = &stop;
+  options_.progress = [&](const RunProgress& progress) {
+    if (progress.phase == "measure" && progress.completed > 20) stop = true;
+  };
+  const auto result = RunScenario(*scenario, options_);
+  ASSERT_TRUE(result) << result.error().ToString();
+  EXPECT_EQ(result->status, "interrupted");
+  const json run = ReadJson(result->folder + "/run.json");
+  EXPECT_EQ(run["status"], "interrupted");
+  ASSERT_EQ(run["cells"][0]["reps"].size(), 1u);
+  EXPECT_EQ(run["cells"][0]["reps"][0]["status"], "interrupted");
+  EXPECT_TRUE(run["cells"][1]["reps"].empty());
+  EXPECT_TRUE(ReadJson(result->folder + "/cells/raw/rep-1/rep.json").is_object());
+}
+
+}  // namespace
+}  // namespace indoubt

@@ -1,0 +1,118 @@
+#include "experiments/scenario.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace indoubt {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+constexpr const char* kSmall = R"(name = "small"
+[matrix]
+paths = ["2pc", "cdc"]
+[load]
+rate_per_s = 100
+duration = "20s"
+[[fault]]
+at = "5s"
+kind = "kill"
+point = { 2pc = "voted" }
+down = "10s"
+[[expect]]
+check = "2pc.inconsistent.permanent == 0"
+)";
+
+std::string ErrorOf(const std::string& text) {
+  const auto scenario = ParseScenario(text, "x.toml");
+  return scenario ? "no error" : scenario.error().message();
+}
+
+std::string Replaced(std::string text, const std::string& from, const std::string& to) {
+  return text.replace(text.find(from), from.size(), to);
+}
+
+TEST(Scenario, ReadsWhatIsThereAndHasDefaultsForTheRest) {
+  const auto scenario = ParseScenario(kSmall, "x.toml");
+  ASSERT_TRUE(scenario) << scenario.error().ToString();
+  EXPECT_EQ(scenario->name, "small");
+  EXPECT_THAT(scenario->paths, ElementsAre("2pc", "cdc"));
+  EXPECT_EQ(scenario->load.mode, LoadMode::kOpen);
+  EXPECT_EQ(scenario->load.rate_per_s, 100);
+  EXPECT_EQ(scenario->load.duration, std::chrono::seconds(20));
+  ASSERT_EQ(scenario->faults.size(), 1u);
+  EXPECT_EQ(scenario->faults[0].down, std::chrono::seconds(10));
+  EXPECT_EQ(scenario->faults[0].point.at("2pc"), "voted");
+  EXPECT_THAT(scenario->expect, ElementsAre("2pc.inconsistent.permanent == 0"));
+  EXPECT_EQ(scenario->repeat, 1);
+}
+
+TEST(Scenario, ErrorsNamePlaceAndKey) {
+  EXPECT_THAT(ErrorOf("name = \n"), StartsWith("x.toml:1:"));
+  EXPECT_THAT(ErrorOf(Replaced(kSmall, "\"cdc\"]", "\"xyz\"]")),
+              StartsWith("x.toml:3:9: matrix.paths: no path is called \"xyz\""));
+  EXPECT_THAT(ErrorOf(Replaced(kSmall, "duration = \"20s\"", "duration = 20")),
+              StartsWith("x.toml:6:12: load.duration: must be a duration with a unit"));
+  EXPECT_THAT(ErrorOf(Replaced(kSmall, "duration = \"20s\"", "duration = \"20\"")),
+              StartsWith("x.toml:6:12: load.duration: "));
+  EXPECT_THAT(ErrorOf(Replaced(kSmall, "rate_per_s = 100", "rate_per_s = \"fast\"")),
+              StartsWith("x.toml:5:14: load.rate_per_s: must be a number"));
+  EXPECT_THAT(ErrorOf(Replaced(kSmall, "rate_per_s = 100\n", "")),
+              HasSubstr("load.rate_per_s: is missing"));
+  EXPECT_THAT(ErrorOf(Replaced(kSmall, "rate_per_s", "speed = 1\nrate_per_s")),
+              StartsWith("x.toml:5:9: load.speed: no such key"));
+  EXPECT_THAT(ErrorOf(Replaced(kSmall, "\"voted\"", "\"nowhere\"")),
+              HasSubstr("fault.point: no fail point \"nowhere\""));
+  EXPECT_THAT(ErrorOf(Replaced(kSmall, "\"kill\"", "\"maim\"")),
+              StartsWith("x.toml:9:8: fault.kind: must be \"kill\""));
+  EXPECT_THAT(ErrorOf(Replaced(kSmall, "at = \"5s\"", "at = \"15s\"")),
+              HasSubstr("fault.at: at + down must lie within load.duration"));
+  EXPECT_THAT(ErrorOf(Replaced(kSmall, "\"small\"", "\"s m a l l\"")), HasSubstr("name"));
+  EXPECT_THAT(ErrorOf("[matrix]\npaths = [\"cdc\", \"cdc\"]\n"), HasSubstr("name: is missing"));
+}
+
+TEST(Scenario, OverridesComeBeforeTheChecksAndIntoTheResolvedText) {
+  const std::vector<std::string> overrides{"load.rate_per_s=7", "load.duration=30s",
+                                           "stats.repeat=5"};
+  const auto scenario = ParseScenario(kSmall, "x.toml", overrides);
+  ASSERT_TRUE(scenario) << scenario.error().ToString();
+  EXPECT_EQ(scenario->load.rate_per_s, 7);
+  EXPECT_EQ(scenario->load.duration, std::chrono::seconds(30));
+  EXPECT_EQ(scenario->repeat, 5);
+  const auto again = ParseScenario(scenario->resolved, "resolved.toml");
+  ASSERT_TRUE(again) << again.error().ToString();
+  EXPECT_EQ(again->load.rate_per_s, 7);
+  EXPECT_EQ(again->repeat, 5);
+}
+
+TEST(Scenario, OverrideWithoutAValueOrOfAnUnknownKeyIsAnError) {
+  const std::vector<std::string> none{"load.rate_per_s"};
+  EXPECT_THAT(ParseScenario(kSmall, "x.toml", none).status().message(),
+              HasSubstr("key.path=value"));
+  const std::vector<std::string> unknown{"load.speed=3"};
+  EXPECT_THAT(ParseScenario(kSmall, "x.toml", unknown).status().message(),
+              HasSubstr("load.speed: no such key"));
+}
+
+TEST(Scenario, BuiltInScenariosAreValid) {
+  std::vector<std::string> names;
+  for (const BuiltinScenario& each : BuiltinScenarios()) {
+    const auto scenario = LoadScenario(std::string(each.name));
+    ASSERT_TRUE(scenario) << scenario.error().ToString();
+    EXPECT_EQ(scenario->name, each.name);
+    names.emplace_back(each.name);
+  }
+  EXPECT_THAT(names, testing::IsSupersetOf({"coordinator-crash", "quiet"}));
+}
+
+TEST(Scenario, UnknownNameListsTheBuiltInOnes) {
+  const auto scenario = LoadScenario("no-such-scenario");
+  ASSERT_FALSE(scenario);
+  EXPECT_EQ(scenario.error().code(), StatusCode::kNotFound);
+  EXPECT_THAT(scenario.error().message(), HasSubstr("coordinator-crash"));
+}
+
+}  // namespace
+}  // namespace indoubt
