@@ -1,11 +1,14 @@
 // The rival path: one write to PostgreSQL, from this process, and a CDC worker in
 // a process of its own that derives what Redis and SQLite hold.
+#include <fstream>
+
 #include <fmt/format.h>
 
 #include "cdc/worker.h"
 #include "experiments/executors/raw_executor.h"
 #include "experiments/paths/path_support.h"
 #include "experiments/paths/victim.h"
+#include "experiments/stores/store_clients.h"
 #include "experiments/workloads/shop_derivation.h"
 #include "experiments/workloads/shop_names.h"
 
@@ -33,8 +36,9 @@ class CdcPath final : public Path {
     INDOUBT_RETURN_IF_ERROR(PreflightAll(source, SystemClock().Now() + kStartLimit));
     executor_ = MakeRawExecutor(std::move(source));
     // serve's listen is not used here, but the file is the same one.
-    INDOUBT_RETURN_IF_ERROR(
-        WriteShopConfig(context_.stores, ConfigPath(), "unix:" + context_.scratch + "/none"));
+    INDOUBT_RETURN_IF_ERROR(WriteShopConfig(context_.stores, ConfigPath(),
+                                            "unix:" + context_.scratch + "/none", id_));
+    started_ = true;
     INDOUBT_RETURN_IF_ERROR(StartWorker(context.strike_point));
     return WaitForViews(views_, SystemClock().Now() + kStartLimit);
   }
@@ -72,6 +76,13 @@ class CdcPath final : public Path {
     // How it ended matters no more here: the records are complete.
     static_cast<void>(worker_.Stop(kStopLimit));
     executor_.reset();
+    if (!started_) return;
+    started_ = false;
+    if (const Status cleaned = CleanUp(); !cleaned.ok()) {
+      std::ofstream(context_.log_folder + "/clean-up.log", std::ios::app)
+          << "slot and publication " << id_ << " are left behind: " << cleaned.message()
+          << "\n";
+    }
   }
 
  private:
@@ -82,10 +93,37 @@ class CdcPath final : public Path {
     INDOUBT_ASSIGN_OR_RETURN(const Derivation derivation, FindDerivation(kShopDerivation));
     views_.source_dsn = context_.stores.postgres_dsn;
     views_.tables = {"orders", "item"};
-    views_.slot = views_.publication = "indoubt_lab";
+    views_.slot = views_.publication = id_;
     views_.event_log_path = context_.scratch + "/events.db";
-    views_.views = {{"stock", ViewKind::kRedis, context_.stores.redis_uri, derivation},
-                    {"ledger", ViewKind::kSqlite, context_.stores.sqlite_path, derivation}};
+    views_.views = {
+        {id_ + "_stock", ViewKind::kRedis, context_.stores.redis_uri, derivation},
+        {id_ + "_ledger", ViewKind::kSqlite, context_.stores.sqlite_path, derivation}};
+    return Status::Ok();
+  }
+
+  /// A slot that nobody reads would keep the source's log for ever.
+  Status CleanUp() {
+    INDOUBT_ASSIGN_OR_RETURN(const auto postgres,
+                             PostgresClient::Connect(context_.stores.postgres_dsn));
+    // The worker's walsender may take a moment to notice that its client is gone.
+    INDOUBT_RETURN_IF_ERROR(
+        postgres
+            ->Query("SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots "
+                    "WHERE slot_name = $1 AND active",
+                    {id_})
+            .status());
+    INDOUBT_RETURN_IF_ERROR(
+        postgres
+            ->Query("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots "
+                    "WHERE slot_name = $1",
+                    {id_})
+            .status());
+    INDOUBT_RETURN_IF_ERROR(postgres->Run("DROP PUBLICATION IF EXISTS " + id_));
+    INDOUBT_ASSIGN_OR_RETURN(const auto redis, RedisClient::Connect(context_.stores.redis_uri));
+    INDOUBT_ASSIGN_OR_RETURN(const auto keys, redis->Keys("indoubt:cdc:*:" + id_ + "_*"));
+    for (const std::string& key : keys) {
+      INDOUBT_RETURN_IF_ERROR(redis->Run({"DEL", key}).status());
+    }
     return Status::Ok();
   }
 
@@ -97,6 +135,10 @@ class CdcPath final : public Path {
   }
 
   const std::string name_ = "cdc";
+  // Slot, publication and views of this path alone: others may use the same servers,
+  // and another repetition must not go on where this one ended.
+  const std::string id_ = "lab_" + LogId::Random().text();
+  bool started_ = false;  // there may be something to clean up
   PathContext context_;
   CdcOptions views_;
   Victim worker_;

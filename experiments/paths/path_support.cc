@@ -52,7 +52,7 @@ Status PreflightAll(const Participants& participants, TimePoint deadline) {
 }
 
 Status WriteShopConfig(const StoreEndpoints& stores, const std::string& path,
-                       const std::string& listen) {
+                       const std::string& listen, const std::string& cdc_name) {
   std::ofstream file(path);
   file << fmt::format(
       "[coordinator]\nnode = \"lab\"\nlisten = {}\n\n[log]\nkind = \"file\"\n"
@@ -63,11 +63,11 @@ Status WriteShopConfig(const StoreEndpoints& stores, const std::string& path,
       Quoted(listen), kAccounts, Quoted(stores.postgres_dsn), kStock, Quoted(stores.redis_uri),
       kLedger, Quoted(stores.sqlite_path));
   file << fmt::format(
-      "[cdc]\nsource = \"{0}\"\ntables = [\"orders\", \"item\"]\nslot = \"indoubt_lab\"\n"
+      "[cdc]\nsource = \"{0}\"\ntables = [\"orders\", \"item\"]\nslot = \"{4}\"\n"
       "log = {{ kind = \"sqlite\", path = \"events.db\" }}\n\n"
-      "[views.stock]\nkind = \"redis\"\nsink = \"{1}\"\nderivation = \"{3}\"\n\n"
-      "[views.ledger]\nkind = \"sqlite\"\nsink = \"{2}\"\nderivation = \"{3}\"\n",
-      kAccounts, kStock, kLedger, kShopDerivation);
+      "[views.{4}_stock]\nkind = \"redis\"\nsink = \"{1}\"\nderivation = \"{3}\"\n\n"
+      "[views.{4}_ledger]\nkind = \"sqlite\"\nsink = \"{2}\"\nderivation = \"{3}\"\n",
+      kAccounts, kStock, kLedger, kShopDerivation, cdc_name);
   file.close();
   return file ? Status::Ok() : Status(StatusCode::kIoError, "cannot write " + path);
 }

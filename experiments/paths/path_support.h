@@ -18,9 +18,10 @@ Result<Participants> MakeShopParticipants(const StoreEndpoints& stores);
 /// Preflight of each; kRefused names the first that cannot keep the promise.
 Status PreflightAll(const Participants& participants, TimePoint deadline);
 
-/// Writes the configuration of coordinator and CDC worker over `stores`.
+/// Writes the configuration of coordinator and CDC worker over `stores`. `cdc_name`
+/// (of [a-z0-9_]) names slot, publication and views.
 Status WriteShopConfig(const StoreEndpoints& stores, const std::string& path,
-                       const std::string& listen);
+                       const std::string& listen, const std::string& cdc_name);
 
 /// Waits until no participant lists a branch twice in a row. kDeadlineExceeded
 /// says how many are left where.

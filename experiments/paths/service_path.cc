@@ -30,7 +30,7 @@ class ServicePath final : public Path {
     INDOUBT_ASSIGN_OR_RETURN(participants_, MakeShopParticipants(context.stores));
     if (name_ == "2pc") {
       INDOUBT_RETURN_IF_ERROR(
-          WriteShopConfig(context_.stores, ConfigPath(), "unix:" + SocketPath()));
+          WriteShopConfig(context_.stores, ConfigPath(), "unix:" + SocketPath(), "unused"));
     }
     INDOUBT_RETURN_IF_ERROR(StartServer(context.strike_point));
     executor_ = ConnectExecutor("unix:" + SocketPath());

@@ -104,7 +104,9 @@ class PathTest : public testing::TestWithParam<std::string> {
     EXPECT_TRUE(drained.ok()) << drained.ToString();
     const auto again = path_->RecoverAgain();
     EXPECT_TRUE(again) << again.status().ToString();
-    if (again && *again) EXPECT_TRUE(**again) << "a second recovery changed something";
+    if (again && *again) {
+      EXPECT_TRUE(**again) << "a second recovery changed something";
+    }
     auto comparison = shop_->Compare(context_.stores, told_);
     EXPECT_TRUE(comparison) << comparison.status().ToString();
     const auto leftovers = CountLeftovers(context_.stores);
