@@ -48,17 +48,21 @@ std::string Line(const TransactionView& view) {
                      fmt::join(participants, " "), view.note);
 }
 
+/// 21 when a participant could not be asked: something unknown may be in doubt there.
+int ExitFor(const TransactionList& list) { return list.notices.empty() ? kDone : kInDoubt; }
+
 int List(const TxnArguments& arguments) {
   return WithCoordinator(arguments, [&](Coordinator& coordinator, TimePoint deadline) -> int {
-    const auto views = coordinator.List(deadline);
-    if (!views) return Fail(views.error());
+    const auto list = coordinator.List(deadline);
+    if (!list) return Fail(list.error());
+    for (const std::string& notice : list->notices) Note("indoubt: " + notice);
     Json all = Json::array();
-    for (const TransactionView& view : *views) {
+    for (const TransactionView& view : list->transactions) {
       all.push_back(ToJson(view));
       if (!arguments.json) PrintLine(Line(view));
     }
-    if (arguments.json) PrintJson({{"transactions", all}});
-    return kDone;
+    if (arguments.json) PrintJson({{"transactions", all}, {"notices", list->notices}});
+    return ExitFor(*list);
   });
 }
 
@@ -66,9 +70,9 @@ int Show(const TxnArguments& arguments) {
   const auto gid = Gid::Parse(arguments.gid);
   if (!gid) return Fail(gid.error());
   return WithCoordinator(arguments, [&](Coordinator& coordinator, TimePoint deadline) -> int {
-    const auto views = coordinator.List(deadline);
-    if (!views) return Fail(views.error());
-    for (const TransactionView& view : *views) {
+    const auto list = coordinator.List(deadline);
+    if (!list) return Fail(list.error());
+    for (const TransactionView& view : list->transactions) {
       if (view.gid != arguments.gid) continue;
       arguments.json ? PrintJson(ToJson(view)) : PrintLine(Line(view));
       return kDone;
@@ -81,6 +85,12 @@ int Show(const TxnArguments& arguments) {
         return kDone;
       case LoggedState::kUnknown:
         break;
+    }
+    if (!list->notices.empty()) {
+      for (const std::string& notice : list->notices) Note("indoubt: " + notice);
+      Note(fmt::format("indoubt: {}: not in the log, and not every participant could be asked",
+                       arguments.gid));
+      return kInDoubt;
     }
     return Fail(Status(StatusCode::kNotFound,
                        fmt::format("{}: not prepared anywhere and not in the log: it was "

@@ -34,6 +34,14 @@ struct TransactionView {
   std::vector<ParticipantOutcome> participants;
 };
 
+/// What Coordinator::List found.
+struct TransactionList {
+  std::vector<TransactionView> transactions;
+  /// Participants that could not be asked, each with why: they may hold branches in
+  /// doubt that are not in the list.
+  std::vector<std::string> notices;
+};
+
 struct RecoveredTransaction {
   std::string gid;
   Outcome outcome = Outcome::kInDoubt;
@@ -72,7 +80,7 @@ class Coordinator : public TransactionExecutor {
 
   /// Everything that is in doubt, decided and unapplied, or heuristic. Asks the
   /// participants, until `deadline`.
-  virtual Result<std::vector<TransactionView>> List(TimePoint deadline) = 0;
+  virtual Result<TransactionList> List(TimePoint deadline) = 0;
 
   /// Drops the heuristic outcomes of `gid` durably. kNotFound when it has none.
   virtual Status Forget(const Gid& gid) = 0;

@@ -39,7 +39,7 @@ class LiveCoordinator : public Coordinator {
 
   void Execute(TransactionRequest request, OutcomeCallback done) override;
   Result<RecoveryReport> Recover(TimePoint deadline, std::optional<LogId> adopt) override;
-  Result<std::vector<TransactionView>> List(TimePoint deadline) override;
+  Result<TransactionList> List(TimePoint deadline) override;
   Status Forget(const Gid& gid) override;
   LoggedState Find(const Gid& gid) const override { return engine_.log().Find(gid); }
   void Drain(TimePoint deadline) override;

@@ -49,9 +49,10 @@ void AddDecided(Engine& engine, Views& views, std::set<Gid>& active) {
   }
 }
 
-void AddPrepared(Engine& engine, const std::string& node, TimePoint deadline, Views& views,
-                 std::set<Gid>& active) {
-  const Listing listing = ListEverywhere(engine, deadline);
+/// Returns the notices of participants that could not be asked.
+std::vector<std::string> AddPrepared(Engine& engine, const std::string& node,
+                                     TimePoint deadline, Views& views, std::set<Gid>& active) {
+  Listing listing = ListEverywhere(engine, deadline);
   // Begun or ended while the participants were asked: not in doubt.
   for (const auto& live : engine.Live()) active.insert(live->gid());
   for (const PreparedBranch& branch : listing.branches) {
@@ -73,6 +74,7 @@ void AddPrepared(Engine& engine, const std::string& node, TimePoint deadline, Vi
       view.participants.push_back({branch.id.participant, VoteKind::kYes, AckState::kUnknown});
     }
   }
+  return std::move(listing.notices);
 }
 
 void AddHeuristic(Engine& engine, Views& views) {
@@ -100,16 +102,16 @@ void AddHeuristic(Engine& engine, Views& views) {
 
 }  // namespace
 
-Result<std::vector<TransactionView>> LiveCoordinator::List(TimePoint deadline) {
+Result<TransactionList> LiveCoordinator::List(TimePoint deadline) {
   Views views;
   std::set<Gid> active;
+  TransactionList list;
   AddLive(engine_, views, active);
-  AddPrepared(engine_, options_.node, deadline, views, active);
+  list.notices = AddPrepared(engine_, options_.node, deadline, views, active);
   AddDecided(engine_, views, active);
   AddHeuristic(engine_, views);
-  std::vector<TransactionView> list;
-  list.reserve(views.size());
-  for (auto& [gid, view] : views) list.push_back(std::move(view));
+  list.transactions.reserve(views.size());
+  for (auto& [gid, view] : views) list.transactions.push_back(std::move(view));
   return list;
 }
 

@@ -9,6 +9,11 @@ namespace indoubt {
 void ScenarioErrors::Add(const toml::source_region& where, const std::string& key,
                          const std::string& what) {
   if (!status_.ok()) return;
+  if (where.begin.line == 0) {  // no place in a text: it came from an override
+    status_ = Status(StatusCode::kInvalidArgument,
+                     fmt::format("{}: --set {}: {}", origin_, key, what));
+    return;
+  }
   status_ = Status(StatusCode::kInvalidArgument,
                    fmt::format("{}:{}:{}: {}: {}", origin_, where.begin.line,
                                where.begin.column, key, what));

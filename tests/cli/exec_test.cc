@@ -99,6 +99,14 @@ TEST_F(Exec, UnreachableParticipantIsAnEnvironmentError) {
   ExpectNothingWritten(3);
 }
 
+TEST_F(Exec, TxnListSaysWhichParticipantItCouldNotAsk) {
+  stores_->redis().Kill();
+  const Ran ran = stores_->Indoubt({"txn", "list", "-c", stores_->config_path()});
+  ASSERT_TRUE(stores_->redis().Restart().ok());
+  EXPECT_TRUE(ran.Exited(21)) << ran.err << ran.out;
+  EXPECT_THAT(ran.err, HasSubstr("stock"));
+}
+
 TEST_F(Exec, ParamsAreBoundAndNotParsed) {
   const Ran ran = stores_->Indoubt({"exec", "-c", stores_->config_path(), "--on", "accounts",
                                     "INSERT INTO orders VALUES ($1, $2)", "--param", "50",

@@ -105,8 +105,8 @@ TEST_F(CoordinatorTest, CallerIsToldInDoubtWhileADecidedCommitCannotBeApplied) {
   EXPECT_EQ(outcome.outcome, Outcome::kInDoubt);
   EXPECT_THAT(outcome.reason, HasSubstr("commit is decided, not yet applied at b"));
   const auto list = coordinator_->List(In(std::chrono::seconds(5)));
-  ASSERT_EQ(list->size(), 1u);
-  EXPECT_EQ((*list)[0].outcome, Outcome::kCommitted);
+  ASSERT_EQ(list->transactions.size(), 1u);
+  EXPECT_EQ(list->transactions[0].outcome, Outcome::kCommitted);
   stores_["b"].With([](FakeStore& store) {
     store.commit_acks.clear();
     return 0;
@@ -148,8 +148,8 @@ TEST_F(CoordinatorTest, HeuristicIsRecordedAndForgottenOnlyWhenAsked) {
   Restart();
   EXPECT_EQ(Recover().heuristic, 1);
   auto list = coordinator_->List(In(std::chrono::seconds(5)));
-  ASSERT_EQ(list->size(), 1u);
-  EXPECT_EQ((*list)[0].outcome, Outcome::kHeuristic);
+  ASSERT_EQ(list->transactions.size(), 1u);
+  EXPECT_EQ(list->transactions[0].outcome, Outcome::kHeuristic);
   EXPECT_TRUE(coordinator_->Forget(gid).ok());
   EXPECT_EQ(coordinator_->Forget(gid).code(), StatusCode::kNotFound);
   EXPECT_EQ(Recover().heuristic, 0);

@@ -60,7 +60,7 @@ TEST_P(AfterTheDecision, ErrorIsRetried) {
   EXPECT_EQ(stores_["a"].committed.size(), 1u);
   EXPECT_EQ(stores_["b"].committed.size(), 1u);
   coordinator_->Drain(In(std::chrono::seconds(20)));
-  EXPECT_TRUE(coordinator_->List(In(std::chrono::seconds(5)))->empty());
+  EXPECT_TRUE(coordinator_->List(In(std::chrono::seconds(5)))->transactions.empty());
 }
 
 INSTANTIATE_TEST_SUITE_P(Points, AfterTheDecision,

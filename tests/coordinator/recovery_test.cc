@@ -81,7 +81,7 @@ TEST_F(RecoveryTest, OtherNodesAreNeverTouched) {
   const RecoveryReport report = Recover(other.log);
   EXPECT_THAT(report.transactions, IsEmpty());
   EXPECT_THAT(stores_["a"].prepared, SizeIs(1));
-  EXPECT_THAT(*coordinator_->List(In(std::chrono::seconds(5))), IsEmpty());
+  EXPECT_THAT(coordinator_->List(In(std::chrono::seconds(5)))->transactions, IsEmpty());
 }
 
 TEST_F(RecoveryTest, ClonedConfigurationIsReportedAndUntouchedUntilAdopted) {
@@ -120,8 +120,8 @@ TEST_F(RecoveryTest, ParticipantThatIsDownLeavesItsBranchInDoubtVisibly) {
   EXPECT_THAT(report.unreachable, testing::ElementsAre("b"));
   EXPECT_TRUE(stores_["a"].committed.contains(decided));
   const auto list = coordinator_->List(In(std::chrono::seconds(5)));
-  ASSERT_THAT(*list, SizeIs(1));
-  EXPECT_EQ((*list)[0].gid, decided.ToString());
+  ASSERT_THAT(list->transactions, SizeIs(1));
+  EXPECT_EQ(list->transactions[0].gid, decided.ToString());
   stores_["b"].With([](FakeStore& store) { return store.down = false; });
   EXPECT_EQ(Recover().in_doubt, 0);
   EXPECT_TRUE(stores_["b"].committed.contains(decided));
@@ -134,8 +134,8 @@ TEST_F(RecoveryTest, RecordOfAnUnconfiguredParticipantStaysInDoubtVisibly) {
   EXPECT_EQ(report.in_doubt, 1);
   EXPECT_THAT(stores_["a"].prepared, SizeIs(1));
   const auto list = coordinator_->List(In(std::chrono::seconds(5)));
-  ASSERT_THAT(*list, SizeIs(1));
-  EXPECT_THAT((*list)[0].note, HasSubstr("gone"));
+  ASSERT_THAT(list->transactions, SizeIs(1));
+  EXPECT_THAT(list->transactions[0].note, HasSubstr("gone"));
   EXPECT_EQ(coordinator_->Find(decided), LoggedState::kCommitted);
 }
 

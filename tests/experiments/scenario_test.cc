@@ -93,7 +93,7 @@ TEST(Scenario, OverrideWithoutAValueOrOfAnUnknownKeyIsAnError) {
               HasSubstr("key.path=value"));
   const std::vector<std::string> unknown{"load.speed=3"};
   EXPECT_THAT(ParseScenario(kSmall, "x.toml", unknown).status().message(),
-              HasSubstr("load.speed: no such key"));
+              HasSubstr("x.toml: --set load.speed: no such key"));
 }
 
 TEST(Scenario, BuiltInScenariosAreValid) {
