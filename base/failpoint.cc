@@ -1,5 +1,6 @@
 #include "base/failpoint.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <charconv>
@@ -43,6 +44,8 @@ constexpr std::array kFailPoints{
     FailPoint{"recovery_after_commit", "inside recovery, after one participant's commit"},
     FailPoint{"recovery_before_rollback", "inside recovery, before one participant's rollback"},
     FailPoint{"recovery_after_rollback", "inside recovery, after one participant's rollback"},
+    FailPoint{"dual_write_first",
+              "the dual-write client has written its first store, not its second"},
     FailPoint{"dual_write_between",
               "the dual-write client has written one store, not the next"},
     FailPoint{"cdc_decoded", "the CDC worker has decoded a whole transaction"},
@@ -149,6 +152,24 @@ Status Strike(const ArmedPoint& point) {
   return Status::Ok();
 }
 
+/// Counts the hit and strikes at every armed point `name` whose participant is
+/// `concerned` (those without one always are).
+template <typename Concerned>
+Status Hit(std::string_view name, Concerned concerned) {
+  if (!any_armed.load(std::memory_order_relaxed)) return Status::Ok();
+  INDOUBT_CHECK(IsKnown(name), std::string(name));
+  for (const auto& point : TheArmory().points) {
+    if (point->name != name) continue;
+    if (!point->participant.empty() && !concerned(point->participant)) continue;
+    const std::string& arm_path = TheArmory().arm_path;
+    if (!arm_path.empty() && access(arm_path.c_str(), F_OK) != 0) continue;
+    if (point->reached.fetch_add(1) + 1 == point->hit) {
+      INDOUBT_RETURN_IF_ERROR(Strike(*point));
+    }
+  }
+  return Status::Ok();
+}
+
 }  // namespace
 
 std::span<const FailPoint> AllFailPoints() { return kFailPoints; }
@@ -184,18 +205,13 @@ bool FailPointIsArmed(std::string_view name) {
 }
 
 Status HitFailPoint(std::string_view name, std::string_view participant) {
-  if (!any_armed.load(std::memory_order_relaxed)) return Status::Ok();
-  INDOUBT_CHECK(IsKnown(name), std::string(name));
-  for (const auto& point : TheArmory().points) {
-    if (point->name != name) continue;
-    if (!point->participant.empty() && point->participant != participant) continue;
-    const std::string& arm_path = TheArmory().arm_path;
-    if (!arm_path.empty() && access(arm_path.c_str(), F_OK) != 0) continue;
-    if (point->reached.fetch_add(1) + 1 == point->hit) {
-      INDOUBT_RETURN_IF_ERROR(Strike(*point));
-    }
-  }
-  return Status::Ok();
+  return Hit(name, [&](const std::string& armed) { return armed == participant; });
+}
+
+Status HitFailPoint(std::string_view name, std::span<const std::string> taking_part) {
+  return Hit(name, [&](const std::string& armed) {
+    return std::find(taking_part.begin(), taking_part.end(), armed) != taking_part.end();
+  });
 }
 
 }  // namespace indoubt

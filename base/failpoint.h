@@ -5,9 +5,11 @@
 //
 // ACTION is kill (SIGKILL to itself), exit, error, or sleep(500ms). HIT counts
 // from 1 the times that the point was reached (at that participant, if named);
-// default 1. With INDOUBT_FAILPOINT_ARM=PATH the points sleep until that file
-// exists: reaching one before then counts for nothing. That lets an experiment
-// strike at a protocol step at a chosen time, in the binary that ships.
+// default 1. At a point of a whole transaction (voted) @PARTICIPANT means one in
+// which that participant takes part. With INDOUBT_FAILPOINT_ARM=PATH the points
+// sleep until that file exists: reaching one before then counts for nothing. That
+// lets an experiment strike at a protocol step at a chosen time, in the binary that
+// ships.
 #pragma once
 
 #include <span>
@@ -43,5 +45,8 @@ bool FailPointIsArmed(std::string_view name);
 /// kIoError naming the point; for `kill` and `exit` does not return. `name` must
 /// be in AllFailPoints() (checked). Thread-safe.
 Status HitFailPoint(std::string_view name, std::string_view participant = {});
+
+/// The same at a point of a whole transaction, in which `taking_part` take part.
+Status HitFailPoint(std::string_view name, std::span<const std::string> taking_part);
 
 }  // namespace indoubt

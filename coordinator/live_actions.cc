@@ -93,7 +93,7 @@ void LiveTransaction::Do(const Propose& propose) {
   DecisionOutcome outcome = propose.outcome;
   std::string forced;  // why the commit is not even proposed
   if (outcome == DecisionOutcome::kCommitted) {
-    if (Status voted = HitFailPoint("voted"); !voted.ok()) {
+    if (Status voted = PassPoint("voted"); !voted.ok()) {
       outcome = DecisionOutcome::kAborted;
       forced = voted.message();
     }
@@ -112,7 +112,7 @@ void LiveTransaction::OnDecided(DecisionOutcome outcome, std::string reason,
                                 uint64_t ended_before) {
   Decided decided{outcome, std::move(reason)};
   Status durable;
-  if (outcome == DecisionOutcome::kCommitted) durable = HitFailPoint("decision_durable");
+  if (outcome == DecisionOutcome::kCommitted) durable = PassPoint("decision_durable");
   if (!recovered_) {
     SetCallerTimer(SystemClock().Now() + engine_.apply_timeout(), CallerTimedOut{});
   }
@@ -144,6 +144,13 @@ void LiveTransaction::TellAfterBackoff(size_t part, int attempt, bool commit) {
         self->Tell(part, commit);
         self->engine_.Leave();
       });
+}
+
+Status LiveTransaction::PassPoint(const char* point) const {
+  if (!FailPointIsArmed(point)) return Status::Ok();
+  std::vector<std::string> taking_part;
+  for (const Part& part : parts_) taking_part.push_back(part.name);
+  return HitFailPoint(point, taking_part);
 }
 
 const char* LiveTransaction::PointName(bool before, bool commit) const {
@@ -203,7 +210,7 @@ void LiveTransaction::Do(const StoreHeuristic& store) {
 }
 
 void LiveTransaction::Do(const WriteEnd& end) {
-  if (Status acknowledged = HitFailPoint("acknowledged"); !acknowledged.ok()) {
+  if (Status acknowledged = PassPoint("acknowledged"); !acknowledged.ok()) {
     engine_.timer().ScheduleAt(SystemClock().Now() + engine_.backoff().Delay(1),
                                [self = shared_from_this(), end] {
                                  if (!self->engine_.Enter()) return;
@@ -216,7 +223,7 @@ void LiveTransaction::Do(const WriteEnd& end) {
   if (!recovered_ || engine_.log().Find(gid_) == LoggedState::kCommitted) {
     engine_.log().End(gid_);
   }
-  if (HitFailPoint("ended").ok()) {
+  if (PassPoint("ended").ok()) {
     Post(EndWritten{});
   } else {
     PostLater(EndWritten{});

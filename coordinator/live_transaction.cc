@@ -62,7 +62,7 @@ void LiveTransaction::Start(TimePoint deadline) {
   // timer whether it has committed: it gets a moment to say so.
   const Duration grace = parts_.size() == 1 ? std::chrono::milliseconds(250) : Duration{};
   SetCallerTimer(deadline + grace, TimedOut{});
-  if (Status begun = HitFailPoint("begun"); !begun.ok()) {
+  if (Status begun = PassPoint("begun"); !begun.ok()) {
     Post(GaveUp{begun.code(), begun.message()});
   }
   Post(Started{});

@@ -91,6 +91,8 @@ class LiveTransaction : public std::enable_shared_from_this<LiveTransaction> {
   void KeepReply(size_t part, std::vector<StatementResult> results);
   void SetCallerTimer(TimePoint when, Event event);
   const std::string& NameOf(size_t part) const { return parts_[part].name; }
+  /// Passes a fail point of the whole transaction.
+  Status PassPoint(const char* point) const;
   const char* PointName(bool before, bool commit) const;
 
   Engine& engine_;

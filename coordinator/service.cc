@@ -74,9 +74,16 @@ class Server final : public ExecutorServer {
   int port_ = 0;
 };
 
+/// Keeps gRPC's library up until the process ends. Without it the library is taken
+/// down with the last client, on whatever thread drops the last reference; gRPC 1.51
+/// was seen to abort (ref_counted.h, "prior > 0") when that met a call that was
+/// still being unwound after its server had been killed.
+void KeepLibraryUp() { [[maybe_unused]] static const bool up = (grpc_init(), true); }
+
 class Client final : public TransactionExecutor {
  public:
   explicit Client(const std::string& address) {
+    KeepLibraryUp();
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
     // A coordinator that was killed is back within a second of its restart.
@@ -87,10 +94,11 @@ class Client final : public TransactionExecutor {
         grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
   }
 
-  /// No callback runs once it has returned.
+  /// No callback runs and no call exists once it has returned: a call's context
+  /// keeps the channel, and the channel must go on this thread, not on gRPC's.
   ~Client() override {
     std::unique_lock lock(mutex_);
-    all_answered_.wait(lock, [this] { return under_way_ == 0; });
+    all_gone_.wait(lock, [this] { return under_way_ == 0; });
   }
 
   void Execute(TransactionRequest request, OutcomeCallback done) override {
@@ -98,18 +106,19 @@ class Client final : public TransactionExecutor {
       const std::lock_guard lock(mutex_);
       ++under_way_;
     }
-    auto call = std::make_shared<Call>();  // lives until its callback has run
+    // gRPC copies the callback; the call lives until the last copy is gone.
+    const std::shared_ptr<Call> call(new Call, [this](Call* ended) {
+      delete ended;
+      const std::lock_guard lock(mutex_);
+      if (--under_way_ == 0) all_gone_.notify_all();
+    });
     EncodeRequest(request, call->request);
     call->started = SystemClock().Now();
     call->done = std::move(done);
     const Duration limit = request.timeout + kReplyMargin;
     call->context.set_deadline(After(request.timeout.count() > 0 ? limit : kLongestCall));
     stub_->async()->Execute(&call->context, &call->request, &call->reply,
-                            [this, call](const grpc::Status& status) {
-                              call->Finish(status);
-                              const std::lock_guard lock(mutex_);
-                              if (--under_way_ == 0) all_answered_.notify_all();
-                            });
+                            [call](const grpc::Status& status) { call->Finish(status); });
   }
 
  private:
@@ -143,7 +152,7 @@ class Client final : public TransactionExecutor {
   };
 
   std::mutex mutex_;  // guards under_way_
-  std::condition_variable all_answered_;
+  std::condition_variable all_gone_;
   int under_way_ = 0;
   std::unique_ptr<v1::Coordinator::Stub> stub_;
 };

@@ -152,9 +152,7 @@ class DualWriteExecutor final : public TransactionExecutor {
     const std::vector<StoreWork> work = ByStore(std::move(request));
     for (size_t i = 0; i < work.size(); ++i) {
       Status written = WriteStore(connections, work[i]);
-      if (written.ok() && i + 1 < work.size()) {
-        written = HitFailPoint("dual_write_between", work[i].participant);
-      }
+      if (written.ok() && i + 1 < work.size()) written = PassPointsAfter(i, work);
       if (written.ok()) continue;
       // The stores before this one keep what was written: nobody knows of it.
       const bool refused = i == 0 && written.code() == StatusCode::kAborted;
@@ -165,6 +163,16 @@ class DualWriteExecutor final : public TransactionExecutor {
     }
     outcome.outcome = Outcome::kCommitted;
     return outcome;
+  }
+
+  /// One store is written and the next is not.
+  static Status PassPointsAfter(size_t written, const std::vector<StoreWork>& work) {
+    if (written == 0) {
+      std::vector<std::string> stores;
+      for (const StoreWork& store : work) stores.push_back(store.participant);
+      INDOUBT_RETURN_IF_ERROR(HitFailPoint("dual_write_first", stores));
+    }
+    return HitFailPoint("dual_write_between", work[written].participant);
   }
 
   Status WriteStore(Connections& connections, const StoreWork& work) {

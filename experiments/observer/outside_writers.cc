@@ -13,24 +13,43 @@ namespace indoubt {
 namespace {
 
 constexpr int kPostgresWriters = 4;
+constexpr int kRedisWriters = 2;
 constexpr auto kBetweenAttempts = std::chrono::milliseconds(25);
+constexpr auto kBetweenSweptKeys = std::chrono::milliseconds(5);
 constexpr auto kAskAgain = std::chrono::milliseconds(2);
 constexpr auto kSqliteBusy = std::chrono::milliseconds(100);
 constexpr uint64_t kWriterStream = 200;  // apart from the workload's own
+
+/// Which key a writer tries next.
+struct KeyChoice {
+  bool sweeps = false;  // all keys in turn; otherwise as the load draws them
+  int64_t first = 0;    // of a sweep: this key and every `step`-th after it
+  int64_t step = 1;
+};
+
+/// The choice of the i-th of `writers`: the first half goes with the load.
+KeyChoice ChoiceOf(int i, int writers) {
+  const int with_the_load = writers / 2;
+  if (i < with_the_load) return {};
+  return {.sweeps = true, .first = i - with_the_load, .step = writers - with_the_load};
+}
 
 }  // namespace
 
 /// One thread that tries one key after the other.
 class OutsideWriters::Writer {
  public:
-  Writer(const char* store, uint64_t number, const Shop& shop, NdjsonFile& out,
-         std::atomic<int64_t>& waiting)
+  Writer(const char* store, uint64_t number, KeyChoice choice, const Shop& shop,
+         NdjsonFile& out, std::atomic<int64_t>& waiting)
       : shop_(shop),
         store_(store),
         stream_(kWriterStream + number),
+        choice_(choice),
+        swept_(choice.first),
         out_(out),
         waiting_(waiting),
-        thread_(fmt::format("outside writer of {}", store), kBetweenAttempts,
+        thread_(fmt::format("outside writer of {}", store),
+                choice.sweeps ? kBetweenSweptKeys : kBetweenAttempts,
                 [this] { return Attempt(); }) {}
   virtual ~Writer() = default;
 
@@ -44,6 +63,14 @@ class OutsideWriters::Writer {
   /// Waits until the key could be written; kAborted when told to stop before.
   virtual Status Write(const std::string& key) = 0;
 
+  bool sweeps() const { return choice_.sweeps; }
+  /// The next key of a sweep over the ids 1 to `keys`.
+  int64_t NextSwept(int64_t keys) {
+    const int64_t id = 1 + swept_;
+    swept_ += choice_.step;
+    if (swept_ >= keys) swept_ = std::min(choice_.first, keys - 1);
+    return id;
+  }
   uint64_t Random() { return RandomAt(shop_.options().seed, stream_, counter_++); }
   bool stopping() const { return thread_.stopping(); }
   void Pause(Duration duration) { thread_.Pause(duration); }
@@ -70,6 +97,8 @@ class OutsideWriters::Writer {
 
   const char* const store_;
   const uint64_t stream_;
+  const KeyChoice choice_;
+  int64_t swept_;  // of a sweep: the next key, from 0
   uint64_t counter_ = 0;
   NdjsonFile& out_;
   std::atomic<int64_t>& waiting_;
@@ -78,9 +107,9 @@ class OutsideWriters::Writer {
 
 class OutsideWriters::PostgresWriter final : public Writer {
  public:
-  PostgresWriter(std::unique_ptr<PostgresClient> client, uint64_t number, const Shop& shop,
-                 NdjsonFile& out, std::atomic<int64_t>& waiting)
-      : Writer(kAccounts, number, shop, out, waiting), client_(std::move(client)) {}
+  PostgresWriter(std::unique_ptr<PostgresClient> client, uint64_t number, KeyChoice choice,
+                 const Shop& shop, NdjsonFile& out, std::atomic<int64_t>& waiting)
+      : Writer(kAccounts, number, choice, shop, out, waiting), client_(std::move(client)) {}
   ~PostgresWriter() override { Stop(); }
 
   void Stop() override {
@@ -99,9 +128,13 @@ class OutsideWriters::PostgresWriter final : public Writer {
 
  protected:
   std::optional<std::string> NextKey() override {
-    const Operation operation = shop_.At(Random());
-    if (operation.kind != OperationKind::kPlaceOrder) return std::nullopt;
-    account_ = std::to_string(operation.account);
+    if (sweeps()) {
+      account_ = std::to_string(NextSwept(shop_.options().accounts));
+    } else {
+      const Operation operation = shop_.At(Random());
+      if (operation.kind != OperationKind::kPlaceOrder) return std::nullopt;
+      account_ = std::to_string(operation.account);
+    }
     return "account:" + account_;
   }
 
@@ -122,13 +155,15 @@ class OutsideWriters::PostgresWriter final : public Writer {
 
 class OutsideWriters::RedisWriter final : public Writer {
  public:
-  RedisWriter(std::unique_ptr<RedisClient> client, const Shop& shop, NdjsonFile& out,
-              std::atomic<int64_t>& waiting)
-      : Writer(kStock, 0, shop, out, waiting), client_(std::move(client)) {}
+  RedisWriter(std::unique_ptr<RedisClient> client, uint64_t number, KeyChoice choice,
+              const Shop& shop, NdjsonFile& out, std::atomic<int64_t>& waiting)
+      : Writer(kStock, number, choice, shop, out, waiting), client_(std::move(client)) {}
   ~RedisWriter() override { Stop(); }
 
  protected:
-  std::optional<std::string> NextKey() override { return StockKey(shop_.At(Random()).item); }
+  std::optional<std::string> NextKey() override {
+    return StockKey(sweeps() ? NextSwept(shop_.options().items) : shop_.At(Random()).item);
+  }
 
   Status Write(const std::string& key) override {
     static const std::string script =
@@ -151,7 +186,9 @@ class OutsideWriters::SqliteWriter final : public Writer {
  public:
   SqliteWriter(std::unique_ptr<SqliteClient> client, const Shop& shop,
                const RecentOrders& recent, NdjsonFile& out, std::atomic<int64_t>& waiting)
-      : Writer(kLedger, 0, shop, out, waiting), client_(std::move(client)), recent_(recent) {}
+      : Writer(kLedger, kPostgresWriters + kRedisWriters, {}, shop, out, waiting),
+        client_(std::move(client)),
+        recent_(recent) {}
   ~SqliteWriter() override { Stop(); }
 
  protected:
@@ -202,17 +239,22 @@ Result<std::unique_ptr<OutsideWriters>> OutsideWriters::Start(const StoreEndpoin
                                                               NdjsonFile& out) {
   std::unique_ptr<OutsideWriters> all(new OutsideWriters());
   auto& waiting = all->waiting_;
-  INDOUBT_ASSIGN_OR_RETURN(auto redis,
-                           RedisClient::Connect(stores.redis_uri, std::chrono::seconds(30)));
-  all->writers_.push_back(std::make_unique<RedisWriter>(std::move(redis), shop, out, waiting));
+  for (int i = 0; i < kRedisWriters; ++i) {
+    INDOUBT_ASSIGN_OR_RETURN(auto redis,
+                             RedisClient::Connect(stores.redis_uri, std::chrono::seconds(30)));
+    all->writers_.push_back(std::make_unique<RedisWriter>(
+        std::move(redis), static_cast<uint64_t>(kPostgresWriters + i),
+        ChoiceOf(i, kRedisWriters), shop, out, waiting));
+  }
   INDOUBT_ASSIGN_OR_RETURN(auto sqlite,
                            SqliteClient::Open(stores.sqlite_path, false, kSqliteBusy));
   all->writers_.push_back(
       std::make_unique<SqliteWriter>(std::move(sqlite), shop, recent, out, waiting));
-  for (int i = 1; i <= kPostgresWriters; ++i) {
+  for (int i = 0; i < kPostgresWriters; ++i) {
     INDOUBT_ASSIGN_OR_RETURN(auto postgres, PostgresClient::Connect(stores.postgres_dsn));
-    all->writers_.push_back(std::make_unique<PostgresWriter>(
-        std::move(postgres), static_cast<uint64_t>(i), shop, out, waiting));
+    all->writers_.push_back(
+        std::make_unique<PostgresWriter>(std::move(postgres), static_cast<uint64_t>(i),
+                                         ChoiceOf(i, kPostgresWriters), shop, out, waiting));
   }
   for (auto& writer : all->writers_) writer->Start();
   return all;

@@ -1,10 +1,14 @@
-// Writers that have nothing to do with the paths: each tries one hot key after the
-// other and waits as long as it must. Writes blocked.ndjson.
+// Writers that have nothing to do with the paths: each tries one key after the other
+// and waits as long as it must. Writes blocked.ndjson.
 //
 //   PostgreSQL  four of them: BEGIN, UPDATE of an account, ROLLBACK
-//   Redis       one that respects indoubt's locks: waits until the key is unlocked
-//               and writes it in the same script
+//   Redis       two that respect indoubt's locks: they wait until the key is unlocked
+//               and write it in the same script
 //   SQLite      one: BEGIN IMMEDIATE, INSERT of a recent order's entry, ROLLBACK
+//
+// Half of those of PostgreSQL and of Redis go where the load goes (the same skew), the
+// other half sweep all keys in turn, within seconds: so that a single key held for
+// long is met for certain and not by luck.
 //
 // None of them changes anything that the comparison reads.
 #pragma once

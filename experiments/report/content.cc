@@ -50,7 +50,7 @@ Table PathTable(const json& summary) {
     const char* figure;
     bool time;
   };
-  static constexpr std::array<Column, 20> kColumns{
+  static constexpr std::array<Column, 21> kColumns{
       {{"attempted", "attempted", false},
        {"committed", "committed", false},
        {"rolled back", "rolled_back", false},
@@ -66,6 +66,7 @@ Table PathTable(const json& summary) {
        {"blocked max", "blocked_ms.max", true},
        {"blocked over 100 ms", "blocked_over_100ms", false},
        {"lag max", "lag_ms.max", true},
+       {"caught up in", "catch_up_ms", true},
        {"inconsistent for a while", "inconsistent.transient", false},
        {"inconsistent for good", "inconsistent.permanent", false},
        {"lost", "lost_acknowledged", false},

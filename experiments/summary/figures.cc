@@ -105,6 +105,44 @@ json Lag(const std::vector<LagRecord>& records, const Phases& phases) {
   return result;
 }
 
+/// From the moment that the first fault was seen to act to the last one's healing.
+struct Outage {
+  int64_t begin = 0, end = 0;
+};
+
+/// None when a fault never acted or was not healed.
+std::optional<Outage> OutageOf(const json& faults) {
+  std::optional<Outage> outage;
+  for (const json& fault : faults) {
+    const json& observed = fault.at("observed_at_ns");
+    const json& healed = fault.at("healed_at_ns");
+    if (observed.is_null() || healed.is_null()) return std::nullopt;
+    if (!outage) outage = Outage{observed.get<int64_t>(), healed.get<int64_t>()};
+    outage->begin = std::min(outage->begin, observed.get<int64_t>());
+    outage->end = std::max(outage->end, healed.get<int64_t>());
+  }
+  return outage;
+}
+
+/// The lag of orders committed before the outage and after it, and how long the
+/// derived stores needed after it for what had been committed until then.
+void AddLagAroundOutage(const std::vector<LagRecord>& records, const Outage& outage,
+                        const Phases& phases, json& figures) {
+  std::vector<LagRecord> before, after;
+  int64_t caught_up = outage.end;
+  for (const LagRecord& record : records) {
+    const int64_t committed = record.committed_ns;
+    if (committed >= phases.measure_from && committed < outage.begin) before.push_back(record);
+    if (committed >= outage.end && committed < phases.measure_to) after.push_back(record);
+    if (committed < outage.end) {
+      caught_up = std::max(caught_up, record.visible_ns.value_or(phases.drained));
+    }
+  }
+  figures["lag_before_fault_ms"] = Lag(before, phases);
+  figures["lag_after_heal_ms"] = Lag(after, phases);
+  figures["catch_up_ms"] = Milliseconds(caught_up - outage.end);
+}
+
 json Length(const json& final, const char* key) {
   if (!final.is_object() || !final.contains(key) || final.at(key).is_null()) return json();
   return final.at(key).size();
@@ -169,6 +207,9 @@ json EmptyFigures() {
                            "blocked_ms",
                            "blocked_over_100ms",
                            "lag_ms",
+                           "lag_before_fault_ms",
+                           "lag_after_heal_ms",
+                           "catch_up_ms",
                            "fractured_reads",
                            "reads",
                            "lost_acknowledged",
@@ -194,7 +235,12 @@ void AddObserved(const std::string& path, const RepRecords& records, const Phase
         blocked.begin(), blocked.end(), [](double milliseconds) { return milliseconds > 100; });
     figures["blocked_ms"] = DistributionJson(std::move(blocked));
   }
-  if (records.lag) figures["lag_ms"] = Lag(*records.lag, phases);
+  if (records.lag) {
+    figures["lag_ms"] = Lag(*records.lag, phases);
+    if (const auto outage = OutageOf(records.rep.at("faults"))) {
+      AddLagAroundOutage(*records.lag, *outage, phases, figures);
+    }
+  }
   if (records.reads) {
     figures["reads"] = records.reads->size();
     figures["fractured_reads"] =

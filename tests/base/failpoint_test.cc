@@ -32,6 +32,14 @@ TEST_F(FailPointTest, CountsOnlyTheNamedParticipant) {
   EXPECT_FALSE(HitFailPoint("after_prepare", "stock").ok());
 }
 
+TEST_F(FailPointTest, AtAWholeTransactionTheParticipantIsOneThatTakesPart) {
+  ASSERT_TRUE(ConfigureFailPoints("voted@ledger=error").ok());
+  const std::vector<std::string> price{"accounts", "stock"};
+  const std::vector<std::string> order{"accounts", "stock", "ledger"};
+  EXPECT_TRUE(HitFailPoint("voted", price).ok());
+  EXPECT_FALSE(HitFailPoint("voted", order).ok());
+}
+
 TEST_F(FailPointTest, SleepsUntilTheArmFileExists) {
   const ScratchFolder folder("indoubt-failpoint");
   const std::string arm = folder.path() + "/arm";

@@ -144,7 +144,7 @@ INSTANTIATE_TEST_SUITE_P(All, PathTest, testing::ValuesIn(PathNames()), [](const
 });
 
 TEST_F(PathTest, CoordinatorKilledAfterTheVotesLeavesNothingAfterItsRestart) {
-  Start("2pc", "voted");
+  Start("2pc", "voted@ledger");
   const uint64_t first = OrderFrom(0);
   EXPECT_EQ(Do(first).outcome, Outcome::kCommitted);
   ASSERT_TRUE(path_->Strike().ok());
@@ -184,7 +184,7 @@ TEST_F(PathTest, CdcWorkerKilledBeforeItAppliedCatchesUp) {
 }
 
 TEST_F(PathTest, DualWriteClientKilledBetweenTwoStoresLeavesThemApart) {
-  Start("dual-write", "dual_write_between@accounts");
+  Start("dual-write", "dual_write_first@ledger");
   const uint64_t first = OrderFrom(0);
   EXPECT_EQ(Do(first).outcome, Outcome::kCommitted);
   ASSERT_TRUE(path_->Strike().ok());

@@ -29,7 +29,7 @@ duration = "4s"
 [[fault]]
 at = "500ms"
 kind = "kill"
-point = { 2pc = "voted", cdc = "cdc_appended", dual-write = "dual_write_between@accounts" }
+point = { 2pc = "voted@ledger", cdc = "cdc_appended", dual-write = "dual_write_first@ledger" }
 down = "1500ms"
 )";
 

@@ -102,6 +102,24 @@ TEST_F(SummaryTest, LagIsNeverNegativeAndCensoredWhereNothingWasSeen) {
   EXPECT_EQ(lag.at("by_store").at("ledger").at("max"), 11'000);
 }
 
+TEST_F(SummaryTest, LagIsToldApartBeforeTheFaultAndAfterItsHealing) {
+  const json rep = FirstRep("cdc");
+  EXPECT_EQ(rep.at("lag_before_fault_ms").at("n"), 3);
+  EXPECT_EQ(rep.at("lag_before_fault_ms").at("p50"), 20);
+  EXPECT_EQ(rep.at("lag_after_heal_ms").at("n"), 1);
+  EXPECT_EQ(rep.at("lag_after_heal_ms").at("by_store").at("ledger").at("max"), 11'000);
+  EXPECT_EQ(rep.at("catch_up_ms"), 1'000);  // healed at 16 s, the last one seen at 17 s
+}
+
+TEST_F(SummaryTest, WithoutAHealedFaultNoLagIsBeforeOrAfterIt) {
+  sample_.rep("cdc").rep["faults"][0]["healed_at_ns"] = nullptr;
+  const json rep = FirstRep("cdc");
+  EXPECT_EQ(rep.at("lag_ms").at("n"), 4);
+  for (const char* name : {"lag_before_fault_ms", "lag_after_heal_ms", "catch_up_ms"}) {
+    EXPECT_TRUE(rep.at(name).is_null()) << name;
+  }
+}
+
 TEST_F(SummaryTest, TransientInconsistencyIsADistinctOrderThatAgreesAtTheEnd) {
   EXPECT_EQ(FirstRep("2pc").at("inconsistent").at("transient"), 1);
   EXPECT_EQ(FirstRep("2pc").at("fractured_reads"), 2);

@@ -1,0 +1,113 @@
+// A client of `serve` outlives servers that are killed under its calls, as often as
+// it happens: every call ends, and the process that made it goes on.
+#include <condition_variable>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <thread>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "coordinator/service.h"
+#include "faults/process.h"
+
+namespace indoubt::testing {
+namespace {
+
+constexpr int kRounds = 40;
+constexpr int kCalls = 24;
+constexpr auto kLimit = std::chrono::seconds(60);
+
+/// Whether somebody accepts connections at the unix socket `path`.
+bool Accepts(const std::string& path) {
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  const bool accepts =
+      connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+  close(fd);
+  return accepts;
+}
+
+class ServeKill : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    sqlite3* ledger = nullptr;
+    ASSERT_EQ(sqlite3_open((folder_.path() + "/ledger.db").c_str(), &ledger), SQLITE_OK);
+    const int made = sqlite3_exec(ledger, "CREATE TABLE entries (id INTEGER PRIMARY KEY)",
+                                  nullptr, nullptr, nullptr);
+    sqlite3_close(ledger);
+    ASSERT_EQ(made, SQLITE_OK);
+    std::ofstream(folder_.path() + "/indoubt.toml")
+        << "[coordinator]\nnode = \"kill\"\nlisten = \"unix:" << socket()
+        << "\"\n[log]\npath = \"decisions\"\n[participants.ledger]\nkind = \"sqlite\"\n"
+           "path = \"ledger.db\"\ntables = [\"entries\"]\n";
+  }
+
+  std::string socket() const { return folder_.path() + "/serve.sock"; }
+
+  /// A server that kills itself when its 18th transaction has begun.
+  void StartServer() {
+    std::filesystem::remove(socket());
+    ProcessSpec spec;
+    spec.argv = {std::getenv("INDOUBT_BINARY"), "serve", "-c",
+                 folder_.path() + "/indoubt.toml"};
+    spec.environment["INDOUBT_FAILPOINT"] = "begun:18=kill";
+    spec.output_path = folder_.path() + "/serve.log";
+    auto process = Process::Start(spec);
+    ASSERT_TRUE(process) << process.error().ToString();
+    server_ = std::move(*process);
+    const TimePoint deadline = SystemClock().Now() + kLimit;
+    while (!Accepts(socket())) {
+      ASSERT_LT(SystemClock().Now(), deadline) << "waited in vain for the server's socket";
+      ASSERT_TRUE(server_->Running()) << "the server ended; see " << spec.output_path;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+
+  /// More calls than the server survives, on a client of their own.
+  void Call(int round) {
+    const auto client = ConnectExecutor("unix:" + socket());
+    std::mutex mutex;
+    std::condition_variable changed;
+    int answered = 0;
+    for (int i = 0; i < kCalls; ++i) {
+      TransactionRequest request;
+      const int id = 1 + round * kCalls + i;
+      request.statements.push_back(
+          {"ledger", {fmt::format("INSERT INTO entries VALUES ({})", id), {}, {}}});
+      client->Execute(std::move(request), [&](const TransactionOutcome&) {
+        const std::lock_guard lock(mutex);
+        ++answered;
+        changed.notify_all();
+      });
+    }
+    std::unique_lock lock(mutex);
+    ASSERT_TRUE(changed.wait_for(lock, kLimit, [&] { return answered == kCalls; }));
+  }
+
+  const ScratchFolder folder_{"indoubt-serve-kill"};
+  std::unique_ptr<Process> server_;
+};
+
+TEST_F(ServeKill, AClientOutlivesServersThatAreKilledUnderItsCalls) {
+  for (int round = 0; round < kRounds; ++round) {
+    SCOPED_TRACE(fmt::format("round {}", round));
+    StartServer();
+    if (HasFatalFailure()) return;
+    Call(round);
+    if (HasFatalFailure()) return;
+    const auto end = server_->Wait(SystemClock().Now() + kLimit);
+    ASSERT_TRUE(end && end->by_signal && end->code == SIGKILL) << "it did not die by itself";
+  }
+}
+
+}  // namespace
+}  // namespace indoubt::testing
