@@ -10,6 +10,8 @@ namespace indoubt {
 namespace {
 
 constexpr auto kLockPoll = std::chrono::milliseconds(3);
+// How long a younger branch looks whether the lock goes, too: most holders commit at once.
+constexpr auto kYoungerPatience = std::chrono::milliseconds(10);
 constexpr auto kForgetLimit = std::chrono::seconds(5);
 
 std::string Text(const redisReply& reply) {
@@ -122,21 +124,28 @@ class RedisBranch final : public Branch {
     }
     RedisArguments command{"FCALL", function, "0"};
     command.insert(command.end(), arguments->begin(), arguments->end());
-    Send(pipeline_.get(), id_.gid, deadline_, std::move(command), std::move(done), TimePoint());
+    Send(pipeline_.get(), id_.gid, deadline_, std::move(command), std::move(done), TimePoint(),
+         TimePoint());
   }
 
+  /// `patient_until` bounds the waiting of a younger one; it begins at the first lock met.
   static void Send(RedisPipeline* pipeline, const Gid& gid, TimePoint deadline,
-                   RedisArguments command, Done done, TimePoint not_before) {
+                   RedisArguments command, Done done, TimePoint not_before,
+                   TimePoint patient_until) {
     RedisCall call{deadline, command, nullptr};
     // The pointer is good: a pipeline answers all that waits before it goes.
-    call.answer = [pipeline, gid, deadline, command, done = std::move(done)](
+    call.answer = [pipeline, gid, deadline, command, patient_until, done = std::move(done)](
                       const redisReply* reply, const Status& why, bool sent) mutable {
       if (reply == nullptr) return done(why, sent);
       Answer answer = Decode(*reply);
-      if (answer.tag == "locked" && MayWait(gid, answer.holder) &&
-          SystemClock().Now() + kLockPoll < deadline) {
-        const TimePoint again = SystemClock().Now() + kLockPoll;
-        return Send(pipeline, gid, deadline, std::move(command), std::move(done), again);
+      if (answer.tag == "locked") {
+        const TimePoint now = SystemClock().Now(), again = now + kLockPoll;
+        const TimePoint until =
+            patient_until == TimePoint() ? now + kYoungerPatience : patient_until;
+        if (again < deadline && (again < until || MayWait(gid, answer.holder))) {
+          return Send(pipeline, gid, deadline, std::move(command), std::move(done), again,
+                      until);
+        }
       }
       if (answer.tag == "locked") return done(LockedBy(answer), false);
       if (answer.tag == "error" || answer.tag == "no") {

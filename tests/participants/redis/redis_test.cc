@@ -312,6 +312,30 @@ TEST_F(RedisPromise, BytesThatAreNotTextComeBackAsABlob) {
   EXPECT_EQ(reply.results[1].values[0], Value{Blob{bytes}});
 }
 
+TEST_F(RedisPromise, YoungerOneWaitsAMomentForALockThatGoesAndNoLonger) {
+  // On one connection calls run in order: the younger one meets the lock, then it goes.
+  auto made = MakeRedisParticipant({"store", server_->uri(), RedisDurability::kStrict, 1});
+  ASSERT_TRUE(made) << made.error().ToString();
+  participant_ = std::move(*made);
+  int got_through = 0;
+  for (int i = 0; i < 20; ++i) {  // the test's own thread may be late now and then
+    const Gid older = NewTestGid(), younger = NewTestGid();
+    ASSERT_EQ(Prepare(older, {"SET k v"}).kind, VoteKind::kYes);
+    auto waiting = participant_->Begin(younger, TestDeadline());
+    std::future<PrepareReply> vote = StartPrepare(*waiting, {{"SET k w", {}, {}}});
+    EXPECT_EQ(CommitNow(*participant_, older, "").kind, AckKind::kDone);
+    if (vote.get().vote.kind == VoteKind::kYes) ++got_through;
+    EXPECT_EQ(RollbackNow(*participant_, younger).kind, AckKind::kDone);
+  }
+  EXPECT_GT(got_through, 0);
+  ASSERT_EQ(Prepare(NewTestGid(), {"SET k v"}).kind, VoteKind::kYes);
+  const TimePoint started = SystemClock().Now();
+  const Vote vote = Prepare(NewTestGid(), {"SET k w"});
+  EXPECT_EQ(vote.kind, VoteKind::kNo);
+  EXPECT_THAT(vote.reason, HasSubstr("key k is held by"));
+  EXPECT_LT(SystemClock().Now() - started, std::chrono::seconds(20));  // of 30
+}
+
 TEST_F(RedisPromise, CallbacksEndWithTheParticipantThoughABranchOutlivesIt) {
   const Gid older = NewTestGid();
   ASSERT_EQ(Prepare(NewTestGid(), {"SET k v"}).kind, VoteKind::kYes);
