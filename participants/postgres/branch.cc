@@ -48,9 +48,7 @@ OnePhaseReply ToOnePhaseReply(Finished finished) {
 class PostgresBranch : public Branch {
  public:
   PostgresBranch(std::shared_ptr<Core> core, const Gid& gid, TimePoint deadline)
-      : core_(std::move(core)),
-        state_(std::make_shared<BranchState>(core_, BranchId{gid, core_->name}.ToString(),
-                                             deadline)) {}
+      : core_(std::move(core)), state_(std::make_shared<BranchState>(core_, gid, deadline)) {}
 
   ~PostgresBranch() override {
     core_->pool.Post([state = state_] { state->Abandon(); });

@@ -88,8 +88,7 @@ void BranchState::SendLast(std::vector<Statement> last) {
     final_sent_ = true;
     final_sent_at_ = SystemClock().Now();
   }
-  lease_->Run(
-      std::move(commands), limit(),
+  Run(std::move(commands),
       [self = shared_from_this(), opening, last = std::move(last), with_final](
           ScriptReply reply) { self->OnLast(std::move(reply), opening, last, with_final); });
 }
@@ -122,13 +121,13 @@ void BranchState::OnLast(ScriptReply reply, size_t opening, const std::vector<St
 void BranchState::SendFinal() {
   final_sent_ = true;
   final_sent_at_ = SystemClock().Now();
-  lease_->Run({Command{.text = ending_ == Ending::kPrepare
-                                   ? fmt::format("PREPARE TRANSACTION '{}'", branch_)
-                                   : "COMMIT"}},
-              limit(), [self = shared_from_this()](ScriptReply reply) {
-                if (reply.replies.empty()) reply.replies.emplace_back();
-                self->OnFinal(reply, 0);
-              });
+  Run({Command{.text = ending_ == Ending::kPrepare
+                           ? fmt::format("PREPARE TRANSACTION '{}'", branch_)
+                           : "COMMIT"}},
+      [self = shared_from_this()](ScriptReply reply) {
+        if (reply.replies.empty()) reply.replies.emplace_back();
+        self->OnFinal(reply, 0);
+      });
 }
 
 void BranchState::OnFinal(const ScriptReply& reply, size_t index) {

@@ -41,7 +41,12 @@ void BranchState::Open(const std::vector<Statement>& statements, Step next,
 
 std::vector<Command> BranchState::OpeningCommands(bool stays_open) {
   std::vector<Command> commands;
-  if (!begun_) commands.push_back({.text = "BEGIN"});
+  if (!begun_) {
+    commands.push_back({.text = "BEGIN"});
+    // Tells everybody who waits for its locks whose they are (lock_graph.h).
+    commands.push_back(
+        {.text = fmt::format("SET LOCAL application_name = '{}'", gid_.ToString())});
+  }
   begun_ = true;
   if (taint_) lease_->Taint();
   // A little before the deadline, so that the server's refusal is heard in time.
@@ -55,6 +60,10 @@ std::vector<Command> BranchState::OpeningCommands(bool stays_open) {
              fmt::format("SET LOCAL idle_in_transaction_session_timeout = {}", left + 5000)});
   }
   return commands;
+}
+
+void BranchState::Run(std::vector<Command> commands, ScriptCallback done) {
+  core_->waits.Run(lease_, gid_, std::move(commands), limit(), std::move(done));
 }
 
 void BranchState::AddStatements(const std::vector<Statement>& statements,
@@ -129,10 +138,9 @@ void BranchState::Work(std::vector<Statement> statements, WorkCallback done) {
         std::vector<Command> commands = self->OpeningCommands(/*stays_open=*/true);
         const size_t opening = commands.size();
         self->AddStatements(*shared, commands);
-        self->lease_->Run(std::move(commands), self->limit(),
-                          [self, shared, opening](auto reply) {
-                            self->OnWorked(std::move(reply), opening, *shared);
-                          });
+        self->Run(std::move(commands), [self, shared, opening](auto reply) {
+          self->OnWorked(std::move(reply), opening, *shared);
+        });
       },
       fail);
 }

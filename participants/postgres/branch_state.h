@@ -28,8 +28,11 @@ Finished ReadFinalReply(Ending ending, const ScriptReply& reply, size_t index);
 
 class BranchState : public std::enable_shared_from_this<BranchState> {
  public:
-  BranchState(std::shared_ptr<Core> core, std::string branch, TimePoint deadline)
-      : core_(std::move(core)), branch_(std::move(branch)), deadline_(deadline) {}
+  BranchState(std::shared_ptr<Core> core, const Gid& gid, TimePoint deadline)
+      : core_(std::move(core)),
+        gid_(gid),
+        branch_(BranchId{gid, core_->name}.ToString()),
+        deadline_(deadline) {}
 
   void Work(std::vector<Statement> statements, WorkCallback done);
   void Finish(Ending ending, std::vector<Statement> last, FinishedCallback done);
@@ -42,6 +45,8 @@ class BranchState : public std::enable_shared_from_this<BranchState> {
   void Open(const std::vector<Statement>& statements, Step next,
             std::function<void(Status)> fail);
   std::vector<Command> OpeningCommands(bool stays_open);
+  /// Runs a script that may wait for locks.
+  void Run(std::vector<Command> commands, ScriptCallback done);
   void AddStatements(const std::vector<Statement>& statements, std::vector<Command>& commands);
   /// Why the statements' replies (from `first` on) end the branch; collects results.
   Status TakeStatementReplies(ScriptReply& reply, size_t first,
@@ -67,7 +72,8 @@ class BranchState : public std::enable_shared_from_this<BranchState> {
   TimePoint limit() const { return deadline_ + kAnswerGrace; }
 
   const std::shared_ptr<Core> core_;  // outlives the lease
-  const std::string branch_;          // the prepared transaction's name
+  const Gid gid_;
+  const std::string branch_;  // the prepared transaction's name
   const TimePoint deadline_;
   std::shared_ptr<Lease> lease_;
   bool begun_ = false;

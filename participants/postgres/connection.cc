@@ -216,6 +216,10 @@ void Connection::Break(const std::string& reason) {
   if (running) FinishScript(/*lost=*/true);
 }
 
+int Connection::backend_pid() const {
+  return connection_ ? PQbackendPID(connection_.get()) : 0;
+}
+
 bool Connection::InTransaction() const {
   return connection_ && PQtransactionStatus(connection_.get()) != PQTRANS_IDLE;
 }

@@ -80,6 +80,8 @@ class Connection {
   /// Closes it; a script under way ends as lost.
   void Break(const std::string& reason);
   const std::string& broken_reason() const { return broken_reason_; }
+  /// The server process of the session; 0 without one.
+  int backend_pid() const;
   /// Whether the session is in a transaction block (failed or not).
   bool InTransaction() const;
 

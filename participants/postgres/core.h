@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "participants/postgres/pool.h"
+#include "participants/postgres/wait_watch.h"
 
 namespace indoubt::pg {
 
@@ -34,6 +35,7 @@ struct Core {
       : name(std::move(participant)), pool(std::move(where), max_connections) {}
   const std::string name;
   UnansweredPrepares unanswered;
+  WaitWatch waits{pool};
   Pool pool;
 };
 

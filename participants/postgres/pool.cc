@@ -20,6 +20,7 @@ void Lease::Run(std::vector<Command> commands, TimePoint limit, ScriptCallback d
 }
 
 bool Lease::InTransaction() const { return pool_.slots_.at(slot_).connection->InTransaction(); }
+int Lease::backend_pid() const { return pool_.slots_.at(slot_).connection->backend_pid(); }
 void Lease::Taint() { pool_.slots_.at(slot_).tainted = true; }
 TimePoint Lease::established() const { return pool_.slots_.at(slot_).established; }
 

@@ -38,6 +38,8 @@ class Lease {
   bool InTransaction() const;
   /// Not to be used again by others.
   void Taint();
+  /// The connection's server process; 0 when the connection is broken.
+  int backend_pid() const;
   /// When the connection was established.
   TimePoint established() const;
 
@@ -72,6 +74,8 @@ class Pool {
   /// be reached, kDeadlineExceeded at `deadline`, kRefused when the session shows
   /// that a yes vote would not hold (work only).
   void Acquire(Lane lane, TimePoint deadline, LeaseCallback done);
+  /// Whether everything is being ended; a timer that comes back then would never stop.
+  bool stopping() const { return stopping_; }
   TimerKey At(TimePoint when, std::function<void()> task);
   void Cancel(const TimerKey& timer) { timers_.erase(timer); }
 

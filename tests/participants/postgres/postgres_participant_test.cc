@@ -156,16 +156,18 @@ TEST_F(PostgresParticipantTest, SessionSettingsDoNotReachTheNextBranch) {
 
 TEST_F(PostgresParticipantTest, CommitPassesWorkThatIsBlockedOnIt) {
   participant_ = store_->MakeParticipantWith("", 3);  // two for work, one for commits
-  const Gid gid = NewTestGid();
+  std::vector<Gid> gids(6);
+  for (Gid& waiting : gids) waiting = NewTestGid();
+  const Gid gid = NewTestGid();  // the youngest: the others wait for it
   const Token token = Vote(gid);
-  std::vector<Gid> gids;
   std::vector<std::unique_ptr<Branch>> branches;
   std::vector<std::future<PrepareReply>> votes;
-  for (int i = 0; i < 6; ++i) {
-    branches.push_back(participant_->Begin(gids.emplace_back(NewTestGid()), TestDeadline()));
+  for (const Gid& waiting : gids) {
+    branches.push_back(participant_->Begin(waiting, TestDeadline()));
     votes.push_back(StartPrepare(*branches.back(), {store_->Add("a", 1)}));
   }
   EXPECT_EQ(CommitNow(*participant_, gid, token).kind, AckKind::kDone);
+  int committed = 0;
   for (size_t i = 0; i < votes.size(); ++i) {
     // They follow each other: every one waits for the row that the last one holds.
     std::optional<size_t> voted;
@@ -178,14 +180,18 @@ TEST_F(PostgresParticipantTest, CommitPassesWorkThatIsBlockedOnIt) {
       }
     }
     const PrepareReply reply = votes[*voted].get();
+    // On a slow machine a younger one may have given way to an older one meanwhile.
+    if (reply.vote.reason.find("gave way") != std::string::npos) continue;
     ASSERT_EQ(reply.vote.kind, VoteKind::kYes) << reply.vote.reason;
     EXPECT_EQ(CommitNow(*participant_, gids[*voted], reply.vote.token).kind, AckKind::kDone);
+    ++committed;
   }
-  EXPECT_EQ(store_->Look("a"), 111);
+  EXPECT_GE(committed, 1);
+  EXPECT_EQ(store_->Look("a"), 105 + committed);
 }
 
 TEST_F(PostgresParticipantTest, RollbackWaitsForAnUnansweredPrepare) {
-  const Gid blocker = NewTestGid(), gid = NewTestGid();
+  const Gid gid = NewTestGid(), blocker = NewTestGid();  // only an older one waits
   const Token token = Vote(blocker);
   auto branch = participant_->Begin(gid, TestDeadline());
   auto vote = StartPrepare(*branch, {store_->Add("a", 1)});
@@ -198,9 +204,9 @@ TEST_F(PostgresParticipantTest, RollbackWaitsForAnUnansweredPrepare) {
 }
 
 TEST_F(PostgresParticipantTest, CallsOwedAtTheEndAreAnswered) {
-  const Gid blocker = NewTestGid();
+  const Gid gid = NewTestGid(), blocker = NewTestGid();  // only an older one waits
   Vote(blocker);
-  auto branch = participant_->Begin(NewTestGid(), TestDeadline());
+  auto branch = participant_->Begin(gid, TestDeadline());
   auto vote = StartPrepare(*branch, {store_->Add("a", 1)});
   participant_.reset();
   EXPECT_NE(vote.get().vote.kind, VoteKind::kYes);
@@ -208,9 +214,9 @@ TEST_F(PostgresParticipantTest, CallsOwedAtTheEndAreAnswered) {
 }
 
 TEST_F(PostgresParticipantTest, BlockedWorkOfADeadClientLetsGoByItself) {
-  const Gid blocker = NewTestGid();
+  const Gid gid = NewTestGid(), blocker = NewTestGid();  // only an older one waits
   const Token token = Vote(blocker);
-  auto branch = participant_->Begin(NewTestGid(), TestDeadline(std::chrono::hours(1)));
+  auto branch = participant_->Begin(gid, TestDeadline(std::chrono::hours(1)));
   auto vote = StartPrepare(*branch, {store_->Insert("new", 1), store_->Add("a", 1)});
   const char* waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted";
   while (store_->Psql(waiting) != "1") {
@@ -230,7 +236,7 @@ TEST_F(PostgresParticipantTest, OnePhaseCommitWithoutAReplyIsNotCalledRolledBack
   ASSERT_TRUE(WorkNow(*branch, {store_->Add("a", 5)}));
   store_->Psql(
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-      "WHERE application_name = 'indoubt'");
+      "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()");
   const OnePhaseReply reply = CommitOnePhaseNow(*branch, {});
   EXPECT_NE(reply.kind, OnePhaseKind::kCommitted);
   EXPECT_EQ(store_->Look("a"), 100);

@@ -40,7 +40,7 @@ Status PostgresStore::Reset() {
   if (server_->pid() < 0) INDOUBT_RETURN_IF_ERROR(server_->Restart());
   // A backend whose client has gone may still prepare: end them all before looking.
   while (Psql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE "
-              "application_name = 'indoubt'") != "0") {
+              "backend_type = 'client backend' AND pid <> pg_backend_pid()") != "0") {
   }
   for (;;) {
     const std::string gid = Psql("SELECT gid FROM pg_prepared_xacts LIMIT 1");
