@@ -138,10 +138,11 @@ class Client final : public TransactionExecutor {
       if (status.ok()) {
         outcome = DecodeOutcome(reply);
       } else {
-        // Without a connection nothing was sent: gRPC reports that one before any
-        // server metadata, as a failure to connect.
-        const bool never_sent = status.error_code() == grpc::StatusCode::UNAVAILABLE &&
-                                status.error_message().find("connect") != std::string::npos;
+        // Only this says for certain that nothing was sent. Other texts speak of
+        // connections, too (a proxy's, a reset one), after the request has gone out.
+        const bool never_sent =
+            status.error_code() == grpc::StatusCode::UNAVAILABLE &&
+            status.error_message().starts_with("failed to connect to all addresses");
         outcome.outcome = never_sent ? Outcome::kRolledBack : Outcome::kInDoubt;
         outcome.code = StatusCode::kUnavailable;
         outcome.reason = fmt::format("coordinator: {}", status.error_message());

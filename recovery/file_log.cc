@@ -24,7 +24,12 @@ namespace {
 // With the last sync that long ago the log is idle: the caller syncs by itself,
 // because a hand-off to the flusher costs more than it could gain. A caller that
 // comes sooner may be an event loop with others waiting behind it.
-constexpr Duration kIdleAfter = std::chrono::microseconds(200);
+constexpr Duration kIdleAfter = std::chrono::milliseconds(2);
+// After a group of that many commits the log rests for some of the sync's time: what
+// comes meanwhile shares the next one, and the stores sync on the same device.
+constexpr size_t kRestFrom = 4;
+constexpr int kRestInSyncs = 3;
+constexpr Duration kLongestRest = std::chrono::milliseconds(2);
 // How long an end record may wait for a commit to ride along with.
 constexpr Duration kLazyEnds = std::chrono::milliseconds(50);
 constexpr uint64_t kMaxGroupBytes = log_format::kMaxRecordBytes;
@@ -62,6 +67,7 @@ class FileLog final : public DecisionLog {
     {
       const std::lock_guard lock(mutex_);
       stopping_ = true;
+      flusher_state_ = Flusher::kAwake;
     }
     work_.notify_all();
     flusher_.join();
@@ -83,7 +89,9 @@ class FileLog final : public DecisionLog {
     const std::lock_guard lock(mutex_);
     if (!health_.ok() || !state_.End(gid, SystemClock().Now())) return;
     ends_.push_back(EncodeLogRecord(EndRecord{gid}));
-    if (ends_.size() == 1 || ends_.size() > kMaxQueued / 4) work_.notify_all();
+    if (flusher_state_ == Flusher::kWaitsForAnything || ends_.size() > kMaxQueued / 4) {
+      WakeFlusher();
+    }
   }
 
   void RecordHeuristic(HeuristicRecord record, LogCallback done) override {
@@ -117,6 +125,8 @@ class FileLog final : public DecisionLog {
   void AnswerAbort(const Gid& gid, DecisionOutcome outcome, const DecideCallback& done) const;
   void Submit(LogRecord record, DecideCallback decided, LogCallback logged);
   void RunFlusher();
+  void WaitForWork(Lock& lock);
+  void WakeFlusher();
   bool IsIdle() const;
   void Flush(Lock& lock);
   Batch TakeBatch(std::vector<std::string>& bodies);
@@ -135,7 +145,7 @@ class FileLog final : public DecisionLog {
   std::unique_ptr<SegmentWriter> writer_;
 
   mutable std::mutex mutex_;      // guards everything below
-  std::condition_variable work_;  // there is something to flush, or flushing_ ended
+  std::condition_variable work_;  // the flusher waits here, and only it
   std::condition_variable room_;  // the queue got shorter
   LogState state_;                // of what is durable (ends: of what was said)
   std::deque<Pending> queue_;
@@ -143,7 +153,15 @@ class FileLog final : public DecisionLog {
   std::unordered_set<Gid> proposed_;  // commits not known durable; kept after a failure
   bool flushing_ = false;             // some thread writes or syncs
   bool stopping_ = false;
+  // What would get the flusher out of its sleep; a needless wake costs a switch.
+  enum class Flusher {
+    kAwake,
+    kWaitsForAnything,
+    kWaitsForCommits
+  } flusher_state_ = Flusher::kAwake;
+  size_t waiting_for_room_ = 0;
   TimePoint last_flush_{};
+  TimePoint rest_until_{};
   Status health_;
   std::thread flusher_;  // last: it uses all of the above
 };
@@ -182,7 +200,9 @@ void FileLog::Submit(LogRecord record, DecideCallback decided, LogCallback logge
   Lock lock(mutex_);
   // The flusher itself, in a callback, must not wait for the flusher.
   if (std::this_thread::get_id() != flusher_.get_id()) {
+    ++waiting_for_room_;
     room_.wait(lock, [this] { return queue_.size() < kMaxQueued || !health_.ok(); });
+    --waiting_for_room_;
   }
   if (!health_.ok()) {
     const Status why = health_;
@@ -194,8 +214,8 @@ void FileLog::Submit(LogRecord record, DecideCallback decided, LogCallback logge
   queue_.push_back(std::move(pending));
   if (IsIdle()) {
     Flush(lock);
-  } else {
-    work_.notify_all();
+  } else if (!flushing_) {
+    WakeFlusher();
   }
 }
 
@@ -203,20 +223,41 @@ bool FileLog::IsIdle() const {
   return !flushing_ && queue_.size() == 1 && SystemClock().Now() - last_flush_ > kIdleAfter;
 }
 
+void FileLog::WakeFlusher() {
+  if (flusher_state_ == Flusher::kAwake) return;
+  flusher_state_ = Flusher::kAwake;
+  work_.notify_one();
+}
+
 void FileLog::RunFlusher() {
   Lock lock(mutex_);
   for (;;) {
-    work_.wait(lock, [this] {
-      return !flushing_ && (stopping_ || !queue_.empty() || !ends_.empty());
-    });
-    if (queue_.empty() && !ends_.empty() && !stopping_ && health_.ok()) {
-      work_.wait_for(lock, kLazyEnds, [this] {
-        return stopping_ || !queue_.empty() || ends_.size() > kMaxQueued / 4;
-      });
-      if (flushing_) continue;  // a caller took them along
-    }
+    WaitForWork(lock);
     if (stopping_ && queue_.empty() && ends_.empty()) return;
-    Flush(lock);
+    if (rest_until_ > SystemClock().Now()) {
+      work_.wait_until(lock, rest_until_, [this] { return stopping_; });
+    }
+    if (!flushing_) Flush(lock);
+  }
+}
+
+// Until there is something to flush and nobody who does it. End records alone wait
+// a while for a commit whose sync they can share.
+void FileLog::WaitForWork(Lock& lock) {
+  const auto wants_flush = [this] {
+    return !flushing_ && (stopping_ || !queue_.empty() || ends_.size() > kMaxQueued / 4);
+  };
+  while (!wants_flush()) {
+    if (flushing_ || ends_.empty() || !health_.ok()) {
+      flusher_state_ = Flusher::kWaitsForAnything;
+      work_.wait(lock, [this] { return flusher_state_ == Flusher::kAwake; });
+      continue;
+    }
+    flusher_state_ = Flusher::kWaitsForCommits;
+    const bool woken =
+        work_.wait_for(lock, kLazyEnds, [this] { return flusher_state_ == Flusher::kAwake; });
+    flusher_state_ = Flusher::kAwake;
+    if (!woken && !flushing_ && !ends_.empty()) return;
   }
 }
 
@@ -224,6 +265,7 @@ void FileLog::RunFlusher() {
 // flushing_; other threads queue meanwhile.
 void FileLog::Flush(Lock& lock) {
   flushing_ = true;
+  const TimePoint began = SystemClock().Now();
   std::vector<std::string> bodies;
   Batch batch = TakeBatch(bodies);
   Status status = health_;
@@ -233,6 +275,9 @@ void FileLog::Flush(Lock& lock) {
     lock.lock();
   }
   const TimePoint now = SystemClock().Now();
+  if (batch.size() >= kRestFrom) {
+    rest_until_ = now + std::min(kRestInSyncs * (now - began), kLongestRest);
+  }
   if (status.ok()) {
     for (Pending& pending : batch) {
       if (pending.decided) proposed_.erase(std::get<Decision>(pending.record).gid);
@@ -243,8 +288,8 @@ void FileLog::Flush(Lock& lock) {
   }
   last_flush_ = now;
   flushing_ = false;
-  room_.notify_all();
-  work_.notify_all();
+  if (waiting_for_room_ > 0) room_.notify_all();
+  if (!queue_.empty() || !ends_.empty() || stopping_) WakeFlusher();
   lock.unlock();
   for (Pending& pending : batch) pending.Complete(status);
   lock.lock();

@@ -1,10 +1,12 @@
 // A client of `serve` outlives servers that are killed under its calls, as often as
-// it happens: every call ends, and the process that made it goes on.
+// it happens: every call ends, the process that made it goes on, and what it was told
+// is true.
 #include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include <fmt/format.h>
@@ -72,7 +74,8 @@ class ServeKill : public ::testing::Test {
     }
   }
 
-  /// More calls than the server survives, on a client of their own.
+  /// One call alone, then more at once than the server survives, on a client of their
+  /// own.
   void Call(int round) {
     const auto client = ConnectExecutor("unix:" + socket());
     std::mutex mutex;
@@ -80,21 +83,47 @@ class ServeKill : public ::testing::Test {
     int answered = 0;
     for (int i = 0; i < kCalls; ++i) {
       TransactionRequest request;
-      const int id = 1 + round * kCalls + i;
+      const int64_t id = 1 + round * kCalls + i;
       request.statements.push_back(
           {"ledger", {fmt::format("INSERT INTO entries VALUES ({})", id), {}, {}}});
-      client->Execute(std::move(request), [&](const TransactionOutcome&) {
+      client->Execute(std::move(request), [&, id](const TransactionOutcome& outcome) {
         const std::lock_guard lock(mutex);
+        if (outcome.outcome == Outcome::kCommitted) committed_.insert(id);
+        if (outcome.outcome == Outcome::kRolledBack) rolled_back_.insert(id);
         ++answered;
         changed.notify_all();
       });
+      if (i > 0) continue;
+      std::unique_lock lock(mutex);
+      ASSERT_TRUE(changed.wait_for(lock, kLimit, [&] { return answered == 1; }));
     }
     std::unique_lock lock(mutex);
     ASSERT_TRUE(changed.wait_for(lock, kLimit, [&] { return answered == kCalls; }));
   }
 
+  void Recover() {
+    const auto recovered = RunProgram({.argv = {std::getenv("INDOUBT_BINARY"), "recover", "-c",
+                                                folder_.path() + "/indoubt.toml"}},
+                                      SystemClock().Now() + kLimit);
+    ASSERT_TRUE(recovered) << recovered.error().ToString();
+  }
+
+  std::set<int64_t> Entries() {
+    std::set<int64_t> ids;
+    sqlite3* ledger = nullptr;
+    EXPECT_EQ(sqlite3_open((folder_.path() + "/ledger.db").c_str(), &ledger), SQLITE_OK);
+    const auto keep = [](void* out, int, char** values, char**) {
+      static_cast<std::set<int64_t>*>(out)->insert(std::stoll(values[0]));
+      return 0;
+    };
+    EXPECT_EQ(sqlite3_exec(ledger, "SELECT id FROM entries", keep, &ids, nullptr), SQLITE_OK);
+    sqlite3_close(ledger);
+    return ids;
+  }
+
   const ScratchFolder folder_{"indoubt-serve-kill"};
   std::unique_ptr<Process> server_;
+  std::set<int64_t> committed_, rolled_back_;  // as the clients were told
 };
 
 TEST_F(ServeKill, AClientOutlivesServersThatAreKilledUnderItsCalls) {
@@ -107,6 +136,11 @@ TEST_F(ServeKill, AClientOutlivesServersThatAreKilledUnderItsCalls) {
     const auto end = server_->Wait(SystemClock().Now() + kLimit);
     ASSERT_TRUE(end && end->by_signal && end->code == SIGKILL) << "it did not die by itself";
   }
+  Recover();
+  const std::set<int64_t> entries = Entries();
+  EXPECT_FALSE(committed_.empty());
+  for (const int64_t id : committed_) EXPECT_EQ(entries.count(id), 1u) << id;
+  for (const int64_t id : rolled_back_) EXPECT_EQ(entries.count(id), 0u) << id;
 }
 
 }  // namespace
