@@ -1,6 +1,6 @@
 // Two-phase commit with presumed abort, as a pure state machine: Step(event)
 // gives actions. No I/O, clock, thread, log line or randomness in here.
-// Production, recovery and the simulation run this one.
+// Production, recovery and the exhaustive exploration of the tests run this one.
 //
 //   kBegun --one participant--> kOnePhase --its answer------------------+
 //     |                                                                 |

@@ -146,7 +146,7 @@ class Participant {
 
   /// The name in the configuration; the bqual of its branches.
   virtual const std::string& name() const = 0;
-  /// "postgres", "redis", "sqlite", "remote".
+  /// "postgres", "redis", "sqlite".
   virtual std::string kind() const = 0;
 
   /// Connects and looks whether this store can keep the promise. Blocks, at most
