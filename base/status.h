@@ -62,12 +62,11 @@ class [[nodiscard]] Result {
  public:
   using value_type = T;
 
-  Result(T value)
-      : state_(std::in_place_index<0>, std::move(value)) {
-  }  // NOLINT(google-explicit-constructor)
-  Result(Status error)
-      : state_(std::in_place_index<1>,
-               std::move(error)) {  // NOLINT(google-explicit-constructor)
+  // Both implicit, so that `return value;` and `return status;` read as they should.
+  // NOLINTNEXTLINE(google-explicit-constructor)
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
+  // NOLINTNEXTLINE(google-explicit-constructor)
+  Result(Status error) : state_(std::in_place_index<1>, std::move(error)) {
     INDOUBT_CHECK(!std::get<1>(state_).ok(), "a Result without a value needs an error");
   }
 
@@ -117,7 +116,10 @@ class [[nodiscard]] Result {
 /// `INDOUBT_ASSIGN_OR_RETURN(auto x, F());` binds the value or returns the error.
 #define INDOUBT_ASSIGN_OR_RETURN(declaration, expression) \
   INDOUBT_ASSIGN_OR_RETURN_(INDOUBT_CONCAT_(result_, __LINE__), declaration, expression)
+// The arguments are a declaration and names, which take no parentheses.
+// NOLINTBEGIN(bugprone-macro-parentheses)
 #define INDOUBT_ASSIGN_OR_RETURN_(result, declaration, expression) \
   auto result = (expression);                                      \
   if (!result.has_value()) return result.error();                  \
   declaration = std::move(result).value()
+// NOLINTEND(bugprone-macro-parentheses)

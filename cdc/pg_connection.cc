@@ -1,5 +1,6 @@
 #include "cdc/pg_connection.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 

@@ -72,7 +72,7 @@ class RedisView : public View {
       }));
     }
     commands.push_back({"SET", position_key_, to.ToString()});
-    const Status status = Execute(commands, to.ToString());
+    Status status = Execute(commands, to.ToString());
     if (!status.ok()) connection_.reset();
     return status;
   }

@@ -125,7 +125,7 @@ class CdcWorker::Impl {
 CdcWorker::CdcWorker(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 CdcWorker::~CdcWorker() = default;
 
-Result<std::unique_ptr<CdcWorker>> CdcWorker::Start(CdcOptions options) {
+Result<std::unique_ptr<CdcWorker>> CdcWorker::Start(const CdcOptions& options) {
   auto impl = std::make_unique<Impl>();
   INDOUBT_RETURN_IF_ERROR(impl->Start(options));
   return std::unique_ptr<CdcWorker>(new CdcWorker(std::move(impl)));

@@ -71,7 +71,7 @@ class CdcWorker {
   /// kUnavailable when the source cannot be reached, kNotFound when the slot of an
   /// existing log is gone, kRefused when the slot, the publication or a view
   /// belongs to something else. A view whose sink is down does not fail the start.
-  static Result<std::unique_ptr<CdcWorker>> Start(CdcOptions options);
+  static Result<std::unique_ptr<CdcWorker>> Start(const CdcOptions& options);
   ~CdcWorker();
 
   CdcStatus status() const;
