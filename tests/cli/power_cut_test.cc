@@ -38,20 +38,6 @@ void WaitUntil(const char* what, Condition condition) {
   }
 }
 
-bool TraceIsComplete(const std::string& path) {
-  std::ifstream trace(path);
-  std::string line, last;
-  int killed = 0;
-  while (std::getline(trace, line)) {
-    if (line.find("+++ killed by") != std::string::npos ||
-        line.find("+++ exited") != std::string::npos) {
-      ++killed;
-    }
-    last = line;
-  }
-  return killed > 0 && last.find("+++") != std::string::npos;
-}
-
 /// Requests as exec would send them for an order.
 TransactionRequest OrderRequest(int64_t order) {
   TransactionRequest request;
@@ -121,7 +107,7 @@ class PowerCut : public ::testing::Test {
     stores_.redis().Kill();
     stores_.postgres().Kill();
     for (const char* of : {"serve", "redis"}) {
-      WaitUntil("the end of the trace", [&] { return TraceIsComplete(Trace(of)); });
+      WaitUntil("the end of the trace", [&] { return TraceHasEnded(Trace(of)); });
       const Status status = files.Replay(Trace(of));
       ASSERT_TRUE(status.ok()) << status.ToString();
     }
