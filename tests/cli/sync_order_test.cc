@@ -3,11 +3,7 @@
 // traced run of real servers; what the checker must find is planted, too.
 #include "tests/support/sync_order.h"
 
-#include <condition_variable>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
-#include <mutex>
 #include <sstream>
 #include <thread>
 
@@ -15,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "coordinator/service.h"
+#include "tests/support/order_load.h"
 #include "tests/support/stores.h"
 #include "tests/support/strace_trace.h"
 
@@ -43,18 +40,6 @@ std::string Slurp(const std::string& path) {
   return text.str();
 }
 
-TransactionRequest OrderRequest(int64_t order) {
-  TransactionRequest request;
-  const auto add = [&](const char* participant, std::string text) {
-    request.statements.push_back({participant, {std::move(text), {}, {}}});
-  };
-  add("accounts", fmt::format("INSERT INTO orders VALUES ({}, 7)", order));
-  add("stock", fmt::format("SET reserved:{} 1", order));
-  add("ledger", fmt::format("INSERT INTO entries VALUES ({}, 7, 5)", order));
-  request.timeout = kLimit;
-  return request;
-}
-
 /// The servers and the coordinator, each under a tracer of its own.
 class TracedStores {
  public:
@@ -71,26 +56,12 @@ class TracedStores {
   }
 
   void StartServe(const std::string& trace) {
-    ProcessSpec spec;
-    spec.argv = StraceCommand(TraceOf(trace), kCalls);
-    for (const std::string& word :
-         {std::string(std::getenv("INDOUBT_BINARY")), std::string("serve"), std::string("-c"),
-          stores_.config_path()}) {
-      spec.argv.push_back(word);
-    }
-    spec.output_path = stores_.folder() + "/" + trace + ".log";
-    auto process = Process::Start(spec);
-    ASSERT_TRUE(process) << process.error().ToString();
-    serve_ = std::move(*process);
-    // Its socket is there before it listens; this line comes after.
-    WaitUntil("the coordinator",
-              [&] { return Slurp(spec.output_path).find("serving") != std::string::npos; });
+    serve_ = stores_.Serve({}, StraceCommand(TraceOf(trace), kCalls));
   }
 
   /// Kills the coordinator and loads its trace.
   Events EndServe(const std::string& trace) {
     serve_->KillAndWait();
-    std::filesystem::remove(Socket());
     return Load(trace);
   }
 
@@ -103,26 +74,13 @@ class TracedStores {
 
   /// Runs orders, `at_once` at a time; adds the gids of what was committed.
   void Run(int64_t first, int count, int at_once, std::vector<Gid>& committed) {
-    const auto client = ConnectExecutor("unix:" + Socket());
-    std::mutex mutex;
-    std::condition_variable changed;
-    int under_way = 0;
-    for (int64_t order = first; order < first + count; ++order) {
-      std::unique_lock lock(mutex);
-      const bool in_time = changed.wait_for(lock, kLimit, [&] { return under_way < at_once; });
-      ASSERT_TRUE(in_time) << "no answer";
-      ++under_way;
-      lock.unlock();
-      client->Execute(OrderRequest(order), [&](TransactionOutcome outcome) {
-        const std::lock_guard guard(mutex);
-        EXPECT_EQ(outcome.outcome, Outcome::kCommitted) << outcome.reason;
-        if (const auto gid = Gid::Parse(outcome.gid)) committed.push_back(*gid);
-        --under_way;
-        changed.notify_all();
-      });
+    const auto client = ConnectExecutor(stores_.service_address());
+    const auto answers = RunOrders(*client, first, at_once,
+                                   [&](int64_t order) { return order < first + count; });
+    for (const auto& [order, outcome] : answers) {
+      EXPECT_EQ(outcome.outcome, Outcome::kCommitted) << outcome.reason;
+      if (const auto gid = Gid::Parse(outcome.gid)) committed.push_back(*gid);
     }
-    std::unique_lock lock(mutex);
-    ASSERT_TRUE(changed.wait_for(lock, kLimit, [&] { return under_way == 0; })) << "no answer";
   }
 
   /// From now on Redis leaves syncing to the kernel, and is configured as relaxed.
@@ -141,7 +99,6 @@ class TracedStores {
 
  private:
   static void Must(const Status& status) { INDOUBT_CHECK(status.ok(), status.ToString()); }
-  std::string Socket() const { return stores_.folder() + "/serve.sock"; }
 
   const std::string kCalls = fmt::format("{},{}", kFileCalls, kSocketCalls);
   Stores stores_;
@@ -168,12 +125,14 @@ class SyncOrder : public ::testing::Test {
 
   static std::vector<BranchId> Branches(const std::vector<Gid>& gids, const char* participant) {
     std::vector<BranchId> branches;
+    branches.reserve(gids.size());
     for (const Gid& gid : gids) branches.push_back({gid, participant});
     return branches;
   }
 
   static OrderReport Decisions(const Events& events, const std::vector<Gid>& gids) {
     std::vector<DecidedTransaction> transactions;
+    transactions.reserve(gids.size());
     for (const Gid& gid : gids) {
       transactions.push_back({{gid, "accounts"}, {gid, "stock"}, {gid, "ledger"}});
     }
