@@ -40,7 +40,9 @@ int Recover(const RecoverArguments& arguments) {
     adopt = *id;
   }
   auto coordinator = StartCoordinator(
-      *config, {.lock_timeout = timeout, .accept_empty_log = arguments.accept_empty_log});
+      *config,
+      {.lock_timeout = timeout,
+       .empty_log = arguments.accept_empty_log ? EmptyLog::kAccept : EmptyLog::kRefuse});
   if (!coordinator) return Fail(coordinator.error());
   const auto report = (*coordinator)->Recover(SystemClock().Now() + timeout, adopt);
   if (!report) return Fail(report.error());
@@ -68,8 +70,9 @@ void AddRecover(CLI::App& app, Action& action) {
   verb->add_option("-c,--config", arguments->config, "Configuration file")->required();
   verb->add_option("--adopt", arguments->adopt,
                    "Also settle branches of this node that another log (LOG-ID) left");
-  verb->add_flag("--accept-empty-log", arguments->accept_empty_log,
-                 "Start although the log is new and participants hold branches of this node");
+  verb->add_flag(
+      "--accept-empty-log", arguments->accept_empty_log,
+      "Accept for good a log that has decided nothing, beside branches of this node");
   AddDuration(*verb, "--timeout", arguments->timeout, "For the whole pass")
       ->capture_default_str();
   verb->add_flag("--json", arguments->json, "One JSON object on stdout");

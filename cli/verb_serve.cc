@@ -26,9 +26,10 @@ int Serve(const std::string& config_path, bool accept_empty_log) {
                                    config->file)));
   }
   BlockTermination();
-  auto coordinator = StartCoordinator(*config, {.lock_timeout = kLockLimit,
-                                                .recovery_interval = kRecoveryInterval,
-                                                .accept_empty_log = accept_empty_log});
+  auto coordinator = StartCoordinator(
+      *config, {.lock_timeout = kLockLimit,
+                .recovery_interval = kRecoveryInterval,
+                .empty_log = accept_empty_log ? EmptyLog::kAccept : EmptyLog::kRefuse});
   if (!coordinator) return Fail(coordinator.error());
   auto server = ExecutorServer::Start(**coordinator, config->listen);
   if (!server) return Fail(server.error().WithContext("coordinator.listen"));
@@ -50,8 +51,9 @@ void AddServe(CLI::App& app, Action& action) {
   auto config = std::make_shared<std::string>();
   auto accept = std::make_shared<bool>(false);
   verb->add_option("-c,--config", *config, "Configuration file")->required();
-  verb->add_flag("--accept-empty-log", *accept,
-                 "Start although the log is new and participants hold branches of this node");
+  verb->add_flag(
+      "--accept-empty-log", *accept,
+      "Accept for good a log that has decided nothing, beside branches of this node");
   verb->callback([&action, config, accept] {
     action = [config, accept] { return Serve(*config, *accept); };
   });

@@ -23,9 +23,8 @@ int WithCoordinator(const TxnArguments& arguments, Body body) {
   auto config = LoadConfig(arguments.config);
   if (!config) return Fail(config.error());
   const Duration timeout = ParseDuration(arguments.timeout).value_or(Duration::zero());
-  // Looking is safe beside any branch; only `recover` acts on a new log's orphans.
   auto coordinator =
-      StartCoordinator(*config, {.lock_timeout = timeout, .accept_empty_log = true});
+      StartCoordinator(*config, {.lock_timeout = timeout, .empty_log = EmptyLog::kLookOnly});
   if (!coordinator) return Fail(coordinator.error());
   return body(**coordinator, SystemClock().Now() + timeout);
 }

@@ -1,5 +1,8 @@
 #include "cli/world.h"
 
+#include <fmt/format.h>
+
+#include "cli/output.h"
 #include "recovery/file_log.h"
 
 namespace indoubt::cli {
@@ -16,6 +19,17 @@ struct Maker {
     return MakeSqliteParticipant(options);
   }
 };
+
+void TellOfAcceptance(const Config& config, const std::string& id, bool accepted) {
+  Note(accepted
+           ? fmt::format("indoubt: the empty log {} ({}) is accepted from now on; branches "
+                         "of this node from another log stay prepared until that log is "
+                         "back, or recover is told to --adopt it",
+                         id, config.log_path)
+           : fmt::format("indoubt: --accept-empty-log: the log {} ({}) is in use already; "
+                         "there was nothing to accept",
+                         id, config.log_path));
+}
 
 }  // namespace
 
@@ -42,14 +56,21 @@ Result<std::unique_ptr<Coordinator>> StartCoordinator(const Config& config,
   log_options.node = config.node;
   log_options.outcome_retention = config.outcome_retention;
   log_options.lock_timeout = choices.lock_timeout;
+  log_options.must_exist = choices.empty_log == EmptyLog::kLookOnly;
   INDOUBT_ASSIGN_OR_RETURN(auto log,
                            OpenFileLog(PosixFileSystem(), config.log_path, log_options));
   CoordinatorOptions options;
   options.node = config.node;
   options.default_timeout = config.default_timeout;
   options.recovery_interval = choices.recovery_interval;
-  options.accept_empty_log = choices.accept_empty_log;
-  return Coordinator::Start(options, std::move(log), std::move(participants));
+  options.empty_log = choices.empty_log;
+  const std::string id = log->id().text();
+  INDOUBT_ASSIGN_OR_RETURN(
+      auto coordinator, Coordinator::Start(options, std::move(log), std::move(participants)));
+  if (choices.empty_log == EmptyLog::kAccept) {
+    TellOfAcceptance(config, id, coordinator->accepted_empty_log());
+  }
+  return coordinator;
 }
 
 }  // namespace indoubt::cli

@@ -93,10 +93,23 @@ Status LiveCoordinator::Open() {
   const TimePoint deadline =
       Now() + std::min<Duration>(options_.default_timeout, kBackgroundCall);
   engine_.readiness().Check(Readiness::Whom::kEverybody, deadline);
-  if (engine_.log().incarnation() == 1 && !options_.accept_empty_log) {
-    INDOUBT_RETURN_IF_ERROR(RefuseForeignBranches(Now() + kBackgroundCall));
-  }
+  INDOUBT_RETURN_IF_ERROR(GuardEmptyLog());
   maintainer_ = std::thread([this] { Maintain(); });
+  return Status::Ok();
+}
+
+Status LiveCoordinator::GuardEmptyLog() {
+  if (engine_.log().accepted()) return Status::Ok();
+  switch (options_.empty_log) {
+    case EmptyLog::kRefuse:
+      return RefuseForeignBranches(Now() + kBackgroundCall);
+    case EmptyLog::kAccept:
+      accepted_empty_log_ = true;
+      return AskLog("accepting the new log",
+                    [this](LogCallback done) { engine_.log().Accept(std::move(done)); });
+    case EmptyLog::kLookOnly:
+      break;
+  }
   return Status::Ok();
 }
 
@@ -106,10 +119,12 @@ Status LiveCoordinator::RefuseForeignBranches(TimePoint deadline) {
     if (gid.node != options_.node || gid.log == engine_.log().id()) continue;
     return Status(
         StatusCode::kRefused,
-        fmt::format("{}: holds the prepared branch {} of this node, and the decision log is "
-                    "new: its decision is in the log {}; bring that log back, or start with "
-                    "--accept-empty-log",
-                    branch.id.participant, branch.id.ToString(), gid.log.text()));
+        fmt::format("{}: holds the prepared branch {} of this node, whose decision is in the "
+                    "log {}; the log in its place ({}) is new and has decided nothing: bring "
+                    "that one back, or, if it is lost for good, run `indoubt recover "
+                    "--accept-empty-log`",
+                    branch.id.participant, branch.id.ToString(), gid.log.text(),
+                    engine_.log().id().text()));
   }
   return Status::Ok();
 }
@@ -192,6 +207,13 @@ Status LiveCoordinator::Forget(const Gid& gid) {
     return Status(StatusCode::kNotFound,
                   fmt::format("{}: has no heuristic outcome", gid.ToString()));
   }
+  return AskLog(gid.ToString(), [&](LogCallback done) {
+    engine_.log().ForgetHeuristics(gid, std::move(done));
+  });
+}
+
+Status LiveCoordinator::AskLog(const std::string& what,
+                               const std::function<void(LogCallback)>& ask) {
   struct Answered {
     std::mutex mutex;
     std::condition_variable changed;
@@ -199,7 +221,7 @@ Status LiveCoordinator::Forget(const Gid& gid) {
   };
   // Shared: the log may answer after the wait was given up.
   auto answered = std::make_shared<Answered>();
-  engine_.log().ForgetHeuristics(gid, [answered](Status status) {
+  ask([answered](Status status) {
     std::lock_guard lock(answered->mutex);
     answered->status = std::move(status);
     answered->changed.notify_all();
@@ -209,7 +231,7 @@ Status LiveCoordinator::Forget(const Gid& gid) {
                                                   [&] { return answered->status.has_value(); });
   if (in_time) return *answered->status;
   return Status(StatusCode::kDeadlineExceeded,
-                fmt::format("{}: the decision log did not answer within 10 s", gid.ToString()));
+                fmt::format("{}: the decision log did not answer within 10 s", what));
 }
 
 void LiveCoordinator::Drain(TimePoint deadline) {

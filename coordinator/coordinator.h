@@ -12,6 +12,15 @@
 
 namespace indoubt {
 
+/// What to do with a log that was never accepted and has decided nothing. Beside
+/// prepared branches of this node it stands where another log was lost: what that one
+/// decided is not in it, and nobody may presume an abort.
+enum class EmptyLog {
+  kRefuse,    // do not start beside such branches
+  kAccept,    // accept the log for good, durably; such branches stay as they are
+  kLookOnly,  // start without accepting it: for those who only list and forget
+};
+
 struct CoordinatorOptions {
   std::string node;                                    // [A-Za-z0-9_-]{1,32}
   Duration default_timeout = std::chrono::seconds(5);  // until the decision
@@ -20,8 +29,7 @@ struct CoordinatorOptions {
   /// How long Execute waits, after the decision, for every participant to apply
   /// it before the caller is told "in doubt" or "committed" (see Execute).
   Duration apply_timeout = std::chrono::seconds(5);
-  /// Start although the log is new and participants hold branches of this node.
-  bool accept_empty_log = false;
+  EmptyLog empty_log = EmptyLog::kRefuse;
 };
 
 /// One transaction that is not over, or whose outcome is heuristic.
@@ -61,9 +69,10 @@ struct RecoveryReport {
 /// Thread-safe. Recovery runs beside new work.
 class Coordinator : public TransactionExecutor {
  public:
-  /// Takes over the log. With a log made just now it first looks whether the
-  /// participants hold prepared branches of this node (kRefused unless
-  /// accept_empty_log). A participant that is down does not stop the start.
+  /// Takes over the log. While it is not accepted, every start looks whether the
+  /// participants hold prepared branches of this node that another log must have
+  /// decided (kRefused then; see EmptyLog). A participant that is down does not stop
+  /// the start.
   static Result<std::unique_ptr<Coordinator>> Start(
       CoordinatorOptions options, std::unique_ptr<DecisionLog> log,
       std::vector<std::unique_ptr<Participant>> participants);
@@ -90,6 +99,9 @@ class Coordinator : public TransactionExecutor {
 
   /// Refuses new transactions and waits for those under way until `deadline`.
   virtual void Drain(TimePoint deadline) = 0;
+
+  /// Whether this start accepted a log that had decided nothing (EmptyLog::kAccept).
+  virtual bool accepted_empty_log() const = 0;
 
   /// Ok, or why the log stopped for good: then this process must end (non-zero).
   virtual Status health() const = 0;

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <thread>
 
@@ -34,7 +35,7 @@ class LiveCoordinator : public Coordinator {
                   std::vector<std::unique_ptr<Participant>> participants);
   ~LiveCoordinator() override;
 
-  /// First preflights, then the look for branches that a new log cannot know.
+  /// First preflights, then what EmptyLog says of a log that is not accepted.
   Status Open();
 
   void Execute(TransactionRequest request, OutcomeCallback done) override;
@@ -43,6 +44,7 @@ class LiveCoordinator : public Coordinator {
   Status Forget(const Gid& gid) override;
   LoggedState Find(const Gid& gid) const override { return engine_.log().Find(gid); }
   void Drain(TimePoint deadline) override;
+  bool accepted_empty_log() const override { return accepted_empty_log_; }
   Status health() const override { return engine_.log().health(); }
 
  private:
@@ -51,7 +53,10 @@ class LiveCoordinator : public Coordinator {
   /// Whether this coordinator and the participants of `work` can take it on.
   Status Admit(const std::vector<BranchWork>& work, std::vector<std::string>& warnings);
   Result<RecoveryReport> RecoverAlone(TimePoint deadline, const std::optional<LogId>& adopt);
+  Status GuardEmptyLog();
   Status RefuseForeignBranches(TimePoint deadline);
+  /// Blocks until the log has done what `ask` asked of it, for 10 s at most.
+  Status AskLog(const std::string& what, const std::function<void(LogCallback)>& ask);
   void Maintain();
   void CheckSoon();
 
@@ -59,6 +64,7 @@ class LiveCoordinator : public Coordinator {
   Engine engine_;
   std::atomic<uint64_t> next_number_{1};
   std::atomic<bool> draining_{false};
+  bool accepted_empty_log_ = false;       // written by Open only
   std::atomic<int64_t> longest_timeout_;  // nanoseconds; bounds the wait at the end
 
   PassGate recovering_;

@@ -128,13 +128,16 @@ Result<std::unique_ptr<PostgresServer>> PostgresServer::Start(
   initdb.working_directory = "/";
   INDOUBT_ASSIGN_OR_RETURN([[maybe_unused]] const std::string output,
                            RunProgram(initdb, deadline));
-  INDOUBT_RETURN_IF_ERROR(server->StartProcess());
+  INDOUBT_RETURN_IF_ERROR(server->StartProcess({}));
   return server;
 }
 
-Status PostgresServer::StartProcess() {
+Status PostgresServer::StartProcess(const std::vector<std::string>& wrapper) {
   ProcessSpec spec;
-  spec.argv = {bin_ + "/postgres", "-D", data_folder()};
+  spec.argv = wrapper;
+  for (const std::string& word : {bin_ + "/postgres", std::string("-D"), data_folder()}) {
+    spec.argv.push_back(word);
+  }
   for (const auto& [name, value] : settings_) {
     spec.argv.push_back("-c");
     spec.argv.push_back(name + "=" + value);
@@ -180,9 +183,9 @@ void PostgresServer::StopFast() {
   process_.reset();
 }
 
-Status PostgresServer::Restart() {
+Status PostgresServer::Restart(const std::vector<std::string>& wrapper) {
   StopFast();
-  return StartProcess();
+  return StartProcess(wrapper);
 }
 
 RedisServer::RedisServer(std::string folder, std::map<std::string, std::string> settings)

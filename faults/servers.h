@@ -41,12 +41,13 @@ class PostgresServer {
   /// pg_ctl's modes: SIGTERM "smart" is not offered.
   void StopImmediate();
   void StopFast();
-  /// Starts it again on the same data; returns when it answers.
-  Status Restart();
+  /// Starts it again on the same data; returns when it answers. `wrapper` stands
+  /// before the command line, e.g. a tracer that execs it (as the same user).
+  Status Restart(const std::vector<std::string>& wrapper = {});
 
  private:
   PostgresServer(std::string folder, std::map<std::string, std::string> settings);
-  Status StartProcess();
+  Status StartProcess(const std::vector<std::string>& wrapper);
 
   const std::string folder_;
   std::map<std::string, std::string> settings_;

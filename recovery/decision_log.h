@@ -70,6 +70,11 @@ class DecisionLog {
   virtual const LogId& id() const = 0;
   /// Raised durably at every open, before anything else; at least 1.
   virtual uint32_t incarnation() const = 0;
+  /// Whether this log may stand for its node: it has held a decision, or was accepted.
+  /// Until then it may be a new one in the place of one that was lost. Durable.
+  virtual bool accepted() const = 0;
+  /// Makes it so durably, although it has decided nothing.
+  virtual void Accept(LogCallback done) = 0;
 
   /// Proposes `outcome` for `gid`. For kCommitted the record with `branches` is
   /// forced first. kAborted costs no write here. Completes with the decision

@@ -75,6 +75,13 @@ class FileLog final : public DecisionLog {
 
   const LogId& id() const override { return id_; }
   uint32_t incarnation() const override { return incarnation_; }
+  bool accepted() const override {
+    const std::lock_guard lock(mutex_);
+    return state_.accepted();
+  }
+  void Accept(LogCallback done) override {
+    Submit(AcceptedRecord{"accepted while it was empty", WallClockNow()}, {}, std::move(done));
+  }
 
   void Decide(const Gid& gid, DecisionOutcome outcome, std::vector<BranchRecord> branches,
               DecideCallback done) override {

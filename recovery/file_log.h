@@ -15,6 +15,8 @@ struct FileLogOptions {
   std::string node;  // written into the log, for people
   Duration outcome_retention = std::chrono::hours(1);
   uint64_t segment_bytes = 16u << 20;  // 64 KiB to 1 GiB
+  /// kNotFound, and nothing is written, when there is no log yet.
+  bool must_exist = false;
   /// How long to wait for the lock that another process holds.
   Duration lock_timeout{};
 };
@@ -22,7 +24,8 @@ struct FileLogOptions {
 /// Opens the log in the folder `path` (made if absent, 0700), reads it, re-syncs
 /// what it read of the tail into a fresh segment, and raises the incarnation
 /// durably. `files` must outlive the log. Errors: kLocked names the holder's pid;
-/// kCorrupt names file and offset of damage that is no torn tail; kIoError.
+/// kCorrupt names file and offset of damage that is no torn tail, or two segments that
+/// are of different logs; kIoError; kNotFound with must_exist.
 /// Thread-safe as DecisionLog says; callbacks run on the flusher or the caller.
 Result<std::unique_ptr<DecisionLog>> OpenFileLog(FileSystem& files, const std::string& path,
                                                  const FileLogOptions& options);

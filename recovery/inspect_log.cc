@@ -45,6 +45,10 @@ struct Describer {
     out.gid = ended.first.ToString();
     out.detail = fmt::format("{} transactions from this number on", count);
   }
+  void operator()(const AcceptedRecord& accepted) const {
+    out.kind = "accepted";
+    out.detail = fmt::format("{} at {}", accepted.why, accepted.at);
+  }
 };
 
 InspectedRecord Note(const std::string& file, uint64_t offset, std::string kind,

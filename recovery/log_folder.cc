@@ -84,11 +84,42 @@ Status RemoveUnfinished(FileSystem& files, const std::string& folder) {
   return removed.code() == StatusCode::kNotFound ? Status::Ok() : removed;
 }
 
+Status RequireLog(FileSystem& files, const std::string& folder) {
+  const auto numbers = ListSegments(files, folder);
+  if (numbers && !numbers->empty()) return Status::Ok();
+  if (!numbers && numbers.error().code() != StatusCode::kNotFound) return numbers.error();
+  return Status(StatusCode::kNotFound,
+                fmt::format("{}: there is no decision log here; if there was one, bring it "
+                            "back or correct the path; if not, the first transaction makes it",
+                            folder));
+}
+
+// A log that was brought back into a folder where another had begun: whichever has the
+// higher number would win, and the other be removed.
+Status RequireOneLog(FileSystem& files, const std::string& folder,
+                     const std::vector<uint64_t>& numbers, const LogId& newest) {
+  for (const uint64_t number : numbers) {
+    const std::string path = folder + "/" + log_format::SegmentName(number);
+    INDOUBT_ASSIGN_OR_RETURN(const auto file, files.Open(path, OpenMode::kRead));
+    const auto header = ReadSegmentHeader(*file, number);
+    // A damaged header of an older segment does not matter: it is superseded.
+    if (!header && header.error().code() == StatusCode::kCorrupt) continue;
+    if (!header) return header.error();
+    if (header->log == newest) continue;
+    return Status(StatusCode::kCorrupt,
+                  fmt::format("{}: is of the log {}, and the newest segment beside it of {}; "
+                              "move the segments of one of the two logs elsewhere",
+                              path, header->log.text(), newest.text()));
+  }
+  return Status::Ok();
+}
+
 }  // namespace
 
 Result<OpenedFolder> OpenLogFolder(FileSystem& files, const std::string& path,
                                    const FileLogOptions& options) {
   INDOUBT_RETURN_IF_ERROR(CheckOptions(options));
+  if (options.must_exist) INDOUBT_RETURN_IF_ERROR(RequireLog(files, path));
   INDOUBT_RETURN_IF_ERROR(files.CreateDirectory(path));
   OpenedFolder opened{path, nullptr, LogState(options.outcome_retention), nullptr};
   INDOUBT_ASSIGN_OR_RETURN(opened.lock, WaitForLock(files, path, options.lock_timeout));
@@ -105,6 +136,7 @@ Result<OpenedFolder> OpenLogFolder(FileSystem& files, const std::string& path,
     // The newest segment holds all that its predecessors held and still matters:
     // it was synced before it got its name, and they go only after that.
     INDOUBT_ASSIGN_OR_RETURN(header, ReadSegment(files, path, numbers.back(), opened.state));
+    INDOUBT_RETURN_IF_ERROR(RequireOneLog(files, path, numbers, header.log));
   }
   if (opened.state.incarnation() >= kMaxIncarnation) {
     return Status(StatusCode::kRefused,

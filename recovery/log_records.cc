@@ -86,6 +86,10 @@ struct Encoder {
     out.mutable_ended()->set_bits(ended.bits);
     out.mutable_ended()->set_ended_at_s(ended.ended_at_s);
   }
+  void operator()(const AcceptedRecord& accepted) const {
+    out.mutable_accepted()->set_why(Printable(accepted.why));
+    out.mutable_accepted()->set_at(Printable(accepted.at));
+  }
 };
 
 Result<LogRecord> Decode(const records::Record& in) {
@@ -121,6 +125,8 @@ Result<LogRecord> Decode(const records::Record& in) {
       return LogRecord(
           EndedRecord{std::move(first), in.ended().bits(), in.ended().ended_at_s()});
     }
+    case records::Record::kAccepted:
+      return LogRecord(AcceptedRecord{in.accepted().why(), in.accepted().at()});
     case records::Record::BODY_NOT_SET:
       break;
   }

@@ -21,6 +21,11 @@ struct OpenedRecord {
   std::string node;
   std::string at;
 };
+/// Why the log is no longer taken for a new one beside branches that it cannot know.
+struct AcceptedRecord {
+  std::string why;
+  std::string at;
+};
 /// Bit i of `bits` (least significant first): first.number + i has ended.
 struct EndedRecord {
   Gid first;
@@ -28,8 +33,8 @@ struct EndedRecord {
   int64_t ended_at_s = 0;
 };
 
-using LogRecord =
-    std::variant<Decision, EndRecord, HeuristicRecord, ForgetRecord, OpenedRecord, EndedRecord>;
+using LogRecord = std::variant<Decision, EndRecord, HeuristicRecord, ForgetRecord, OpenedRecord,
+                               EndedRecord, AcceptedRecord>;
 
 /// The body of a record. Text for people is cut to 1000 bytes and reduced to
 /// printable ASCII: what is written must be readable again.

@@ -88,6 +88,7 @@ std::vector<EndedRecord> EndedSet::Carry(TimePoint now, int64_t wall_now_s) {
 
 void LogState::Apply(LogRecord record, TimePoint now) {
   if (auto* decision = std::get_if<Decision>(&record)) {
+    if (!accepted_) accepted_ = AcceptedRecord{"its first decision", WallClockNow()};
     if (ended_.Contains(decision->gid, now)) return;  // decided again, and it has ended
     const auto [it, added] = age_of_.emplace(decision->gid, next_age_);
     if (added) unended_.emplace(next_age_++, std::move(*decision));
@@ -103,6 +104,8 @@ void LogState::Apply(LogRecord record, TimePoint now) {
     incarnation_ = std::max(incarnation_, opened->incarnation);
   } else if (auto* ended = std::get_if<EndedRecord>(&record)) {
     ended_.Add(*ended, now, WallSeconds());
+  } else if (auto* accepted = std::get_if<AcceptedRecord>(&record)) {
+    accepted_ = std::move(*accepted);
   }
 }
 
@@ -135,6 +138,7 @@ LoggedState LogState::Find(const Gid& gid, TimePoint now) const {
 
 std::vector<std::string> LogState::Carry(TimePoint now) {
   std::vector<std::string> bodies;
+  if (accepted_) bodies.push_back(EncodeLogRecord(*accepted_));
   for (const auto& [key, record] : heuristics_) bodies.push_back(EncodeLogRecord(record));
   for (const EndedRecord& record : ended_.Carry(now, WallSeconds())) {
     bodies.push_back(EncodeLogRecord(record));

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -61,11 +62,15 @@ class LogState {
   /// The highest incarnation that opened this log; 0: none.
   uint32_t incarnation() const { return incarnation_; }
 
+  /// Whether the log has held a decision, or an accepted record.
+  bool accepted() const { return accepted_.has_value(); }
+
   /// Bodies of the records that rebuild this state in an empty log.
   std::vector<std::string> Carry(TimePoint now);
 
  private:
   uint32_t incarnation_ = 0;
+  std::optional<AcceptedRecord> accepted_;
   uint64_t next_age_ = 0;
   std::map<uint64_t, Decision> unended_;  // by age: the order of the log
   std::unordered_map<Gid, uint64_t> age_of_;

@@ -16,6 +16,7 @@ namespace indoubt {
 struct MemoryDecisions {
   LogId id = LogId::Random();
   uint32_t incarnation = 0;
+  bool accepted = false;
   std::map<Gid, Decision> unended;
   std::set<Gid> ended;
   std::vector<HeuristicRecord> heuristics;
@@ -36,6 +37,19 @@ class MemoryDecisionLog : public DecisionLog {
 
   const LogId& id() const override { return state_.id; }
   uint32_t incarnation() const override { return incarnation_; }
+  bool accepted() const override {
+    std::lock_guard lock(state_.mutex);
+    return state_.accepted || !state_.unended.empty() || !state_.ended.empty();
+  }
+  void Accept(LogCallback done) override {
+    Status health;
+    {
+      std::lock_guard lock(state_.mutex);
+      health = state_.health;
+      state_.accepted = state_.accepted || health.ok();
+    }
+    done(health);
+  }
 
   void Decide(const Gid& gid, DecisionOutcome outcome, std::vector<BranchRecord> branches,
               DecideCallback done) override {

@@ -85,7 +85,7 @@ TEST_F(RecoveryTest, OtherNodesAreNeverTouched) {
 }
 
 TEST_F(RecoveryTest, ClonedConfigurationIsReportedAndUntouchedUntilAdopted) {
-  decisions_.incarnation = 1;
+  decisions_.accepted = true;
   const Gid cloned = {"n", LogId::Random(), 1, 1};
   stores_["a"].prepared.insert(cloned);
   Start();
@@ -105,9 +105,32 @@ TEST_F(RecoveryTest, NewLogBesideBranchesOfThisNodeIsRefused) {
   ASSERT_FALSE(started);
   EXPECT_EQ(started.error().code(), StatusCode::kRefused);
   EXPECT_THAT(started.error().message(), HasSubstr(lost.ToString()));
-  decisions_.incarnation = 0;
-  options_.accept_empty_log = true;
+}
+
+TEST_F(RecoveryTest, NewLogIsRefusedAtEveryStartUntilItIsAccepted) {
+  stores_["a"].prepared.insert({"n", LogId::Random(), 4, 1});
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(TryStart().error().code(), StatusCode::kRefused);
+  options_.empty_log = EmptyLog::kLookOnly;
   Start();
+  EXPECT_FALSE(coordinator_->accepted_empty_log());
+  coordinator_.reset();
+  options_.empty_log = EmptyLog::kRefuse;
+  EXPECT_EQ(TryStart().error().code(), StatusCode::kRefused) << "looking accepted it";
+  options_.empty_log = EmptyLog::kAccept;
+  Start();
+  EXPECT_TRUE(coordinator_->accepted_empty_log());
+  EXPECT_THAT(stores_["a"].prepared, SizeIs(1));
+  options_.empty_log = EmptyLog::kRefuse;
+  Restart();
+  EXPECT_FALSE(coordinator_->accepted_empty_log());
+}
+
+TEST_F(RecoveryTest, LogWithADecisionOfItsOwnNeedsNoAcceptance) {
+  Start();
+  ASSERT_EQ(Execute({"a", "b"}).outcome, Outcome::kCommitted);
+  stores_["a"].prepared.insert({"n", LogId::Random(), 4, 1});
+  Restart();
+  EXPECT_THAT(Recover().notices, SizeIs(1));
   EXPECT_THAT(stores_["a"].prepared, SizeIs(1));
 }
 

@@ -275,6 +275,82 @@ TEST_F(FileLogTest, InspectShowsEveryRecordAndChangesNothing) {
   EXPECT_EQ(InspectLog(disk_, "elsewhere").error().code(), StatusCode::kInvalidArgument);
 }
 
+Status Accept(DecisionLog& log) {
+  std::promise<Status> answer;
+  log.Accept([&](Status status) { answer.set_value(std::move(status)); });
+  return answer.get_future().get();
+}
+
+TEST_F(FileLogTest, EmptyLogIsNotAcceptedHoweverOftenItIsOpened) {
+  Open();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_FALSE(log_->accepted());
+    Reopen();
+  }
+}
+
+TEST_F(FileLogTest, AcceptanceIsDurableAndComesAlong) {
+  Open();
+  ASSERT_TRUE(Accept(*log_).ok());
+  EXPECT_TRUE(log_->accepted());
+  CutPowerAndReopen(Unsynced::kLost);
+  EXPECT_TRUE(log_->accepted());
+  Reopen();
+  EXPECT_TRUE(log_->accepted());
+}
+
+TEST_F(FileLogTest, FirstDecisionAcceptsTheLogForGood) {
+  options_.outcome_retention = Duration::zero();
+  Open();
+  const Gid gid = Committed();
+  EXPECT_TRUE(log_->accepted());
+  log_->End(gid);
+  for (int i = 0; i < 3; ++i) {
+    Reopen();
+    EXPECT_TRUE(log_->accepted());
+  }
+  EXPECT_EQ(log_->Find(gid), LoggedState::kUnknown) << "the decision itself is forgotten";
+}
+
+TEST_F(FileLogTest, AcceptanceThatIsNotDurableDoesNotCount) {
+  Open();
+  disk_.SetFault(FailOn(FakeFileSystem::Operation::kSync));
+  EXPECT_FALSE(Accept(*log_).ok());
+  EXPECT_FALSE(log_->accepted());
+}
+
+TEST_F(FileLogTest, LogThatMustExistIsNotMade) {
+  options_.must_exist = true;
+  EXPECT_EQ(TryOpen().error().code(), StatusCode::kNotFound);
+  EXPECT_TRUE(disk_.Paths().empty());
+  options_.must_exist = false;
+  Open();
+  log_.reset();
+  options_.must_exist = true;
+  Open();
+  EXPECT_EQ(log_->incarnation(), 2u);
+}
+
+TEST_F(FileLogTest, SegmentsOfTwoLogsInOneFolderAreRefusedAndKept) {
+  Open();
+  const Gid gid = Committed();
+  log_.reset();
+  ASSERT_TRUE(disk_.Rename(Segment(), "aside/segment-0000000001").ok());
+  Open();  // a new log, made where the old one was moved away
+  Reopen();
+  log_.reset();
+  ASSERT_TRUE(disk_.Rename("aside/segment-0000000001", "log/segment-0000000001").ok());
+  const auto paths = disk_.Paths();
+  const auto opened = TryOpen();
+  ASSERT_FALSE(opened.has_value());
+  EXPECT_EQ(opened.error().code(), StatusCode::kCorrupt);
+  EXPECT_THAT(opened.error().message(), HasSubstr(gid.log.text()));
+  EXPECT_EQ(disk_.Paths(), paths);
+  ASSERT_TRUE(disk_.Remove("log/segment-0000000002").ok());
+  Open();
+  EXPECT_THAT(Unended(), ElementsAre(gid));
+}
+
 TEST(PosixFileLog, WorksOnTheRealFileSystemAndIsPrivate) {
   const ScratchFolder folder("indoubt-file-log");
   const std::string path = folder.path() + "/decisions";

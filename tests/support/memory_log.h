@@ -31,6 +31,7 @@ class MemoryLog final : public DecisionLog {
     const std::lock_guard lock(before.mutex_);
     auto log = std::make_unique<MemoryLog>(before.id_);
     log->incarnation_ = before.incarnation_ + 1;
+    log->accepted_ = before.accepted_;
     log->unended_ = before.unended_;
     log->ended_ = before.ended_;
     log->heuristics_ = before.heuristics_;
@@ -63,6 +64,19 @@ class MemoryLog final : public DecisionLog {
 
   const LogId& id() const override { return id_; }
   uint32_t incarnation() const override { return incarnation_; }
+  bool accepted() const override {
+    const std::lock_guard lock(mutex_);
+    return accepted_ || !unended_.empty() || !ended_.empty();
+  }
+  void Accept(LogCallback done) override {
+    Status status;
+    {
+      const std::lock_guard lock(mutex_);
+      status = health_;
+      accepted_ = accepted_ || status.ok();
+    }
+    Answer([done = std::move(done), status = std::move(status)] { done(status); });
+  }
 
   void Decide(const Gid& gid, DecisionOutcome outcome, std::vector<BranchRecord> branches,
               DecideCallback done) override {
@@ -158,6 +172,7 @@ class MemoryLog final : public DecisionLog {
   const LogId id_;
   uint32_t incarnation_ = 1;
   mutable std::mutex mutex_;  // guards everything below
+  bool accepted_ = false;
   std::vector<Decision> unended_;
   std::set<Gid> ended_;
   std::map<std::pair<Gid, std::string>, HeuristicRecord> heuristics_;

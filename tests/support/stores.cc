@@ -2,7 +2,9 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <sstream>
+#include <thread>
 
 #include <fmt/format.h>
 #include <hiredis/hiredis.h>
@@ -24,6 +26,21 @@ std::string Slurp(const std::string& path) {
   std::ostringstream text;
   text << std::ifstream(path, std::ios::binary).rdbuf();
   return text.str();
+}
+
+std::string Binary() {
+  const char* binary = std::getenv("INDOUBT_BINARY");
+  INDOUBT_CHECK(binary != nullptr, "INDOUBT_BINARY names the binary under test; run ctest");
+  return binary;
+}
+
+/// The numbers in `text`; what stands between them does not matter.
+std::set<int64_t> NumbersIn(std::string text) {
+  for (char& c : text) {
+    if (c < '0' || c > '9') c = ' ';
+  }
+  std::istringstream words(text);
+  return {std::istream_iterator<int64_t>(words), std::istream_iterator<int64_t>()};
 }
 
 template <typename Server>
@@ -71,10 +88,8 @@ void Stores::WriteConfig() {
 
 Ran Stores::Indoubt(std::vector<std::string> arguments,
                     std::map<std::string, std::string> environment) {
-  const char* binary = std::getenv("INDOUBT_BINARY");
-  INDOUBT_CHECK(binary != nullptr, "INDOUBT_BINARY names the binary under test; run ctest");
   ProcessSpec spec;
-  spec.argv = {binary};
+  spec.argv = {Binary()};
   spec.argv.insert(spec.argv.end(), arguments.begin(), arguments.end());
   spec.environment = std::move(environment);
   spec.output_path = folder() + "/run.err";
@@ -89,6 +104,29 @@ Ran Stores::Indoubt(std::vector<std::string> arguments,
   ran.out = Slurp(spec.stdout_path);
   ran.err = Slurp(spec.output_path);
   return ran;
+}
+
+std::unique_ptr<Process> Stores::Serve(std::map<std::string, std::string> environment,
+                                       std::vector<std::string> wrapper) {
+  ProcessSpec spec;
+  spec.argv = std::move(wrapper);
+  for (const std::string& word :
+       {Binary(), std::string("serve"), std::string("-c"), config_path()}) {
+    spec.argv.push_back(word);
+  }
+  spec.environment = std::move(environment);
+  spec.output_path = folder() + "/serve.log";
+  std::remove(spec.output_path.c_str());
+  auto process = Process::Start(spec);
+  INDOUBT_CHECK(process.has_value(), process.error().ToString());
+  // The socket is there before it listens; the line that says so comes after.
+  const TimePoint deadline = SystemClock().Now() + kRunLimit;
+  while ((*process)->Running() &&
+         Slurp(spec.output_path).find("serving on") == std::string::npos) {
+    INDOUBT_CHECK(SystemClock().Now() < deadline, "serve does not start");
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return std::move(*process);
 }
 
 std::vector<std::string> Stores::OrderArguments(int64_t order) const {
@@ -151,11 +189,13 @@ std::string Stores::AskRedis(const std::vector<std::string>& command) {
   return reply->str == nullptr ? "" : std::string(reply->str, reply->len);
 }
 
-std::string Stores::AskSqlite(const std::string& sql) {
+std::string Stores::AskSqlite(const std::string& sql) { return AskSqlite(sql, sqlite_path()); }
+
+std::string Stores::AskSqlite(const std::string& sql, const std::string& path) {
   sqlite3* raw = nullptr;
-  const int opened = sqlite3_open(sqlite_path().c_str(), &raw);
+  const int opened = sqlite3_open(path.c_str(), &raw);
   const std::unique_ptr<sqlite3, int (*)(sqlite3*)> database(raw, sqlite3_close);
-  INDOUBT_CHECK(opened == SQLITE_OK, "cannot open " + sqlite_path());
+  INDOUBT_CHECK(opened == SQLITE_OK, "cannot open " + path);
   std::string first;
   char* error = nullptr;
   const auto row = [](void* to, int columns, char** values, char**) {
@@ -174,6 +214,12 @@ std::string Stores::OrderIn(int64_t order) {
   return AskPostgres(fmt::format("SELECT count(*) FROM orders WHERE id = {}", order)) +
          AskRedis({"EXISTS", fmt::format("reserved:{}", order)}) +
          AskSqlite(fmt::format("SELECT count(*) FROM entries WHERE order_id = {}", order));
+}
+
+std::array<std::set<int64_t>, 3> Stores::AllOrders() {
+  return {NumbersIn(AskPostgres("SELECT string_agg(id::text, ' ') FROM orders")),
+          NumbersIn(AskRedis({"KEYS", "reserved:*"})),
+          NumbersIn(AskSqlite("SELECT group_concat(order_id, ' ') FROM entries"))};
 }
 
 std::string Stores::Leftovers() {

@@ -2,8 +2,10 @@
 // and the `indoubt` binary to run on it: what the tests of the whole share.
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,15 +31,24 @@ class Stores {
   /// Runs `indoubt arguments...` to its end, with `environment` added.
   Ran Indoubt(std::vector<std::string> arguments,
               std::map<std::string, std::string> environment = {});
+  /// Starts `indoubt serve`, with `environment` added and `wrapper` before its command
+  /// line; returns once it serves, or has died.
+  std::unique_ptr<Process> Serve(std::map<std::string, std::string> environment = {},
+                                 std::vector<std::string> wrapper = {});
+  /// Where Serve() listens.
+  std::string service_address() const { return "unix:" + folder() + "/serve.sock"; }
   /// exec of one order over the three stores, as the arguments that follow `exec`.
   std::vector<std::string> OrderArguments(int64_t order) const;
 
   std::string AskPostgres(const std::string& sql);  // first column of the first row
   std::string AskRedis(const std::vector<std::string>& command);
-  std::string AskSqlite(const std::string& sql);
+  std::string AskSqlite(const std::string& sql);  // of the ledger's file
+  std::string AskSqlite(const std::string& sql, const std::string& path);
 
   /// "111" when accounts, stock and ledger all hold the order, "000" when none does.
   std::string OrderIn(int64_t order);
+  /// All orders that accounts, stock and ledger hold, in this order.
+  std::array<std::set<int64_t>, 3> AllOrders();
   /// What is left of undecided transactions, one line each; empty when nothing is.
   std::string Leftovers();
   /// Writes every key of `order` with plain clients that wait for no lock; empty, or

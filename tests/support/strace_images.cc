@@ -1,5 +1,6 @@
 #include "tests/support/strace_images.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -17,60 +18,7 @@ std::string Slurp(const std::filesystem::path& path) {
   return text.str();
 }
 
-/// strace -xx writes every byte of a string as \xHH.
-std::string DecodeHex(std::string_view text) {
-  std::string bytes;
-  for (size_t i = 0; i + 3 < text.size(); i += 4) {
-    bytes += static_cast<char>(std::stoi(std::string(text.substr(i + 2, 2)), nullptr, 16));
-  }
-  return bytes;
-}
-
-/// The path in "5<\x2f...>", the first descriptor of the arguments.
-std::string PathOfDescriptor(const std::string& arguments) {
-  const size_t from = arguments.find('<');
-  const size_t to = arguments.find('>', from);
-  if (from == std::string::npos || to == std::string::npos) return "";
-  return DecodeHex(std::string_view(arguments).substr(from + 1, to - from - 1));
-}
-
-/// The n-th quoted string of the arguments.
-std::string Quoted(const std::string& arguments, int n) {
-  size_t from = 0, to = 0;
-  for (int i = 0; i <= n; ++i) {
-    from = arguments.find('"', i == 0 ? 0 : to + 1);
-    if (from == std::string::npos) return "";
-    to = arguments.find('"', from + 1);
-  }
-  return DecodeHex(std::string_view(arguments).substr(from + 1, to - from - 1));
-}
-
-/// The last argument as a number.
-uint64_t LastNumber(const std::string& arguments) {
-  return std::stoull(arguments.substr(arguments.rfind(',') + 1));
-}
-
-std::string LastOpenedPath(const std::string& line) {
-  const size_t from = line.rfind('<');
-  return DecodeHex(std::string_view(line).substr(from + 1, line.rfind('>') - from - 1));
-}
-
 }  // namespace
-
-std::vector<std::string> StraceCommand(const std::string& output_path) {
-  return {"strace",
-          "-D",
-          "-f",
-          "-y",
-          "-xx",
-          "-s",
-          "4194304",
-          "-e",
-          "trace=openat,write,pwrite64,writev,pwritev,pwritev2,fdatasync,fsync,ftruncate,"
-          "fallocate,unlink,unlinkat,rename,renameat,renameat2",
-          "-o",
-          output_path};
-}
 
 DurableFiles::DurableFiles(std::string folder, const std::string& skipped)
     : folder_(std::move(folder)) {
@@ -101,104 +49,69 @@ void DurableFiles::Record(FileState& file, Write write) {
 }
 
 Status DurableFiles::Replay(const std::string& trace_path) {
-  // "PID name(arguments) = result", or the same in two lines around other calls.
-  struct Open {
-    std::string name, arguments;
-    std::map<std::string, size_t> pending;  // of each file, when the call began
-  };
-  std::map<std::string, Open> open;  // by thread
-  std::ifstream trace(trace_path);
-  std::string line;
-  const auto pending_now = [this] {
-    std::map<std::string, size_t> pending;
-    for (const auto& [path, file] : files_) pending[path] = file.pending.size();
-    return pending;
-  };
-  while (std::getline(trace, line)) {
-    const size_t name_at = line.find_first_not_of(" 0123456789");
-    if (name_at == std::string::npos || line[name_at] == '+' || line[name_at] == '-') continue;
-    const std::string thread = line.substr(0, line.find(' '));
-    if (line.ends_with("<unfinished ...>")) {
-      const size_t paren = line.find('(', name_at);
-      open[thread] = {line.substr(name_at, paren - name_at),
-                      line.substr(paren + 1, line.size() - paren - 1 - 17), pending_now()};
-      continue;
-    }
-    Open call;
-    if (line.compare(name_at, 5, "<... ") == 0) {
-      const auto found = open.find(thread);
-      if (found == open.end()) continue;
-      call = std::move(found->second);
-      open.erase(found);
-      call.arguments += line.substr(line.find("resumed>") + 8);
-    } else {
-      const size_t paren = line.find('(', name_at);
-      call = {line.substr(name_at, paren - name_at), line.substr(paren + 1), {}};
-      if (call.name.ends_with("sync")) call.pending = pending_now();
-    }
-    const size_t equals = call.arguments.rfind(" = ");
-    if (equals == std::string::npos) continue;  // killed inside
-    const std::string result = call.arguments.substr(equals + 3);
-    // Behind a resumed call the sign is padded: ")           = 4096".
-    const size_t closing = call.arguments.find_last_not_of(' ', equals);
-    if (closing == std::string::npos || call.arguments[closing] != ')') continue;
-    if (result.starts_with("-1") || result.starts_with("?")) continue;
+  return ReadTrace(trace_path, [this](const TracedCall& call) {
     if (call.name == "openat") {
-      const std::string path = LastOpenedPath(call.arguments);
-      if (!path.starts_with(folder_ + "/")) continue;
-      const bool created = call.arguments.find("O_CREAT") != std::string::npos;
-      const auto known = files_.find(path);
-      if (created && (known == files_.end() || known->second.removed)) files_[path] = {};
-      if (call.arguments.find("O_TRUNC") != std::string::npos) {
-        Record(files_[path], {0, "", true});
-      }
-      continue;
+      ReplayOpen(call);
+      return Status::Ok();
     }
-    INDOUBT_RETURN_IF_ERROR(ReplayCall(call.name, call.arguments.substr(0, closing),
-                                       std::stoll(result), call.pending));
-  }
-  return Status::Ok();
+    if (call.name.starts_with("unlink") || call.name.starts_with("rename")) {
+      ReplayName(call);
+      return Status::Ok();
+    }
+    const auto known = files_.find(PathOfDescriptor(call.arguments));
+    if (known == files_.end()) return Status::Ok();  // a socket, or outside the folder
+    return ReplayCall(known->first, known->second, call);
+  });
 }
 
-Status DurableFiles::ReplayCall(const std::string& name, const std::string& arguments,
-                                int64_t result,
-                                const std::map<std::string, size_t>& pending_at_start) {
-  if (name.starts_with("unlink") || name.starts_with("rename")) {
-    const std::string from = Quoted(arguments, 0);
-    const auto known = files_.find(from);
-    if (known == files_.end()) return Status::Ok();
-    if (name.starts_with("rename")) files_[Quoted(arguments, 1)] = known->second;
-    known->second = FileState{.durable = "", .current = "", .pending = {}, .removed = true};
-    return Status::Ok();
-  }
-  const std::string path = PathOfDescriptor(arguments);
+void DurableFiles::ReplayOpen(const TracedCall& call) {
+  const std::string path = PathOfDescriptor(call.result);
+  if (!path.starts_with(folder_ + "/")) return;
+  const bool created = call.arguments.find("O_CREAT") != std::string::npos;
   const auto known = files_.find(path);
-  if (known == files_.end()) return Status::Ok();  // a socket, or outside the folder
-  FileState& file = known->second;
-  if (name == "fsync" || name == "fdatasync") {
-    const auto at_start = pending_at_start.find(path);
-    const size_t covered = at_start == pending_at_start.end() ? 0 : at_start->second;
-    for (size_t i = 0; i < covered; ++i) Apply(file.pending[i], file.durable);
-    file.pending.erase(file.pending.begin(),
-                       file.pending.begin() + static_cast<std::ptrdiff_t>(covered));
+  if (created && (known == files_.end() || known->second.removed)) files_[path] = {};
+  if (call.arguments.find("O_TRUNC") != std::string::npos) {
+    Record(files_[path], {0, "", true, call.ended});
+  }
+}
+
+void DurableFiles::ReplayName(const TracedCall& call) {
+  const auto known = files_.find(Quoted(call.arguments, 0));
+  if (known == files_.end()) return;
+  if (call.name.starts_with("rename")) files_[Quoted(call.arguments, 1)] = known->second;
+  known->second = FileState{.durable = "", .current = "", .pending = {}, .removed = true};
+}
+
+void DurableFiles::Sync(FileState& file, const TracedCall& call) {
+  const auto uncovered =
+      std::find_if(file.pending.begin(), file.pending.end(),
+                   [&](const Write& write) { return write.ended >= call.began; });
+  for (auto write = file.pending.begin(); write != uncovered; ++write) {
+    Apply(*write, file.durable);
+  }
+  file.pending.erase(file.pending.begin(), uncovered);
+}
+
+Status DurableFiles::ReplayCall(const std::string& path, FileState& file,
+                                const TracedCall& call) {
+  if (call.name == "fsync" || call.name == "fdatasync") {
+    Sync(file, call);
     ++syncs_[path];
-  } else if (name == "write") {
-    std::string bytes = Quoted(arguments, 0);
-    bytes.resize(static_cast<size_t>(result));
-    Record(file, {file.current.size(), std::move(bytes)});
-  } else if (name == "pwrite64") {
-    std::string bytes = Quoted(arguments, 0);
-    bytes.resize(static_cast<size_t>(result));
-    Record(file, {LastNumber(arguments), std::move(bytes)});
-  } else if (name == "ftruncate") {
-    Record(file, {LastNumber(arguments), "", true});
-  } else if (name == "fallocate") {
-    const uint64_t end = LastNumber(arguments);
-    if (file.current.size() < end) Record(file, {end, "", true});
+  } else if (call.name == "write" || call.name == "pwrite64") {
+    std::string bytes = Quoted(call.arguments, 0);
+    bytes.resize(std::stoull(call.result));
+    const uint64_t offset =
+        call.name == "write" ? file.current.size() : LastNumber(call.arguments);
+    Record(file, {offset, std::move(bytes), false, call.ended});
+  } else if (call.name == "ftruncate") {
+    Record(file, {LastNumber(call.arguments), "", true, call.ended});
+  } else if (call.name == "fallocate") {
+    const uint64_t end = LastNumber(call.arguments);
+    if (file.current.size() < end) Record(file, {end, "", true, call.ended});
   } else {
     return Status(
         StatusCode::kInvalidArgument,
-        fmt::format("the trace has a call that is not replayed: {} on {}", name, path));
+        fmt::format("the trace has a call that is not replayed: {} on {}", call.name, path));
   }
   return Status::Ok();
 }

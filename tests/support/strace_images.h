@@ -8,12 +8,9 @@
 #include <vector>
 
 #include "base/status.h"
+#include "tests/support/strace_trace.h"
 
 namespace indoubt::testing {
-
-/// The strace arguments whose output Trace reads; put the program after them. The
-/// tracer is a grandchild (-D), so that killing the process kills the program.
-std::vector<std::string> StraceCommand(const std::string& output_path);
 
 /// Files below one folder, replayed from what they held before and a trace. A sync
 /// makes durable what was written before it began. Directory entries are taken as
@@ -45,6 +42,7 @@ class DurableFiles {
     uint64_t offset = 0;
     std::string bytes;
     bool truncate = false;  // sets the length to `offset` instead
+    size_t ended = 0;       // line of the trace
   };
   struct FileState {
     std::string durable;
@@ -54,8 +52,10 @@ class DurableFiles {
   };
   static void Apply(const Write& write, std::string& content);
   void Record(FileState& file, Write write);
-  Status ReplayCall(const std::string& name, const std::string& arguments, int64_t result,
-                    const std::map<std::string, size_t>& pending_at_start);
+  static void Sync(FileState& file, const TracedCall& call);
+  void ReplayOpen(const TracedCall& call);
+  void ReplayName(const TracedCall& call);
+  Status ReplayCall(const std::string& path, FileState& file, const TracedCall& call);
 
   const std::string folder_;
   std::map<std::string, FileState> files_;

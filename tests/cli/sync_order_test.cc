@@ -1,0 +1,205 @@
+// strace as the witness: no store votes yes, and the coordinator tells nobody of a
+// commit, before an fdatasync has covered the bytes that the promise stands on. One
+// traced run of real servers; what the checker must find is planted, too.
+#include "tests/support/sync_order.h"
+
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "coordinator/service.h"
+#include "tests/support/order_load.h"
+#include "tests/support/stores.h"
+#include "tests/support/strace_trace.h"
+
+namespace indoubt::testing {
+namespace {
+
+constexpr auto kLimit = std::chrono::seconds(60);
+constexpr int kAlone = 4;     // transactions one after the other
+constexpr int kTogether = 8;  // and as many at once, so that syncs are shared
+constexpr int kRelaxed = 4;   // on a Redis that does not sync
+
+using Events = std::vector<TraceEvent>;
+
+template <typename Condition>
+void WaitUntil(const char* what, Condition condition) {
+  const TimePoint deadline = SystemClock().Now() + kLimit;
+  while (!condition()) {
+    ASSERT_LT(SystemClock().Now(), deadline) << "waited in vain for " << what;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+}
+
+std::string Slurp(const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
+}
+
+/// The servers and the coordinator, each under a tracer of its own.
+class TracedStores {
+ public:
+  TracedStores() {
+    Must(stores_.postgres().Restart(StraceCommand(TraceOf("postgres"), kCalls)));
+    Must(stores_.redis().Restart(StraceCommand(TraceOf("redis"), kCalls)));
+  }
+
+  std::string TraceOf(const std::string& process) {
+    // As root, PostgreSQL and its tracer run as a user who may write here only.
+    const bool postgres = process == "postgres";
+    return (postgres ? stores_.postgres().socket_folder() : stores_.folder()) + "/" + process +
+           ".strace";
+  }
+
+  void StartServe(const std::string& trace) {
+    serve_ = stores_.Serve({}, StraceCommand(TraceOf(trace), kCalls));
+  }
+
+  /// Kills the coordinator and loads its trace.
+  Events EndServe(const std::string& trace) {
+    serve_->KillAndWait();
+    return Load(trace);
+  }
+
+  Events Load(const std::string& trace) {
+    WaitUntil("the end of a trace", [&] { return TraceHasEnded(TraceOf(trace)); });
+    auto events = LoadTraceEvents(TraceOf(trace));
+    INDOUBT_CHECK(events.has_value(), events.error().ToString());
+    return std::move(*events);
+  }
+
+  /// Runs orders, `at_once` at a time; adds the gids of what was committed.
+  void Run(int64_t first, int count, int at_once, std::vector<Gid>& committed) {
+    const auto client = ConnectExecutor(stores_.service_address());
+    const auto answers = RunOrders(*client, first, at_once,
+                                   [&](int64_t order) { return order < first + count; });
+    for (const auto& [order, outcome] : answers) {
+      EXPECT_EQ(outcome.outcome, Outcome::kCommitted) << outcome.reason;
+      if (const auto gid = Gid::Parse(outcome.gid)) committed.push_back(*gid);
+    }
+  }
+
+  /// From now on Redis leaves syncing to the kernel, and is configured as relaxed.
+  void RelaxRedis() {
+    ASSERT_EQ(stores_.AskRedis({"CONFIG", "SET", "appendfsync", "no"}), "OK");
+    std::string config = Slurp(stores_.config_path());
+    const std::string kind = "kind = \"redis\"\n";
+    config.insert(config.find(kind) + kind.size(), "durability = \"relaxed\"\n");
+    std::ofstream(stores_.config_path()) << config;
+  }
+
+  void KillServers() {
+    stores_.redis().Kill();
+    stores_.postgres().Kill();
+  }
+
+ private:
+  static void Must(const Status& status) { INDOUBT_CHECK(status.ok(), status.ToString()); }
+
+  const std::string kCalls = fmt::format("{},{}", kFileCalls, kSocketCalls);
+  Stores stores_;
+  std::unique_ptr<Process> serve_;
+};
+
+/// What one traced run left behind, for all tests.
+class SyncOrder : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    TracedStores stores;
+    stores.StartServe("serve");
+    stores.Run(1, kAlone, 1, strict_gids_);
+    stores.Run(100, kTogether, kTogether, strict_gids_);
+    serve_ = stores.EndServe("serve");
+    stores.RelaxRedis();
+    stores.StartServe("serve-relaxed");
+    stores.Run(200, kRelaxed, 1, relaxed_gids_);
+    relaxed_serve_ = stores.EndServe("serve-relaxed");
+    stores.KillServers();
+    redis_ = stores.Load("redis");
+    postgres_ = stores.Load("postgres");
+  }
+
+  static std::vector<BranchId> Branches(const std::vector<Gid>& gids, const char* participant) {
+    std::vector<BranchId> branches;
+    branches.reserve(gids.size());
+    for (const Gid& gid : gids) branches.push_back({gid, participant});
+    return branches;
+  }
+
+  static OrderReport Decisions(const Events& events, const std::vector<Gid>& gids) {
+    std::vector<DecidedTransaction> transactions;
+    transactions.reserve(gids.size());
+    for (const Gid& gid : gids) {
+      transactions.push_back({{gid, "accounts"}, {gid, "stock"}, {gid, "ledger"}});
+    }
+    return CheckDecisions(events, transactions);
+  }
+
+  static void ExpectAllHeld(const OrderReport& report, int expected) {
+    for (const std::string& line : report.held) fmt::print("{}\n", line);
+    for (const std::string& line : report.violations) ADD_FAILURE() << line;
+    EXPECT_EQ(report.held.size(), static_cast<size_t>(expected));
+  }
+
+  static void ExpectAllFound(const OrderReport& report, int expected) {
+    for (const std::string& line : report.held) ADD_FAILURE() << "not found: " << line;
+    EXPECT_EQ(report.violations.size(), static_cast<size_t>(expected));
+  }
+
+  static inline std::vector<Gid> strict_gids_, relaxed_gids_;
+  static inline Events serve_, relaxed_serve_, redis_, postgres_;
+};
+
+TEST_F(SyncOrder, EveryYesAndEveryDecisionIsSyncedBeforeAnybodyIsTold) {
+  constexpr int kAll = kAlone + kTogether;
+  ExpectAllHeld(CheckPostgresVotes(postgres_, Branches(strict_gids_, "accounts")), kAll);
+  ExpectAllHeld(CheckRedisVotes(redis_, Branches(strict_gids_, "stock")), kAll);
+  ExpectAllHeld(CheckSqliteVotes(serve_, Branches(strict_gids_, "ledger")), kAll);
+  ExpectAllHeld(Decisions(serve_, strict_gids_), kAll);
+  if (HasFailure()) return;
+  fmt::print("sync order: {} yes votes of each store, {} decisions, all synced before\n", kAll,
+             kAll);
+}
+
+TEST_F(SyncOrder, RedisThatLeavesSyncingToTheKernelIsFound) {
+  ExpectAllFound(CheckRedisVotes(redis_, Branches(relaxed_gids_, "stock")), kRelaxed);
+  // Everybody else kept the order in the same run.
+  ExpectAllHeld(CheckPostgresVotes(postgres_, Branches(relaxed_gids_, "accounts")), kRelaxed);
+  ExpectAllHeld(CheckSqliteVotes(relaxed_serve_, Branches(relaxed_gids_, "ledger")), kRelaxed);
+  ExpectAllHeld(Decisions(relaxed_serve_, relaxed_gids_), kRelaxed);
+}
+
+/// The trace, had `path` never been synced, or had each sync begun before the write.
+Events Spoilt(Events events, const std::string& path, bool too_early) {
+  const auto hit = [&](const TraceEvent& event) {
+    return event.kind == TraceEvent::Kind::kSync && event.path.find(path) != std::string::npos;
+  };
+  if (!too_early) std::erase_if(events, hit);
+  for (TraceEvent& event : events) {
+    if (hit(event)) event.began = 0;
+  }
+  return events;
+}
+
+TEST_F(SyncOrder, TraceWithoutTheSyncsOfAFileIsFound) {
+  constexpr int kAll = kAlone + kTogether;
+  for (const bool too_early : {false, true}) {
+    ExpectAllFound(CheckPostgresVotes(Spoilt(postgres_, "/pg_wal/", too_early),
+                                      Branches(strict_gids_, "accounts")),
+                   kAll);
+    ExpectAllFound(
+        CheckRedisVotes(Spoilt(redis_, ".aof", too_early), Branches(strict_gids_, "stock")),
+        kAll);
+    ExpectAllFound(CheckSqliteVotes(Spoilt(serve_, "ledger.db-wal", too_early),
+                                    Branches(strict_gids_, "ledger")),
+                   kAll);
+    ExpectAllFound(Decisions(Spoilt(serve_, "/decisions/", too_early), strict_gids_), kAll);
+  }
+}
+
+}  // namespace
+}  // namespace indoubt::testing
