@@ -44,6 +44,10 @@ class BranchStore {
   /// SQLite ends a transaction by itself on some errors (disk full, I/O).
   bool InTransaction() const { return connection_->InTransaction(); }
   /// The disk was full, so that nothing of a failed commit can have survived.
+  /// Statements end early once `give_up` says so; none: they run to their end.
+  void SetInterrupt(std::function<bool()> give_up) {
+    connection_->SetInterrupt(std::move(give_up));
+  }
   bool DiskWasFull() const { return connection_->last_code() == SQLITE_FULL; }
 
   std::string LastFailure() const { return sqlite3_errstr(connection_->last_code()); }

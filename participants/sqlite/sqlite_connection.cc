@@ -32,6 +32,9 @@ bool IsNull(const SqlValue& value) { return std::holds_alternative<std::monostat
 
 namespace {
 
+/// Virtual machine steps between two looks at whether to give up: about 0.1 ms.
+constexpr int kStepsBetweenLooks = 4000;
+
 std::string Quoted(std::string_view text, char quote) {
   std::string quoted(1, quote);
   for (char c : text) {
@@ -111,6 +114,16 @@ int Connection::OnBusy(void* self, int attempt) {
   // Another writer holds the file for one sync, usually; look again soon at first.
   std::this_thread::sleep_for(std::chrono::microseconds(attempt < 8 ? 200 : 2000));
   return 1;
+}
+
+void Connection::SetInterrupt(std::function<bool()> give_up) {
+  give_up_ = std::move(give_up);
+  sqlite3_progress_handler(db_, give_up_ ? kStepsBetweenLooks : 0,
+                           give_up_ ? &Connection::OnProgress : nullptr, this);
+}
+
+int Connection::OnProgress(void* self) {
+  return static_cast<const Connection*>(self)->give_up_() ? 1 : 0;
 }
 
 Result<PreparedStatement> Connection::Prepare(const std::string& sql) {

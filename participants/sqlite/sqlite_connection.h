@@ -4,6 +4,7 @@
 #ifndef SQLITE_ENABLE_PREUPDATE_HOOK
 #define SQLITE_ENABLE_PREUPDATE_HOOK  // compiled into Debian's library; hidden without
 #endif
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -65,6 +66,10 @@ class Connection {
   /// Waits for another process' lock at most until then, from now on.
   void SetBusyDeadline(TimePoint deadline) { busy_deadline_ = deadline; }
 
+  /// From now on statements are interrupted (SQLITE_INTERRUPT) once `give_up` says so,
+  /// asked every few thousand steps; none: they run to their end.
+  void SetInterrupt(std::function<bool()> give_up);
+
   /// A statement of ours, compiled once.
   Result<PreparedStatement> Prepare(const std::string& sql);
   /// Runs one statement of ours whose rows nobody wants.
@@ -82,11 +87,13 @@ class Connection {
  private:
   Connection(sqlite3* db, std::string path) : db_(db), path_(std::move(path)) {}
   static int OnBusy(void* self, int attempt);
+  static int OnProgress(void* self);
 
   sqlite3* db_;
   std::string path_;
   int last_code_ = SQLITE_OK;
   TimePoint busy_deadline_{};
+  std::function<bool()> give_up_;
   std::unordered_map<std::string, sqlite3_stmt*> statements_;
 };
 

@@ -180,6 +180,12 @@ Result<StatementResult> UserStatements::Step(sqlite3_stmt* handle, const Stateme
     for (int i = 0; i < columns; ++i) row.push_back(ToValue(ReadColumn(handle, i)));
     result.values.push_back(Value{std::move(row)});
   }
+  if (code == SQLITE_INTERRUPT) {
+    return Status(StatusCode::kDeadlineExceeded,
+                  fmt::format("statement \"{}\" was stopped: the transaction's deadline has "
+                              "passed, or the participant is shutting down",
+                              statement.text.substr(0, 80)));
+  }
   if (code != SQLITE_DONE) {
     Status failure = connection_.Failure(code, statement.text);
     const bool denied = (code & 0xff) == SQLITE_AUTH;

@@ -17,8 +17,9 @@ class UserStatements {
   UserStatements& operator=(const UserStatements&) = delete;
 
   /// kInvalidArgument for SQL that does not compile, is not allowed here or does not
-  /// fit its parameters; kAborted when it fails or misses expect_rows. At most
-  /// kMaxRows rows come back.
+  /// fit its parameters; kAborted when it fails or misses expect_rows;
+  /// kDeadlineExceeded when the connection's interrupt stopped it (a writing one takes
+  /// the whole open transaction with it: SQLite's rule). At most kMaxRows rows come back.
   Result<StatementResult> Run(const DatabaseModel& model, const Statement& statement);
 
   static constexpr size_t kMaxRows = 100'000;

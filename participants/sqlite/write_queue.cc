@@ -182,11 +182,15 @@ void WriteQueue::RunBatch(std::vector<Job> batch) {
     if (job.attempt.holder.empty() || !Park(job)) done.push_back(std::move(job));
   }
   if (store_->InTransaction()) return FinishBatch(done, wrote);
-  // SQLite undid everything (disk full, I/O error): none of the batch has happened.
+  // SQLite undid everything (disk full, I/O error, a writing statement that was stopped
+  // at its deadline): none of the batch has happened.
   const Status lost(StatusCode::kIoError,
                     fmt::format("SQLite rolled its transaction on {} back: {}", options_.path,
                                 store_->LastFailure()));
-  for (Job& job : done) AnswerFailure(job, lost, false);
+  for (Job& job : done) {
+    const Status own = job.attempt.status;
+    AnswerFailure(job, own.ok() ? lost : own, false);
+  }
   for (; next < batch.size(); ++next) AnswerFailure(batch[next], lost, false);
 }
 
@@ -211,6 +215,13 @@ void WriteQueue::Execute(Job& job) {
     job.attempt.status = job.work->failure;
     return;
   }
+  // A decision runs to its end; what a user wrote does not, or one endless statement
+  // would hold up everybody who shares this file's writer.
+  if (!IsSecondPhase(job)) {
+    store_->SetInterrupt([this, deadline = job.deadline] {
+      return SystemClock().Now() >= deadline || Stopping();
+    });
+  }
   switch (job.kind) {
     case JobKind::kWork:
       job.attempt = store_->Work(*job.work, job.statements);
@@ -234,6 +245,7 @@ void WriteQueue::Execute(Job& job) {
       job.attempt.wrote = store_->Forget(gid, options_.name).ok();
       break;
   }
+  store_->SetInterrupt({});
 }
 
 /// Wait-die: an older transaction waits for a younger one's lock, a younger one ends.
