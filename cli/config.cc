@@ -1,5 +1,8 @@
 #include "cli/config.h"
 
+#include <algorithm>
+#include <cctype>
+#include <charconv>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -18,6 +21,18 @@ std::string Resolve(const std::string& file, const std::string& path) {
   return (std::filesystem::path(file).parent_path() / path).lexically_normal().string();
 }
 
+/// "HOST:PORT" or "unix:PATH"; gRPC takes much more, and some of it for a port of its own
+/// choice.
+bool IsListenAddress(const std::string& text) {
+  if (text.starts_with("unix:")) return text.size() > 5;
+  const size_t colon = text.rfind(':');
+  if (colon == std::string::npos || colon == 0) return false;
+  int port = -1;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data() + colon + 1, end, port);
+  return error == std::errc() && stop == end && port >= 0 && port <= 65535;
+}
+
 /// `key`, or the environment variable that `key`_env names.
 std::string SecretString(TomlReader& reader, const std::string& key) {
   const std::string env_key = key + "_env";
@@ -27,6 +42,16 @@ std::string SecretString(TomlReader& reader, const std::string& key) {
   }
   if (reader.Has(key)) return reader.String(key, "");
   const std::string variable = reader.String(env_key, "");
+  // Somebody may have put the secret itself here.
+  const bool is_name = std::all_of(variable.begin(), variable.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '_';
+  });
+  if (!is_name || variable.empty()) {
+    reader.Wrong(env_key, fmt::format("must be the name of an environment variable "
+                                      "(letters, digits, _); a value goes to {}",
+                                      key));
+    return "";
+  }
   const char* value = std::getenv(variable.c_str());
   if (value == nullptr) {
     reader.Wrong(env_key, fmt::format("the environment variable {} is not set", variable));
@@ -92,6 +117,9 @@ Status ReadCoordinator(const toml::table* table, Config& config) {
   config.node = reader.RequiredString("node");
   if (!IsValidName(config.node)) reader.Wrong("node", "must be 1 to 32 of [A-Za-z0-9_-]");
   config.listen = reader.String("listen", "");
+  if (!config.listen.empty() && !IsListenAddress(config.listen)) {
+    reader.Wrong("listen", "must be \"HOST:PORT\" with a port up to 65535, or \"unix:PATH\"");
+  }
   config.default_timeout = reader.DurationOf("default_timeout", config.default_timeout);
   if (config.default_timeout.count() == 0) reader.Wrong("default_timeout", "must be above 0s");
   config.outcome_retention = reader.DurationOf("outcome_retention", config.outcome_retention);

@@ -36,6 +36,10 @@ ExitCode ExitCodeFor(const TransactionOutcome& outcome) {
     case Outcome::kRolledBack:
       break;
   }
+  // Once a participant was asked to prepare it is no longer a matter of being reachable.
+  for (const ParticipantOutcome& participant : outcome.participants) {
+    if (participant.vote && *participant.vote != VoteKind::kNo) return kRolledBack;
+  }
   switch (outcome.code) {
     case StatusCode::kUnavailable:
     case StatusCode::kRefused:

@@ -16,6 +16,13 @@ namespace indoubt::cli {
 
 namespace {
 
+/// `code`, unless it says that all went well and the results did not get out.
+int CheckedOutput(int code) {
+  if (code != kDone || FinishOutput()) return code;
+  Note("indoubt: stdout cannot be written: the results are incomplete");
+  return kInternalError;
+}
+
 int Main(int argc, char** argv) {
   if (const Status status = ConfigureFailPointsFromEnvironment(); !status.ok()) {
     return Fail(status);
@@ -33,9 +40,9 @@ int Main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kDone : kUsage;
+    return app.exit(error) == 0 ? CheckedOutput(kDone) : kUsage;
   }
-  return action();
+  return CheckedOutput(action());
 }
 
 }  // namespace

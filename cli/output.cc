@@ -24,9 +24,18 @@ void PrintJson(const Json& json) {
   PrintLine(json.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
-void PrintLine(const std::string& line) { fmt::print("{}\n", line); }
+void PrintLine(const std::string& line) {
+  // A failure is kept by the stream, for FinishOutput.
+  std::fwrite(line.data(), 1, line.size(), stdout);
+  std::fputc('\n', stdout);
+}
 
-void Note(const std::string& line) { fmt::print(stderr, "{}\n", line); }
+void Note(const std::string& line) {
+  // Nobody is left to tell that stderr cannot be written.
+  std::fputs((line + "\n").c_str(), stderr);
+}
+
+bool FinishOutput() { return std::fflush(stdout) == 0 && std::ferror(stdout) == 0; }
 
 Json ToJson(const Value& value) {
   struct Visitor {

@@ -21,6 +21,8 @@ int Fail(const Status& status);
 void PrintJson(const Json& json);
 /// The text and a line feed on stdout.
 void PrintLine(const std::string& line);
+/// Whether all that was printed has gone out. What follows may still fail.
+bool FinishOutput();
 /// The text and a line feed on stderr.
 void Note(const std::string& line);
 

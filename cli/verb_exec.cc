@@ -1,4 +1,7 @@
 // indoubt exec: one transaction across participants, from the shell.
+#include <algorithm>
+#include <array>
+#include <cstdio>
 #include <cstdlib>
 #include <future>
 #include <memory>
@@ -22,6 +25,14 @@ struct ExecArguments {
   bool json = false;
 };
 
+/// Whether `word` is an option of exec's, which stands where a statement should.
+bool IsOption(const std::string& word) {
+  static constexpr std::array<std::string_view, 8> kOptions{
+      "--on", "--rows", "--param", "--server", "--timeout", "--json", "--config", "-c"};
+  return std::find(kOptions.begin(), kOptions.end(), word.substr(0, word.find('='))) !=
+         kOptions.end();
+}
+
 /// --rows and --param belong to the --on before them. CLI11 has checked the form of
 /// all options; their order, and values such as "[1]" which it would take apart,
 /// are read from what was given.
@@ -40,6 +51,10 @@ Result<std::vector<AddressedStatement>> StatementsFromArguments(
                                                                      : 0;
     if (takes == 0) continue;
     while (values.size() < takes && i + 1 < raw.size()) values.push_back(raw[++i]);
+    if (option == "--on" && (values.size() < 2 || IsOption(values[1]))) {
+      return Status(StatusCode::kInvalidArgument,
+                    fmt::format("--on {}: no statement follows the name", values[0]));
+    }
     if (option == "--on") {
       statements.push_back({values[0], {values[1], {}, {}}});
       continue;
@@ -95,12 +110,28 @@ int Report(const TransactionOutcome& outcome, bool json) {
     }
     PrintLine(fmt::format("{} {}", ToString(outcome.outcome), outcome.gid));
   }
+  if (!FinishOutput()) {
+    // The exit code is the outcome's all the same: a caller that tries again on another
+    // one would do everything twice.
+    Note(fmt::format("indoubt: stdout cannot be written; the transaction: {} {}",
+                     ToString(outcome.outcome), outcome.gid));
+    std::clearerr(stdout);
+  }
   for (const std::string& warning : outcome.warnings) Note("indoubt: warning: " + warning);
   if (outcome.outcome != Outcome::kCommitted) {
     Note(fmt::format("indoubt: {}: {}", ToString(outcome.outcome), outcome.reason));
   }
   if (outcome.outcome == Outcome::kInDoubt) {
     Note("indoubt: `indoubt recover` settles it; the stores keep its locks until then");
+  }
+  for (const ParticipantOutcome& participant : outcome.participants) {
+    if (outcome.outcome != Outcome::kRolledBack || participant.ack != AckState::kUnknown) {
+      continue;
+    }
+    Note(
+        fmt::format("indoubt: {} has not confirmed the rollback and may keep locks until "
+                    "`indoubt recover`",
+                    participant.name));
   }
   return ExitCodeFor(outcome);
 }

@@ -16,8 +16,12 @@ void AddLab(CLI::App& app, Action& action) {
   const auto add = [&](const char* name, const char* help, auto function) {
     CLI::App* part = verb->add_subcommand(name, help);
     part->add_option("--listen", options->listen, "Address")->required();
-    part->add_option("--postgres", options->stores.postgres_dsn, "DSN")->required();
-    part->add_option("--redis", options->stores.redis_uri, "URI")->required();
+    part->add_option("--postgres", options->stores.postgres_dsn, "DSN")
+        ->envname("INDOUBT_LAB_POSTGRES")
+        ->required();
+    part->add_option("--redis", options->stores.redis_uri, "URI")
+        ->envname("INDOUBT_LAB_REDIS")
+        ->required();
     part->add_option("--sqlite", options->stores.sqlite_path, "Path")->required();
     part->add_option("--clients", options->clients, "Most operations at once")
         ->check(CLI::Range(1, 4096));

@@ -68,12 +68,31 @@ class StopOnSignal {
   std::thread thread_;
 };
 
+/// The command line as a run records it. Reports are passed on: where the stores are,
+/// and with what password, is nobody's business there.
+std::vector<std::string> RecordedArguments() {
+  std::vector<std::string> recorded{"indoubt"};
+  for (const std::string& word : GivenArguments()) {
+    const std::string& before = recorded.back();
+    const size_t equals = word.find('=');
+    const std::string option = word.substr(0, equals);
+    const bool names_store = option == "--postgres" || option == "--redis";
+    if (before == "--postgres" || before == "--redis") {
+      recorded.emplace_back(before == "--postgres" ? "DSN" : "URI");
+    } else if (names_store && equals != std::string::npos) {
+      recorded.push_back(option + (option == "--postgres" ? "=DSN" : "=URI"));
+    } else {
+      recorded.push_back(word);
+    }
+  }
+  return recorded;
+}
+
 RunOptions ToOptions(const RunArguments& arguments, const std::atomic<bool>& stop) {
   RunOptions options;
   options.out_folder = arguments.out;
   options.binary = std::filesystem::read_symlink("/proc/self/exe");
-  options.argv = {"indoubt"};
-  options.argv.insert(options.argv.end(), GivenArguments().begin(), GivenArguments().end());
+  options.argv = RecordedArguments();
   if (arguments.repeat > 0) options.repeat = arguments.repeat;
   options.seed = arguments.seed;
   if (!arguments.postgres.empty()) options.postgres_dsn = arguments.postgres;

@@ -140,9 +140,10 @@ class Client final : public TransactionExecutor {
       } else {
         // Only this says for certain that nothing was sent. Other texts speak of
         // connections, too (a proxy's, a reset one), after the request has gone out.
-        const bool never_sent =
-            status.error_code() == grpc::StatusCode::UNAVAILABLE &&
-            status.error_message().starts_with("failed to connect to all addresses");
+        const std::string& why = status.error_message();
+        const bool never_sent = status.error_code() == grpc::StatusCode::UNAVAILABLE &&
+                                (why.starts_with("failed to connect to all addresses") ||
+                                 why.starts_with("DNS resolution failed"));
         outcome.outcome = never_sent ? Outcome::kRolledBack : Outcome::kInDoubt;
         outcome.code = StatusCode::kUnavailable;
         outcome.reason = fmt::format("coordinator: {}", status.error_message());

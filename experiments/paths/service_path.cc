@@ -93,9 +93,11 @@ class ServicePath final : public Path {
       spec.argv.insert(
           spec.argv.end(),
           {"lab", name_ == "raw-grpc" ? "raw-server" : "dual-write-client", "--listen",
-           "unix:" + SocketPath(), "--postgres", context_.stores.postgres_dsn, "--redis",
-           context_.stores.redis_uri, "--sqlite", context_.stores.sqlite_path, "--clients",
+           "unix:" + SocketPath(), "--sqlite", context_.stores.sqlite_path, "--clients",
            std::to_string(context_.clients)});
+      // Not as arguments: everybody on the machine can read a process' title.
+      spec.environment["INDOUBT_LAB_POSTGRES"] = context_.stores.postgres_dsn;
+      spec.environment["INDOUBT_LAB_REDIS"] = context_.stores.redis_uri;
     }
     spec.output_path = fmt::format("{}/{}.log", context_.log_folder, ServerName());
     unlink(SocketPath().c_str());  // a killed server leaves it behind; absent is fine

@@ -79,6 +79,22 @@ TEST(Config, SecretsMayComeFromTheEnvironmentAndAreNeverShown) {
   EXPECT_THAT(ErrorOf(std::string(kShop) + "bad = 1\n"), Not(HasSubstr("hunter2")));
 }
 
+TEST(Config, ASecretInPlaceOfAVariableNameIsNotShown) {
+  std::string text = kShop;
+  const std::string dsn = "dsn = \"host=/run/pg password=hunter2\"";
+  text.replace(text.find(dsn), dsn.size(), "dsn_env = \"host=/run/pg password=hunter2\"");
+  EXPECT_THAT(ErrorOf(text), HasSubstr("name of an environment variable"));
+  EXPECT_THAT(ErrorOf(text), Not(HasSubstr("hunter2")));
+}
+
+TEST(Config, ListenMustBeAnAddressWithAPort) {
+  const std::string listen = "[coordinator]\nnode = \"n\"\nlisten = ";
+  for (const char* wrong : {"\"127.0.0.1\"", "\"127.0.0.1:99999\"", "\":1\"", "\"unix:\"",
+                            "\"h:12x\"", "\"h:-1\""}) {
+    EXPECT_THAT(ErrorOf(listen + wrong + "\n"), HasSubstr("HOST:PORT")) << wrong;
+  }
+}
+
 TEST(Config, ViewMustNameAParticipantOfItsKind) {
   EXPECT_THAT(ErrorOf(std::string(kShop) +
                       "[cdc]\nsource = \"accounts\"\ntables = [\"t\"]\nslot = \"s\"\n"

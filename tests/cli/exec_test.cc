@@ -1,4 +1,7 @@
 // `indoubt exec` and its neighbours on three real stores, from the outside.
+#include <cstdlib>
+#include <fstream>
+
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -116,6 +119,31 @@ TEST_F(Exec, ParamsAreBoundAndNotParsed) {
   EXPECT_EQ(stores_->AskRedis({"GET", "note:50"}), "it's; DROP");
   EXPECT_EQ(stores_->AskPostgres("SELECT account FROM orders WHERE id = 50"), "7");
   stores_->AskPostgres("DELETE FROM orders WHERE id = 50");
+}
+
+TEST_F(Exec, ACommitWhoseResultCannotBePrintedStillExitsZero) {
+  ProcessSpec spec;
+  spec.argv = {std::getenv("INDOUBT_BINARY")};
+  const std::vector<std::string> order = stores_->OrderArguments(90);
+  spec.argv.insert(spec.argv.end(), order.begin(), order.end());
+  spec.stdout_path = "/dev/full";
+  spec.output_path = stores_->folder() + "/full.err";
+  auto process = Process::Start(spec);
+  ASSERT_TRUE(process) << process.error().ToString();
+  const auto end = (*process)->Wait(SystemClock().Now() + std::chrono::seconds(30));
+  ASSERT_TRUE(end && !end->by_signal);
+  EXPECT_EQ(end->code, 0);
+  EXPECT_EQ(stores_->OrderIn(90), "111");
+  std::ifstream said(spec.output_path);
+  const std::string text{std::istreambuf_iterator<char>(said), {}};
+  EXPECT_THAT(text, HasSubstr("stdout cannot be written; the transaction: committed"));
+}
+
+TEST_F(Exec, AnOptionIsNotTakenForAStatement) {
+  const Ran ran =
+      stores_->Indoubt({"exec", "-c", stores_->config_path(), "--on", "accounts", "--json"});
+  EXPECT_TRUE(ran.Exited(2)) << ran.err;
+  EXPECT_THAT(ran.err, HasSubstr("no statement follows"));
 }
 
 TEST_F(Exec, UsageErrorsExitTwoAndSayWhatToWrite) {
