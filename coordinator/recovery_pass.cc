@@ -104,7 +104,8 @@ Result<PassResult> RunRecoveryPass(Engine& engine, const std::string& node, Time
   // Only what was listed can be listed twice.
   std::set<std::string> holding;
   for (const PreparedBranch& branch : input.first) holding.insert(branch.id.participant);
-  input.second = ListAt(engine, holding, deadline).branches;
+  Listing second = ListAt(engine, holding, deadline);
+  input.second = std::move(second.branches);
   INDOUBT_RETURN_IF_ERROR(HitFailPoint("recovery_relisted"));
   for (const auto& participant : engine.participants()) {
     input.participants.insert(participant->name());
@@ -118,8 +119,12 @@ Result<PassResult> RunRecoveryPass(Engine& engine, const std::string& node, Time
   const OrphanSelection selection = SelectOrphans(input);
   std::set<Gid> recorded;
   for (const Decision& decision : input.decided) recorded.insert(decision.gid);
+  // Whoever failed the first listing held nothing known, so no name comes twice.
   result.unreachable = std::move(first.unreachable);
+  result.unreachable.insert(result.unreachable.end(), second.unreachable.begin(),
+                            second.unreachable.end());
   result.notices = std::move(first.notices);
+  result.notices.insert(result.notices.end(), second.notices.begin(), second.notices.end());
   result.unconfigured = selection.unconfigured;
   Describe(selection, input.participants, result);
   EnterAll(engine, selection, recorded, result);

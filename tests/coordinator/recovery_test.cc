@@ -127,6 +127,19 @@ TEST_F(RecoveryTest, ParticipantThatIsDownLeavesItsBranchInDoubtVisibly) {
   EXPECT_TRUE(stores_["b"].committed.contains(decided));
 }
 
+TEST_F(RecoveryTest, ParticipantThatGoesDownBetweenTheListingsIsReported) {
+  stores_["a"].prepared.insert(OwnGid(7));
+  Start();
+  stores_["a"].on_list = [&] {
+    stores_["a"].With([](FakeStore& store) { return store.down = true; });
+  };
+  const RecoveryReport report = Recover();
+  EXPECT_THAT(report.unreachable, testing::ElementsAre("a"));
+  ASSERT_THAT(report.notices, SizeIs(1));
+  EXPECT_THAT(report.notices[0], HasSubstr("cannot list"));
+  EXPECT_THAT(stores_["a"].prepared, SizeIs(1));
+}
+
 TEST_F(RecoveryTest, RecordOfAnUnconfiguredParticipantStaysInDoubtVisibly) {
   const Gid decided = Decided({"a", "gone"});
   Start();
