@@ -184,14 +184,32 @@ void LiveCoordinator::Execute(TransactionRequest request, OutcomeCallback done) 
 }
 
 Status LiveCoordinator::Forget(const Gid& gid) {
+  std::vector<size_t> keepers;
   bool found = false;
   for (const HeuristicRecord& record : engine_.log().Heuristics()) {
-    found = found || record.gid == gid;
+    if (record.gid != gid) continue;
+    found = true;
+    if (const auto position = engine_.Position(record.participant)) {
+      keepers.push_back(*position);
+    }
   }
   if (!found) {
     return Status(StatusCode::kNotFound,
                   fmt::format("{}: has no heuristic outcome", gid.ToString()));
   }
+  if (engine_.log().Find(gid) == LoggedState::kCommitted) {
+    return Status(StatusCode::kRefused,
+                  fmt::format("{}: is not applied everywhere yet, and recovery would find the "
+                              "heuristic outcome anew; let `recover` end it first",
+                              gid.ToString()));
+  }
+  INDOUBT_RETURN_IF_ERROR(ForgetInTheLog(gid));
+  // Durable, and so is the end record, which the log writes first.
+  for (size_t participant : keepers) engine_.participants()[participant]->Forget(gid);
+  return Status::Ok();
+}
+
+Status LiveCoordinator::ForgetInTheLog(const Gid& gid) {
   struct Answered {
     std::mutex mutex;
     std::condition_variable changed;

@@ -82,7 +82,9 @@ class Coordinator : public TransactionExecutor {
   /// participants, until `deadline`.
   virtual Result<TransactionList> List(TimePoint deadline) = 0;
 
-  /// Drops the heuristic outcomes of `gid` durably. kNotFound when it has none.
+  /// Drops the heuristic outcomes of `gid` durably, and then what the stores keep of
+  /// them. kNotFound when it has none, kRefused while its commit is not applied
+  /// everywhere (recovery would find them anew).
   virtual Status Forget(const Gid& gid) = 0;
 
   /// What the log says of `gid`.

@@ -52,6 +52,8 @@ class LiveCoordinator : public Coordinator {
   Status Admit(const std::vector<BranchWork>& work, std::vector<std::string>& warnings);
   Result<RecoveryReport> RecoverAlone(TimePoint deadline, const std::optional<LogId>& adopt);
   Status RefuseForeignBranches(TimePoint deadline);
+  /// Drops the heuristic records of `gid`; waits until that is durable.
+  Status ForgetInTheLog(const Gid& gid);
   void Maintain();
   void CheckSoon();
 

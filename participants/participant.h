@@ -173,7 +173,9 @@ class Participant {
   virtual Result<std::vector<PreparedBranch>> ListPrepared(TimePoint deadline) = 0;
 
   /// The transaction has ended everywhere: what the store still keeps of it (an
-  /// outcome record) may go. Best effort, in the background.
+  /// outcome record) may go. Called for a heuristic outcome only when a person has
+  /// forgotten it. Best effort, in the background; what was asked for before the
+  /// destructor is still tried, once.
   virtual void Forget(const Gid& gid) = 0;
 };
 

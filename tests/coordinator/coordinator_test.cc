@@ -155,6 +155,33 @@ TEST_F(CoordinatorTest, HeuristicIsRecordedAndForgottenOnlyWhenAsked) {
   EXPECT_EQ(Recover().heuristic, 0);
 }
 
+TEST_F(CoordinatorTest, StoreKeepsItsHeuristicOutcomeUntilItIsForgotten) {
+  stores_["b"].commit_acks = {AckKind::kHeuristic};
+  Start();
+  const Gid gid = *Gid::Parse(Execute({"a", "b"}).gid);
+  const auto forgotten = [&](const char* name) {
+    return stores_[name].With([&](FakeStore& s) { return s.forgotten.contains(gid); });
+  };
+  Await([&] {
+    Execute({"a", "c"});  // its decision's sync carries the end records before it
+    return forgotten("a");
+  });
+  EXPECT_FALSE(forgotten("b")) << "the only copy of the lost change";
+  EXPECT_TRUE(coordinator_->Forget(gid).ok());
+  EXPECT_TRUE(forgotten("b"));
+}
+
+TEST_F(CoordinatorTest, HeuristicOfAnUnappliedCommitIsNotForgotten) {
+  options_.apply_timeout = std::chrono::milliseconds(30);
+  stores_["a"].commit_acks.assign(1000, AckKind::kRetry);
+  stores_["b"].commit_acks = {AckKind::kHeuristic};
+  Start();
+  const Gid gid = *Gid::Parse(Execute({"a", "b"}).gid);
+  EXPECT_EQ(coordinator_->Forget(gid).code(), StatusCode::kRefused);
+  EXPECT_FALSE(stores_["b"].With([&](FakeStore& s) { return s.forgotten.contains(gid); }));
+  EXPECT_EQ(coordinator_->List(In(std::chrono::seconds(5)))->transactions.size(), 1u);
+}
+
 TEST_F(CoordinatorTest, UnknownParticipantIsTheCallersMistake) {
   Start();
   const TransactionOutcome outcome = Execute({"a", "nobody"});
