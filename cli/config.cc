@@ -7,8 +7,10 @@
 
 #include <fmt/format.h>
 
+#include "base/duration.h"
 #include "base/gid.h"
 #include "cli/toml_reader.h"
+#include "coordinator/executor.h"
 
 namespace indoubt::cli {
 namespace {
@@ -93,7 +95,10 @@ Status ReadCoordinator(const toml::table* table, Config& config) {
   if (!IsValidName(config.node)) reader.Wrong("node", "must be 1 to 32 of [A-Za-z0-9_-]");
   config.listen = reader.String("listen", "");
   config.default_timeout = reader.DurationOf("default_timeout", config.default_timeout);
-  if (config.default_timeout.count() == 0) reader.Wrong("default_timeout", "must be above 0s");
+  if (config.default_timeout.count() == 0 || !CheckTimeout(config.default_timeout).ok()) {
+    reader.Wrong("default_timeout",
+                 "must be above 0s and at most " + FormatDuration(kLongestTimeout));
+  }
   config.outcome_retention = reader.DurationOf("outcome_retention", config.outcome_retention);
   return reader.Finish();
 }

@@ -20,10 +20,7 @@ constexpr Duration kBackgroundCall = std::chrono::seconds(3);
 TimePoint Now() { return SystemClock().Now(); }
 
 void Refuse(const OutcomeCallback& done, TimePoint began, const Status& why) {
-  TransactionOutcome outcome;
-  outcome.outcome = Outcome::kRolledBack;
-  outcome.code = why.code();
-  outcome.reason = why.message();
+  TransactionOutcome outcome = RefusedBecause(why);
   outcome.elapsed = Now() - began;
   done(std::move(outcome));
 }
@@ -55,6 +52,8 @@ Result<std::unique_ptr<Coordinator>> Coordinator::Start(
     std::vector<std::unique_ptr<Participant>> participants) {
   INDOUBT_CHECK(log != nullptr, "a coordinator needs a decision log");
   INDOUBT_RETURN_IF_ERROR(CheckNames(options, participants));
+  INDOUBT_RETURN_IF_ERROR(
+      CheckTimeout(options.default_timeout).WithContext("coordinator.default_timeout"));
   auto coordinator = std::make_unique<LiveCoordinator>(std::move(options), std::move(log),
                                                        std::move(participants));
   INDOUBT_RETURN_IF_ERROR(coordinator->Open());
@@ -158,6 +157,9 @@ Status LiveCoordinator::Admit(const std::vector<BranchWork>& work,
 
 void LiveCoordinator::Execute(TransactionRequest request, OutcomeCallback done) {
   const TimePoint began = Now();
+  if (Status timeout = CheckTimeout(request.timeout); !timeout.ok()) {
+    return Refuse(done, began, timeout);
+  }
   Result<std::vector<BranchWork>> work = Split(request);
   if (!work) return Refuse(done, began, work.error());
   std::vector<std::string> warnings;

@@ -13,8 +13,9 @@
 namespace indoubt {
 
 struct CoordinatorOptions {
-  std::string node;                                    // [A-Za-z0-9_-]{1,32}
-  Duration default_timeout = std::chrono::seconds(5);  // until the decision
+  std::string node;  // [A-Za-z0-9_-]{1,32}
+  /// Until the decision; at most kLongestTimeout.
+  Duration default_timeout = std::chrono::seconds(5);
   /// Between recovery passes in the background; 0: none, only on demand.
   Duration recovery_interval = std::chrono::seconds(1);
   /// How long Execute waits, after the decision, for every participant to apply

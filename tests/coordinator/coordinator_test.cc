@@ -191,6 +191,24 @@ TEST_F(CoordinatorTest, UnknownParticipantIsTheCallersMistake) {
   EXPECT_EQ(Execute({}).code, StatusCode::kInvalidArgument);
 }
 
+TEST_F(CoordinatorTest, TimeoutOutOfBoundsIsRefused) {
+  Start();
+  for (const Duration timeout :
+       {Duration::max(), kLongestTimeout + Duration(1), Duration(-1), Duration::min()}) {
+    TransactionRequest request = Request({"a", "b"});
+    request.timeout = timeout;
+    const TransactionOutcome outcome = Submit(std::move(request)).get();
+    EXPECT_EQ(outcome.outcome, Outcome::kRolledBack);
+    EXPECT_EQ(outcome.code, StatusCode::kInvalidArgument);
+    EXPECT_THAT(outcome.reason, HasSubstr("at most 10m"));
+  }
+  TransactionRequest longest = Request({"a", "b"});
+  longest.timeout = kLongestTimeout;
+  EXPECT_EQ(Submit(std::move(longest)).get().outcome, Outcome::kCommitted);
+  options_.default_timeout = Duration::max();
+  EXPECT_EQ(TryStart().status().code(), StatusCode::kInvalidArgument);
+}
+
 TEST_F(CoordinatorTest, ParticipantThatCannotKeepThePromiseIsRefused) {
   stores_["b"].problems = {"fsync is off; turn it on"};
   stores_["a"].warnings = {"durability is relaxed"};
