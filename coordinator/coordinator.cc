@@ -12,8 +12,6 @@ namespace {
 
 /// Between two looks at participants that cannot take part, at least.
 constexpr Duration kBetweenChecks = std::chrono::milliseconds(100);
-/// Between two looks at participants that can: their settings may have changed.
-constexpr Duration kBetweenFullChecks = std::chrono::seconds(10);
 /// For one preflight or listing in the background.
 constexpr Duration kBackgroundCall = std::chrono::seconds(3);
 
@@ -63,8 +61,8 @@ Result<std::unique_ptr<Coordinator>> Coordinator::Start(
 LiveCoordinator::LiveCoordinator(CoordinatorOptions options, std::unique_ptr<DecisionLog> log,
                                  std::vector<std::unique_ptr<Participant>> participants)
     : options_(std::move(options)),
-      engine_(std::move(log), std::move(participants), options_.apply_timeout),
-      longest_timeout_(options_.default_timeout.count()) {}
+      longest_timeout_(options_.default_timeout.count()),
+      engine_(std::move(log), std::move(participants), options_.apply_timeout) {}
 
 LiveCoordinator::~LiveCoordinator() {
   draining_ = true;
@@ -95,6 +93,7 @@ Status LiveCoordinator::Open() {
   if (engine_.log().incarnation() == 1 && !options_.accept_empty_log) {
     INDOUBT_RETURN_IF_ERROR(RefuseForeignBranches(Now() + kBackgroundCall));
   }
+  engine_.readiness().OnSuspect([this] { CheckSoon(); });
   maintainer_ = std::thread([this] { Maintain(); });
   return Status::Ok();
 }
@@ -250,20 +249,19 @@ void LiveCoordinator::Maintain() {
   const bool passes = options_.recovery_interval > Duration{};
   TimePoint next_pass = passes ? Now() : TimePoint::max();
   TimePoint next_check{};
-  TimePoint next_full_check = Now() + kBetweenFullChecks;
+  TimePoint next_full_check = Now() + options_.check_interval;
   std::unique_lock lock(maintain_mutex_);
   while (!stopping_) {
-    const TimePoint wake = check_wanted_ ? std::min(next_pass, next_check) : next_pass;
+    TimePoint wake = std::min(next_pass, next_full_check);
+    if (check_wanted_) wake = std::min(wake, next_check);
     if (Now() < wake) {
-      // A day at a time: wait_until overflows at the end of time.
-      const TimePoint tomorrow = Now() + std::chrono::hours(24);
-      maintain_changed_.wait_until(lock, std::min(wake, tomorrow));
+      maintain_changed_.wait_until(lock, wake);
       continue;
     }
     check_wanted_ = false;
     lock.unlock();
     const bool full = Now() >= next_full_check;
-    if (full) next_full_check = Now() + kBetweenFullChecks;
+    if (full) next_full_check = Now() + options_.check_interval;
     engine_.readiness().Check(full ? Readiness::Whom::kEverybody : Readiness::Whom::kUnready,
                               Now() + kBackgroundCall);
     next_check = Now() + kBetweenChecks;

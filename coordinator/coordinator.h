@@ -18,6 +18,9 @@ struct CoordinatorOptions {
   Duration default_timeout = std::chrono::seconds(5);
   /// Between recovery passes in the background; 0: none, only on demand.
   Duration recovery_interval = std::chrono::seconds(1);
+  /// Between preflights of participants that can take part: their settings may have
+  /// changed. One whose answer stayed away is looked at again at once.
+  Duration check_interval = std::chrono::seconds(10);
   /// How long Execute waits, after the decision, for every participant to apply
   /// it before the caller is told "in doubt" or "committed" (see Execute).
   Duration apply_timeout = std::chrono::seconds(5);

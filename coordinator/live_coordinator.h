@@ -58,7 +58,6 @@ class LiveCoordinator : public Coordinator {
   void CheckSoon();
 
   const CoordinatorOptions options_;
-  Engine engine_;
   std::atomic<uint64_t> next_number_{1};
   std::atomic<bool> draining_{false};
   std::atomic<int64_t> longest_timeout_;  // nanoseconds; bounds the wait at the end
@@ -70,6 +69,8 @@ class LiveCoordinator : public Coordinator {
   bool stopping_ = false;      // guarded by maintain_mutex_
   bool check_wanted_ = false;  // guarded by maintain_mutex_
   std::thread maintainer_;
+
+  Engine engine_;  // last: it ends first, and its participants' last answers use the others
 };
 
 }  // namespace indoubt

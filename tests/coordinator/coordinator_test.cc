@@ -222,6 +222,29 @@ TEST_F(CoordinatorTest, ParticipantThatCannotKeepThePromiseIsRefused) {
   EXPECT_THAT(outcome.warnings, ElementsAre("a: durability is relaxed"));
 }
 
+TEST_F(CoordinatorTest, SettingsAreLookedAtAgainWithoutRecoveryPassesToo) {
+  ASSERT_EQ(options_.recovery_interval, Duration{});
+  options_.check_interval = std::chrono::milliseconds(5);
+  Start();
+  EXPECT_EQ(Execute({"a", "b"}).outcome, Outcome::kCommitted);
+  stores_["b"].With([](FakeStore& store) {
+    store.problems = {"fsync is off; turn it on"};
+    return 0;
+  });
+  Await([&] { return Execute({"a", "b"}).code == StatusCode::kRefused; });
+}
+
+TEST_F(CoordinatorTest, ParticipantWhoseAnswerStayedAwayIsLookedAtAgain) {
+  options_.check_interval = std::chrono::hours(1);
+  Start();
+  stores_["b"].With([](FakeStore& store) {
+    store.problems = {"fsync is off; turn it on"};
+    store.votes = {VoteKind::kUnknown};
+    return 0;
+  });
+  Await([&] { return Execute({"a", "b"}).code == StatusCode::kRefused; });
+}
+
 TEST_F(CoordinatorTest, ParticipantThatIsDownAtTheStartIsTriedAgain) {
   stores_["b"].down = true;
   Start();
