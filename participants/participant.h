@@ -169,7 +169,8 @@ class Participant {
                         AckCallback done) = 0;
 
   /// All prepared, undecided branches of indoubt at this store, those of other
-  /// nodes and logs included, never another program's. Blocks until `deadline`.
+  /// nodes, logs and participant names included, never another program's. Blocks until
+  /// `deadline`.
   virtual Result<std::vector<PreparedBranch>> ListPrepared(TimePoint deadline) = 0;
 
   /// The transaction has ended everywhere: what the store still keeps of it (an

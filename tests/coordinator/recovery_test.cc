@@ -152,6 +152,23 @@ TEST_F(RecoveryTest, RecordOfAnUnconfiguredParticipantStaysInDoubtVisibly) {
   EXPECT_EQ(coordinator_->Find(decided), LoggedState::kCommitted);
 }
 
+TEST_F(RecoveryTest, OrphanOfARenamedParticipantStaysInDoubtVisibly) {
+  const Gid orphan = OwnGid(7), half = OwnGid(8);
+  stores_["a"].renamed = {{orphan, "old-a"}, {half, "old-a"}};
+  stores_["a"].prepared.insert(half);
+  Start();
+  const RecoveryReport report = Recover();
+  EXPECT_EQ(report.in_doubt, 2);
+  ASSERT_THAT(report.transactions, SizeIs(2)) << "each once";
+  EXPECT_THAT(stores_["a"].rolled_back, testing::ElementsAre(half));
+  ASSERT_THAT(report.notices, SizeIs(2));
+  EXPECT_THAT(report.notices[0], HasSubstr("old-a"));
+  const auto list = coordinator_->List(In(std::chrono::seconds(5)));
+  ASSERT_THAT(list->transactions, SizeIs(2));
+  EXPECT_EQ(list->transactions[0].outcome, Outcome::kInDoubt);
+  EXPECT_THAT(list->transactions[0].note, HasSubstr("old-a"));
+}
+
 TEST_F(RecoveryTest, StrayBranchOfAnEndedCommitIsCommitted) {
   const Gid ended = OwnGid(3);
   decisions_.ended.insert(ended);
