@@ -10,8 +10,10 @@
 
 #include <fmt/format.h>
 
+#include "base/duration.h"
 #include "base/gid.h"
 #include "cli/toml_reader.h"
+#include "coordinator/executor.h"
 
 namespace indoubt::cli {
 namespace {
@@ -121,7 +123,10 @@ Status ReadCoordinator(const toml::table* table, Config& config) {
     reader.Wrong("listen", "must be \"HOST:PORT\" with a port up to 65535, or \"unix:PATH\"");
   }
   config.default_timeout = reader.DurationOf("default_timeout", config.default_timeout);
-  if (config.default_timeout.count() == 0) reader.Wrong("default_timeout", "must be above 0s");
+  if (config.default_timeout.count() == 0 || !CheckTimeout(config.default_timeout).ok()) {
+    reader.Wrong("default_timeout",
+                 "must be above 0s and at most " + FormatDuration(kLongestTimeout));
+  }
   config.outcome_retention = reader.DurationOf("outcome_retention", config.outcome_retention);
   return reader.Finish();
 }

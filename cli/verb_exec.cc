@@ -89,6 +89,7 @@ Result<TransactionRequest> MakeRequest(const ExecArguments& arguments) {
     if (request.timeout.count() == 0) {
       return Status(StatusCode::kInvalidArgument, "--timeout must be above 0s");
     }
+    INDOUBT_RETURN_IF_ERROR(CheckTimeout(request.timeout).WithContext("--timeout"));
   }
   return request;
 }

@@ -12,18 +12,13 @@ namespace {
 
 /// Between two looks at participants that cannot take part, at least.
 constexpr Duration kBetweenChecks = std::chrono::milliseconds(100);
-/// Between two looks at participants that can: their settings may have changed.
-constexpr Duration kBetweenFullChecks = std::chrono::seconds(10);
 /// For one preflight or listing in the background.
 constexpr Duration kBackgroundCall = std::chrono::seconds(3);
 
 TimePoint Now() { return SystemClock().Now(); }
 
 void Refuse(const OutcomeCallback& done, TimePoint began, const Status& why) {
-  TransactionOutcome outcome;
-  outcome.outcome = Outcome::kRolledBack;
-  outcome.code = why.code();
-  outcome.reason = why.message();
+  TransactionOutcome outcome = RefusedBecause(why);
   outcome.elapsed = Now() - began;
   done(std::move(outcome));
 }
@@ -55,6 +50,8 @@ Result<std::unique_ptr<Coordinator>> Coordinator::Start(
     std::vector<std::unique_ptr<Participant>> participants) {
   INDOUBT_CHECK(log != nullptr, "a coordinator needs a decision log");
   INDOUBT_RETURN_IF_ERROR(CheckNames(options, participants));
+  INDOUBT_RETURN_IF_ERROR(
+      CheckTimeout(options.default_timeout).WithContext("coordinator.default_timeout"));
   auto coordinator = std::make_unique<LiveCoordinator>(std::move(options), std::move(log),
                                                        std::move(participants));
   INDOUBT_RETURN_IF_ERROR(coordinator->Open());
@@ -64,8 +61,8 @@ Result<std::unique_ptr<Coordinator>> Coordinator::Start(
 LiveCoordinator::LiveCoordinator(CoordinatorOptions options, std::unique_ptr<DecisionLog> log,
                                  std::vector<std::unique_ptr<Participant>> participants)
     : options_(std::move(options)),
-      engine_(std::move(log), std::move(participants), options_.apply_timeout),
-      longest_timeout_(options_.default_timeout.count()) {}
+      longest_timeout_(options_.default_timeout.count()),
+      engine_(std::move(log), std::move(participants), options_.apply_timeout) {}
 
 LiveCoordinator::~LiveCoordinator() {
   draining_ = true;
@@ -94,6 +91,7 @@ Status LiveCoordinator::Open() {
       Now() + std::min<Duration>(options_.default_timeout, kBackgroundCall);
   engine_.readiness().Check(Readiness::Whom::kEverybody, deadline);
   INDOUBT_RETURN_IF_ERROR(GuardEmptyLog());
+  engine_.readiness().OnSuspect([this] { CheckSoon(); });
   maintainer_ = std::thread([this] { Maintain(); });
   return Status::Ok();
 }
@@ -173,6 +171,9 @@ Status LiveCoordinator::Admit(const std::vector<BranchWork>& work,
 
 void LiveCoordinator::Execute(TransactionRequest request, OutcomeCallback done) {
   const TimePoint began = Now();
+  if (Status timeout = CheckTimeout(request.timeout); !timeout.ok()) {
+    return Refuse(done, began, timeout);
+  }
   Result<std::vector<BranchWork>> work = Split(request);
   if (!work) return Refuse(done, began, work.error());
   std::vector<std::string> warnings;
@@ -199,17 +200,31 @@ void LiveCoordinator::Execute(TransactionRequest request, OutcomeCallback done) 
 }
 
 Status LiveCoordinator::Forget(const Gid& gid) {
+  std::vector<size_t> keepers;
   bool found = false;
   for (const HeuristicRecord& record : engine_.log().Heuristics()) {
-    found = found || record.gid == gid;
+    if (record.gid != gid) continue;
+    found = true;
+    if (const auto position = engine_.Position(record.participant)) {
+      keepers.push_back(*position);
+    }
   }
   if (!found) {
     return Status(StatusCode::kNotFound,
                   fmt::format("{}: has no heuristic outcome", gid.ToString()));
   }
-  return AskLog(gid.ToString(), [&](LogCallback done) {
+  if (engine_.log().Find(gid) == LoggedState::kCommitted) {
+    return Status(StatusCode::kRefused,
+                  fmt::format("{}: is not applied everywhere yet, and recovery would find the "
+                              "heuristic outcome anew; let `recover` end it first",
+                              gid.ToString()));
+  }
+  INDOUBT_RETURN_IF_ERROR(AskLog(gid.ToString(), [&](LogCallback done) {
     engine_.log().ForgetHeuristics(gid, std::move(done));
-  });
+  }));
+  // Durable, and so is the end record, which the log writes first.
+  for (size_t participant : keepers) engine_.participants()[participant]->Forget(gid);
+  return Status::Ok();
 }
 
 Status LiveCoordinator::AskLog(const std::string& what,
@@ -252,20 +267,19 @@ void LiveCoordinator::Maintain() {
   const bool passes = options_.recovery_interval > Duration{};
   TimePoint next_pass = passes ? Now() : TimePoint::max();
   TimePoint next_check{};
-  TimePoint next_full_check = Now() + kBetweenFullChecks;
+  TimePoint next_full_check = Now() + options_.check_interval;
   std::unique_lock lock(maintain_mutex_);
   while (!stopping_) {
-    const TimePoint wake = check_wanted_ ? std::min(next_pass, next_check) : next_pass;
+    TimePoint wake = std::min(next_pass, next_full_check);
+    if (check_wanted_) wake = std::min(wake, next_check);
     if (Now() < wake) {
-      // A day at a time: wait_until overflows at the end of time.
-      const TimePoint tomorrow = Now() + std::chrono::hours(24);
-      maintain_changed_.wait_until(lock, std::min(wake, tomorrow));
+      maintain_changed_.wait_until(lock, wake);
       continue;
     }
     check_wanted_ = false;
     lock.unlock();
     const bool full = Now() >= next_full_check;
-    if (full) next_full_check = Now() + kBetweenFullChecks;
+    if (full) next_full_check = Now() + options_.check_interval;
     engine_.readiness().Check(full ? Readiness::Whom::kEverybody : Readiness::Whom::kUnready,
                               Now() + kBackgroundCall);
     next_check = Now() + kBetweenChecks;

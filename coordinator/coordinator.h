@@ -22,10 +22,14 @@ enum class EmptyLog {
 };
 
 struct CoordinatorOptions {
-  std::string node;                                    // [A-Za-z0-9_-]{1,32}
-  Duration default_timeout = std::chrono::seconds(5);  // until the decision
+  std::string node;  // [A-Za-z0-9_-]{1,32}
+  /// Until the decision; at most kLongestTimeout.
+  Duration default_timeout = std::chrono::seconds(5);
   /// Between recovery passes in the background; 0: none, only on demand.
   Duration recovery_interval = std::chrono::seconds(1);
+  /// Between preflights of participants that can take part: their settings may have
+  /// changed. One whose answer stayed away is looked at again at once.
+  Duration check_interval = std::chrono::seconds(10);
   /// How long Execute waits, after the decision, for every participant to apply
   /// it before the caller is told "in doubt" or "committed" (see Execute).
   Duration apply_timeout = std::chrono::seconds(5);
@@ -91,7 +95,9 @@ class Coordinator : public TransactionExecutor {
   /// participants, until `deadline`.
   virtual Result<TransactionList> List(TimePoint deadline) = 0;
 
-  /// Drops the heuristic outcomes of `gid` durably. kNotFound when it has none.
+  /// Drops the heuristic outcomes of `gid` durably, and then what the stores keep of
+  /// them. kNotFound when it has none, kRefused while its commit is not applied
+  /// everywhere (recovery would find them anew).
   virtual Status Forget(const Gid& gid) = 0;
 
   /// What the log says of `gid`.

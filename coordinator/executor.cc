@@ -1,6 +1,25 @@
 #include "coordinator/executor.h"
 
+#include <fmt/format.h>
+
+#include "base/duration.h"
+
 namespace indoubt {
+
+Status CheckTimeout(Duration timeout) {
+  if (timeout >= Duration{} && timeout <= kLongestTimeout) return Status::Ok();
+  return Status(StatusCode::kInvalidArgument,
+                fmt::format("timeout {}: must be at most {}, and not below 0s (the default)",
+                            FormatDuration(timeout), FormatDuration(kLongestTimeout)));
+}
+
+TransactionOutcome RefusedBecause(const Status& why) {
+  TransactionOutcome outcome;
+  outcome.outcome = Outcome::kRolledBack;
+  outcome.code = why.code();
+  outcome.reason = why.message();
+  return outcome;
+}
 
 const char* ToString(Outcome outcome) {
   switch (outcome) {

@@ -18,10 +18,18 @@ struct AddressedStatement {
   Statement statement;
 };
 
+/// The longest timeout of a request. Ending a coordinator waits for the transactions
+/// under way, so that nobody may ask for more.
+constexpr Duration kLongestTimeout = std::chrono::minutes(10);
+
 struct TransactionRequest {
   std::vector<AddressedStatement> statements;  // in order within a participant
-  Duration timeout{};                          // until the decision; 0: the default
+  /// Until the decision, at most kLongestTimeout; 0: the default.
+  Duration timeout{};
 };
+
+/// kInvalidArgument when a request may not ask for this timeout.
+Status CheckTimeout(Duration timeout);
 
 enum class Outcome {
   kCommitted,
@@ -55,6 +63,9 @@ struct TransactionOutcome {
   std::vector<ParticipantOutcome> participants;
   std::vector<std::string> warnings;  // e.g. a participant with relaxed durability
 };
+
+/// The outcome of a request that was refused before anything was sent anywhere.
+TransactionOutcome RefusedBecause(const Status& why);
 
 using OutcomeCallback = std::function<void(TransactionOutcome)>;
 

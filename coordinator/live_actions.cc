@@ -271,7 +271,10 @@ void LiveTransaction::Do(const Release&) {
       if (parts_[i].branch && !parts_[i].busy) branches.push_back(std::move(parts_[i].branch));
       const BranchState& branch = machine_.branches()[i];
       const bool known = recovered_ || branch.vote == VoteKind::kYes;
-      if (known && branch.ack != AckState::kUnknown) told.push_back(parts_[i].participant);
+      // What a store keeps of a heuristic outcome stays until a person forgets it.
+      const bool settled =
+          branch.ack != AckState::kUnknown && branch.ack != AckState::kHeuristic;
+      if (known && settled) told.push_back(parts_[i].participant);
     }
   }
   if (committed) {

@@ -61,7 +61,6 @@ class LiveCoordinator : public Coordinator {
   void CheckSoon();
 
   const CoordinatorOptions options_;
-  Engine engine_;
   std::atomic<uint64_t> next_number_{1};
   std::atomic<bool> draining_{false};
   bool accepted_empty_log_ = false;       // written by Open only
@@ -74,6 +73,8 @@ class LiveCoordinator : public Coordinator {
   bool stopping_ = false;      // guarded by maintain_mutex_
   bool check_wanted_ = false;  // guarded by maintain_mutex_
   std::thread maintainer_;
+
+  Engine engine_;  // last: it ends first, and its participants' last answers use the others
 };
 
 }  // namespace indoubt

@@ -50,7 +50,6 @@ std::shared_ptr<LiveTransaction> LiveTransaction::Recovered(Engine& engine,
 }
 
 void LiveTransaction::Start(TimePoint deadline) {
-  deadline_ = deadline;
   if (recovered_) {
     Post(Started{});
     return;

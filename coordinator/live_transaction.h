@@ -99,7 +99,6 @@ class LiveTransaction : public std::enable_shared_from_this<LiveTransaction> {
   const Gid gid_;
   const bool recovered_;
   TimePoint began_{};
-  TimePoint deadline_{};
   std::vector<Part> parts_;
   std::vector<std::string> warnings_;
   OutcomeCallback done_;

@@ -92,8 +92,11 @@ void Readiness::Suspect(size_t participant) {
     std::shared_lock lock(mutex_);
     if (states_[participant].suspect) return;
   }
-  std::unique_lock lock(mutex_);
-  states_[participant].suspect = true;
+  {
+    std::unique_lock lock(mutex_);
+    states_[participant].suspect = true;
+  }
+  if (on_suspect_) on_suspect_();
 }
 
 }  // namespace indoubt

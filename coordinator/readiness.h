@@ -29,6 +29,8 @@ class Readiness {
 
   /// An answer of this participant stayed away: look again before long.
   void Suspect(size_t participant);
+  /// Has `then` called when a participant turns suspect. Call before there is work.
+  void OnSuspect(std::function<void()> then) { on_suspect_ = std::move(then); }
 
  private:
   struct State {
@@ -42,6 +44,7 @@ class Readiness {
   std::mutex checking_;              // one Check at a time
   mutable std::shared_mutex mutex_;  // guards states_
   std::vector<State> states_;
+  std::function<void()> on_suspect_;
 };
 
 /// Runs `work(i)` for each of the positions on threads of their own; returns when

@@ -4,7 +4,6 @@
 
 #include "base/failpoint.h"
 #include "coordinator/live_transaction.h"
-#include "recovery/orphans.h"
 
 namespace indoubt {
 namespace {
@@ -53,6 +52,12 @@ void Describe(const OrphanSelection& selection, const std::set<std::string>& par
         "an old copy of the log; left alone (bring the newest copy back)",
         branch.id.participant, branch.id.ToString()));
   }
+  for (const ListedBranch& branch : selection.misnamed) {
+    result.notices.push_back(fmt::format(
+        "{}: holds branch {}, which participant {} of this configuration has not listed; in "
+        "doubt until the participant of that store has that name again",
+        branch.listed_by, branch.id.ToString(), branch.id.participant));
+  }
   for (const Decision& decision : selection.unconfigured) {
     result.notices.push_back(
         fmt::format("{}: committed, but participant {} is not configured; in doubt until it is",
@@ -80,7 +85,9 @@ Listing ListAt(Engine& engine, const std::set<std::string>& names, TimePoint dea
     Result<std::vector<PreparedBranch>> branches = participants[i]->ListPrepared(deadline);
     std::lock_guard lock(mutex);
     if (branches) {
-      listing.branches.insert(listing.branches.end(), branches->begin(), branches->end());
+      for (PreparedBranch& branch : *branches) {
+        listing.branches.push_back({std::move(branch), participants[i]->name()});
+      }
       return;
     }
     engine.readiness().Suspect(i);
@@ -103,8 +110,9 @@ Result<PassResult> RunRecoveryPass(Engine& engine, const std::string& node, Time
   INDOUBT_RETURN_IF_ERROR(HitFailPoint("recovery_listed"));
   // Only what was listed can be listed twice.
   std::set<std::string> holding;
-  for (const PreparedBranch& branch : input.first) holding.insert(branch.id.participant);
-  input.second = ListAt(engine, holding, deadline).branches;
+  for (const ListedBranch& branch : input.first) holding.insert(branch.listed_by);
+  Listing second = ListAt(engine, holding, deadline);
+  input.second = std::move(second.branches);
   INDOUBT_RETURN_IF_ERROR(HitFailPoint("recovery_relisted"));
   for (const auto& participant : engine.participants()) {
     input.participants.insert(participant->name());
@@ -118,9 +126,14 @@ Result<PassResult> RunRecoveryPass(Engine& engine, const std::string& node, Time
   const OrphanSelection selection = SelectOrphans(input);
   std::set<Gid> recorded;
   for (const Decision& decision : input.decided) recorded.insert(decision.gid);
+  // Whoever failed the first listing held nothing known, so no name comes twice.
   result.unreachable = std::move(first.unreachable);
+  result.unreachable.insert(result.unreachable.end(), second.unreachable.begin(),
+                            second.unreachable.end());
   result.notices = std::move(first.notices);
+  result.notices.insert(result.notices.end(), second.notices.begin(), second.notices.end());
   result.unconfigured = selection.unconfigured;
+  result.misnamed = selection.misnamed;
   Describe(selection, input.participants, result);
   EnterAll(engine, selection, recorded, result);
   return result;

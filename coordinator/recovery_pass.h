@@ -11,12 +11,13 @@
 
 #include "coordinator/coordinator.h"
 #include "coordinator/engine.h"
+#include "recovery/orphans.h"
 
 namespace indoubt {
 
 /// What was listed, and where that failed.
 struct Listing {
-  std::vector<PreparedBranch> branches;
+  std::vector<ListedBranch> branches;
   std::vector<std::string> unreachable;  // participants
   std::vector<std::string> notices;      // why, one a participant
 };
@@ -30,6 +31,7 @@ Listing ListAt(Engine& engine, const std::set<std::string>& names, TimePoint dea
 struct PassResult {
   std::vector<std::shared_ptr<LiveTransaction>> entered;
   std::vector<Decision> unconfigured;
+  std::vector<ListedBranch> misnamed;
   std::vector<std::string> unreachable;
   std::vector<std::string> notices;
 };

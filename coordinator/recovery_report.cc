@@ -56,6 +56,23 @@ void Count(RecoveryReport& report, RecoveredTransaction transaction) {
   report.transactions.push_back(std::move(transaction));
 }
 
+/// Adds the branches that nobody can be told: their transactions are in doubt, whatever
+/// came of the others.
+std::vector<RecoveredTransaction> WithMisnamed(std::vector<RecoveredTransaction> transactions,
+                                               const std::vector<ListedBranch>& misnamed) {
+  for (const ListedBranch& branch : misnamed) {
+    const std::string gid = branch.id.gid.ToString();
+    auto place = std::find_if(transactions.begin(), transactions.end(),
+                              [&](const auto& known) { return known.gid == gid; });
+    if (place == transactions.end()) {
+      place = transactions.insert(place, {gid, Outcome::kInDoubt, {}});
+    }
+    if (place->outcome != Outcome::kHeuristic) place->outcome = Outcome::kInDoubt;
+    place->participants.push_back({branch.id.participant, VoteKind::kYes, AckState::kUnknown});
+  }
+  return transactions;
+}
+
 void CountRecorded(const DecisionLog& log, const PassResult& pass, RecoveryReport& report) {
   std::set<std::string> told;
   for (const RecoveredTransaction& transaction : report.transactions) {
@@ -128,7 +145,12 @@ Result<RecoveryReport> LiveCoordinator::RecoverAlone(TimePoint deadline,
     });
   });
   RecoveryReport report;
-  for (const auto& live : watched) Count(report, Tell(live->Snapshot()));
+  std::vector<RecoveredTransaction> found;
+  found.reserve(watched.size());
+  for (const auto& live : watched) found.push_back(Tell(live->Snapshot()));
+  for (RecoveredTransaction& transaction : WithMisnamed(std::move(found), pass.misnamed)) {
+    Count(report, std::move(transaction));
+  }
   CountRecorded(engine_.log(), pass, report);
   report.notices = std::move(pass.notices);
   report.unreachable = std::move(pass.unreachable);

@@ -27,10 +27,16 @@ class Service final : public v1::Coordinator::CallbackService {
                                     const v1::ExecuteRequest* request,
                                     v1::ExecuteReply* reply) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    executor_.Execute(DecodeRequest(*request), [reactor, reply](TransactionOutcome outcome) {
+    const auto done = [reactor, reply](TransactionOutcome outcome) {
       EncodeOutcome(std::move(outcome), *reply);
       reactor->Finish(grpc::Status::OK);
-    });
+    };
+    TransactionRequest decoded = DecodeRequest(*request);
+    if (Status timeout = CheckTimeout(decoded.timeout); !timeout.ok()) {
+      done(RefusedBecause(timeout));
+    } else {
+      executor_.Execute(std::move(decoded), done);
+    }
     return reactor;
   }
 
@@ -102,6 +108,9 @@ class Client final : public TransactionExecutor {
   }
 
   void Execute(TransactionRequest request, OutcomeCallback done) override {
+    if (Status timeout = CheckTimeout(request.timeout); !timeout.ok()) {
+      return done(RefusedBecause(timeout));
+    }
     {
       const std::lock_guard lock(mutex_);
       ++under_way_;
@@ -124,7 +133,7 @@ class Client final : public TransactionExecutor {
  private:
   // The server answers "in doubt" by itself some time after the timeout.
   static constexpr Duration kReplyMargin = std::chrono::seconds(20);
-  static constexpr Duration kLongestCall = std::chrono::minutes(10);
+  static constexpr Duration kLongestCall = kLongestTimeout + kReplyMargin;
 
   struct Call {
     grpc::ClientContext context;

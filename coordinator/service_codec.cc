@@ -111,7 +111,7 @@ void EncodeRequest(const TransactionRequest& request, v1::ExecuteRequest& messag
 
 TransactionRequest DecodeRequest(const v1::ExecuteRequest& message) {
   TransactionRequest request;
-  request.timeout = Duration(std::max<int64_t>(0, message.timeout_ns()));
+  request.timeout = Duration(message.timeout_ns());
   for (const v1::Statement& statement : message.statements()) {
     AddressedStatement addressed;
     addressed.participant = statement.participant();

@@ -7,6 +7,7 @@
 namespace indoubt {
 
 void EncodeRequest(const TransactionRequest& request, v1::ExecuteRequest& message);
+/// As it was sent: the timeout is for CheckTimeout.
 TransactionRequest DecodeRequest(const v1::ExecuteRequest& message);
 
 void EncodeOutcome(TransactionOutcome outcome, v1::ExecuteReply& message);

@@ -55,9 +55,15 @@ std::vector<std::string> AddPrepared(Engine& engine, const std::string& node,
   Listing listing = ListEverywhere(engine, deadline);
   // Begun or ended while the participants were asked: not in doubt.
   for (const auto& live : engine.Live()) active.insert(live->gid());
-  for (const PreparedBranch& branch : listing.branches) {
+  std::set<BranchId> at_home;
+  for (const ListedBranch& branch : listing.branches) {
+    if (branch.BearsItsListersName()) at_home.insert(branch.id);
+  }
+  for (const ListedBranch& branch : listing.branches) {
     const Gid& gid = branch.id.gid;
     if (gid.node != node || active.contains(gid)) continue;
+    // Two participants share the store.
+    if (!branch.BearsItsListersName() && at_home.contains(branch.id)) continue;
     auto [place, fresh] = views.try_emplace(gid);
     TransactionView& view = place->second;
     if (fresh) {
@@ -66,6 +72,11 @@ std::vector<std::string> AddPrepared(Engine& engine, const std::string& node,
       view.note =
           own ? "prepared, and no commit in the log; recovery rolls it back"
               : fmt::format("of the decision log {}, which is not this one", gid.log.text());
+    }
+    if (!branch.BearsItsListersName()) {
+      view.note =
+          fmt::format("{} holds a branch of participant {}, which has not listed it; untouched",
+                      branch.listed_by, branch.id.participant);
     }
     for (const ParticipantOutcome& known : view.participants) {
       if (known.name == branch.id.participant) fresh = false;

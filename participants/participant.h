@@ -169,11 +169,14 @@ class Participant {
                         AckCallback done) = 0;
 
   /// All prepared, undecided branches of indoubt at this store, those of other
-  /// nodes and logs included, never another program's. Blocks until `deadline`.
+  /// nodes, logs and participant names included, never another program's. Blocks until
+  /// `deadline`.
   virtual Result<std::vector<PreparedBranch>> ListPrepared(TimePoint deadline) = 0;
 
   /// The transaction has ended everywhere: what the store still keeps of it (an
-  /// outcome record) may go. Best effort, in the background.
+  /// outcome record) may go. Called for a heuristic outcome only when a person has
+  /// forgotten it. Best effort, in the background; what was asked for before the
+  /// destructor is still tried, once.
   virtual void Forget(const Gid& gid) = 0;
 };
 

@@ -82,7 +82,8 @@ class DecisionLog {
   virtual void Decide(const Gid& gid, DecisionOutcome outcome,
                       std::vector<BranchRecord> branches, DecideCallback done) = 0;
 
-  /// Every participant of `gid` has acknowledged. Lazy: durable some time later.
+  /// Every participant of `gid` has acknowledged. Lazy: durable some time later, at
+  /// the latest with the next decision that is asked for after it.
   virtual void End(const Gid& gid) = 0;
 
   /// Makes a heuristic outcome durable; it stays until ForgetHeuristics.

@@ -302,6 +302,8 @@ void FileLog::Flush(Lock& lock) {
   lock.lock();
 }
 
+// Whoever is completed may take every end before it for durable: stores forget then.
+// So ends go first, and as long as some do not fit, nothing else is written.
 FileLog::Batch FileLog::TakeBatch(std::vector<std::string>& bodies) {
   Batch batch;
   uint64_t bytes = 0;
@@ -310,7 +312,7 @@ FileLog::Batch FileLog::TakeBatch(std::vector<std::string>& bodies) {
     bodies.push_back(std::move(ends_.front()));
     ends_.pop_front();
   }
-  while (!queue_.empty()) {
+  while (!queue_.empty() && ends_.empty()) {
     const uint64_t more = log_format::kRecordHeaderBytes + queue_.front().body.size();
     if (!batch.empty() && bytes + more > kMaxGroupBytes) break;
     bytes += more;

@@ -20,14 +20,16 @@ std::vector<Decision> InOrder(Transactions&& transactions) {
   return ordered;
 }
 
-/// What both listings hold, as the second one has it, each branch once.
-std::set<PreparedBranch> ListedTwice(const OrphanInput& input) {
+/// What both listings hold, as the second one has it, each branch once: from the
+/// participant of its name, if that listed it, whoever else shares the store.
+std::map<BranchId, ListedBranch> ListedTwice(const OrphanInput& input) {
   std::set<BranchId> first;
-  for (const PreparedBranch& branch : input.first) first.insert(branch.id);
-  std::set<PreparedBranch> twice;
-  std::set<BranchId> taken;
-  for (const PreparedBranch& branch : input.second) {
-    if (first.contains(branch.id) && taken.insert(branch.id).second) twice.insert(branch);
+  for (const ListedBranch& branch : input.first) first.insert(branch.id);
+  std::map<BranchId, ListedBranch> twice;
+  for (const ListedBranch& branch : input.second) {
+    if (!first.contains(branch.id)) continue;
+    const auto [place, fresh] = twice.try_emplace(branch.id, branch);
+    if (!fresh && branch.BearsItsListersName()) place->second = branch;
   }
   return twice;
 }
@@ -52,8 +54,8 @@ OrphanSelection SelectOrphans(const OrphanInput& input) {
     const bool complete = FirstUnconfigured(decision, input.participants).empty();
     (complete ? commit : unconfigured)[decision.gid] = decision;
   }
-  for (const PreparedBranch& branch : ListedTwice(input)) {
-    const Gid& gid = branch.id.gid;
+  for (const auto& [id, branch] : ListedTwice(input)) {
+    const Gid& gid = id.gid;
     if (gid.node != input.node || input.active.contains(gid) || recorded.contains(gid))
       continue;
     const bool own = gid.log == input.log;
@@ -61,6 +63,8 @@ OrphanSelection SelectOrphans(const OrphanInput& input) {
       selection.cloned.push_back(branch);
     } else if (own && gid.incarnation > input.incarnation) {
       selection.newer.push_back(branch);
+    } else if (!branch.BearsItsListersName()) {
+      selection.misnamed.push_back(branch);
     } else if (input.find(gid) == LoggedState::kUnknown) {
       Add(roll_back, branch);
     } else {

@@ -14,11 +14,20 @@
 
 namespace indoubt {
 
+/// A prepared branch and the participant that listed it. The name within the branch is
+/// another one when two participants share a store, or when a participant has another
+/// name in the configuration now.
+struct ListedBranch : PreparedBranch {
+  std::string listed_by;
+
+  bool BearsItsListersName() const { return listed_by == id.participant; }
+};
+
 struct OrphanInput {
-  std::vector<PreparedBranch> first;   // P
+  std::vector<ListedBranch> first;     // P
   std::set<Gid> active;                // A
   std::vector<Decision> decided;       // T: commits without an end record
-  std::vector<PreparedBranch> second;  // Q
+  std::vector<ListedBranch> second;    // Q
   std::set<std::string> participants;  // those configured
   std::string node;                    // this node's
   LogId log;                           // this log's
@@ -36,6 +45,9 @@ struct OrphanSelection {
   std::vector<Decision> roll_back;
   /// Recorded commits that name a participant which is not configured: untouched.
   std::vector<Decision> unconfigured;
+  /// Branches that would be committed or rolled back, but no participant of their name
+  /// listed them: nobody can be told. Untouched, in doubt.
+  std::vector<ListedBranch> misnamed;
   /// Branches of this node but of another log (a cloned configuration): untouched.
   std::vector<PreparedBranch> cloned;
   /// Branches of this log from an incarnation that it has not had: an old copy of

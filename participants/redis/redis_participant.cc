@@ -223,7 +223,7 @@ class RedisParticipant final : public Participant {
     std::vector<PreparedBranch> branches;
     for (size_t i = 0; i < reply->elements; ++i) {
       auto id = BranchId::Parse(Text(*reply->element[i]));
-      if (id && id->participant == options_.name) branches.push_back({std::move(*id), ""});
+      if (id) branches.push_back({std::move(*id), ""});
     }
     return branches;
   }

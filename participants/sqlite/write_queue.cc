@@ -131,8 +131,17 @@ void WriteQueue::Run() {
   }
   const Status stopped(StatusCode::kUnavailable, "the participant is shutting down");
   for (Job& job : parked_) AnswerFailure(job, stopped, true);
-  for (Job& job : left) AnswerFailure(job, stopped, true);
   parked_.clear();
+  // Nobody asks a second time for something to be forgotten.
+  std::vector<Job> forgets;
+  for (Job& job : left) {
+    if (job.kind == JobKind::kForget) {
+      forgets.push_back(std::move(job));
+    } else {
+      AnswerFailure(job, stopped, true);
+    }
+  }
+  RunBatch(std::move(forgets));
 }
 
 void WriteQueue::Expire(std::vector<Job>& jobs) {
@@ -151,7 +160,6 @@ Status WriteQueue::OpenTransaction(std::vector<Job>& batch) {
   while (true) {
     Expire(batch);
     if (batch.empty()) return Status(StatusCode::kDeadlineExceeded, "nothing is left to do");
-    if (Stopping()) return Status(StatusCode::kUnavailable, "the participant is shutting down");
     const TimePoint slice = SystemClock().Now() + kBusySlice;
     Status status;
     if (store_ == nullptr) {
@@ -161,6 +169,7 @@ Status WriteQueue::OpenTransaction(std::vector<Job>& batch) {
     }
     if (status.ok()) status = store_->Begin(slice);
     if (status.code() != StatusCode::kLocked) return status;
+    if (Stopping()) return Status(StatusCode::kUnavailable, "the participant is shutting down");
   }
 }
 

@@ -55,6 +55,9 @@ TEST(Config, UnknownKeyIsNamedWithLineAndColumn) {
 TEST(Config, DurationWithoutUnitIsAnError) {
   EXPECT_THAT(ErrorOf("[coordinator]\nnode = \"a\"\ndefault_timeout = 5\n"),
               HasSubstr("conf/shop.toml:3:19: coordinator.default_timeout: has no unit"));
+  EXPECT_THAT(ErrorOf("[coordinator]\nnode = \"a\"\ndefault_timeout = \"11m\"\n"),
+              HasSubstr("conf/shop.toml:3:19: coordinator.default_timeout: must be above 0s "
+                        "and at most 10m"));
   EXPECT_THAT(ErrorOf("[coordinator]\nnode = \"a\"\ndefault_timeout = \"5\"\n"),
               HasSubstr("has no unit"));
 }

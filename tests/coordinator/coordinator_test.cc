@@ -155,6 +155,33 @@ TEST_F(CoordinatorTest, HeuristicIsRecordedAndForgottenOnlyWhenAsked) {
   EXPECT_EQ(Recover().heuristic, 0);
 }
 
+TEST_F(CoordinatorTest, StoreKeepsItsHeuristicOutcomeUntilItIsForgotten) {
+  stores_["b"].commit_acks = {AckKind::kHeuristic};
+  Start();
+  const Gid gid = *Gid::Parse(Execute({"a", "b"}).gid);
+  const auto forgotten = [&](const char* name) {
+    return stores_[name].With([&](FakeStore& s) { return s.forgotten.contains(gid); });
+  };
+  Await([&] {
+    Execute({"a", "c"});  // its decision's sync carries the end records before it
+    return forgotten("a");
+  });
+  EXPECT_FALSE(forgotten("b")) << "the only copy of the lost change";
+  EXPECT_TRUE(coordinator_->Forget(gid).ok());
+  EXPECT_TRUE(forgotten("b"));
+}
+
+TEST_F(CoordinatorTest, HeuristicOfAnUnappliedCommitIsNotForgotten) {
+  options_.apply_timeout = std::chrono::milliseconds(30);
+  stores_["a"].commit_acks.assign(1000, AckKind::kRetry);
+  stores_["b"].commit_acks = {AckKind::kHeuristic};
+  Start();
+  const Gid gid = *Gid::Parse(Execute({"a", "b"}).gid);
+  EXPECT_EQ(coordinator_->Forget(gid).code(), StatusCode::kRefused);
+  EXPECT_FALSE(stores_["b"].With([&](FakeStore& s) { return s.forgotten.contains(gid); }));
+  EXPECT_EQ(coordinator_->List(In(std::chrono::seconds(5)))->transactions.size(), 1u);
+}
+
 TEST_F(CoordinatorTest, UnknownParticipantIsTheCallersMistake) {
   Start();
   const TransactionOutcome outcome = Execute({"a", "nobody"});
@@ -162,6 +189,24 @@ TEST_F(CoordinatorTest, UnknownParticipantIsTheCallersMistake) {
   EXPECT_EQ(outcome.code, StatusCode::kInvalidArgument);
   EXPECT_THAT(outcome.reason, HasSubstr("nobody"));
   EXPECT_EQ(Execute({}).code, StatusCode::kInvalidArgument);
+}
+
+TEST_F(CoordinatorTest, TimeoutOutOfBoundsIsRefused) {
+  Start();
+  for (const Duration timeout :
+       {Duration::max(), kLongestTimeout + Duration(1), Duration(-1), Duration::min()}) {
+    TransactionRequest request = Request({"a", "b"});
+    request.timeout = timeout;
+    const TransactionOutcome outcome = Submit(std::move(request)).get();
+    EXPECT_EQ(outcome.outcome, Outcome::kRolledBack);
+    EXPECT_EQ(outcome.code, StatusCode::kInvalidArgument);
+    EXPECT_THAT(outcome.reason, HasSubstr("at most 10m"));
+  }
+  TransactionRequest longest = Request({"a", "b"});
+  longest.timeout = kLongestTimeout;
+  EXPECT_EQ(Submit(std::move(longest)).get().outcome, Outcome::kCommitted);
+  options_.default_timeout = Duration::max();
+  EXPECT_EQ(TryStart().status().code(), StatusCode::kInvalidArgument);
 }
 
 TEST_F(CoordinatorTest, ParticipantThatCannotKeepThePromiseIsRefused) {
@@ -175,6 +220,29 @@ TEST_F(CoordinatorTest, ParticipantThatCannotKeepThePromiseIsRefused) {
   const TransactionOutcome outcome = Execute({"a", "c"});
   EXPECT_EQ(outcome.outcome, Outcome::kCommitted);
   EXPECT_THAT(outcome.warnings, ElementsAre("a: durability is relaxed"));
+}
+
+TEST_F(CoordinatorTest, SettingsAreLookedAtAgainWithoutRecoveryPassesToo) {
+  ASSERT_EQ(options_.recovery_interval, Duration{});
+  options_.check_interval = std::chrono::milliseconds(5);
+  Start();
+  EXPECT_EQ(Execute({"a", "b"}).outcome, Outcome::kCommitted);
+  stores_["b"].With([](FakeStore& store) {
+    store.problems = {"fsync is off; turn it on"};
+    return 0;
+  });
+  Await([&] { return Execute({"a", "b"}).code == StatusCode::kRefused; });
+}
+
+TEST_F(CoordinatorTest, ParticipantWhoseAnswerStayedAwayIsLookedAtAgain) {
+  options_.check_interval = std::chrono::hours(1);
+  Start();
+  stores_["b"].With([](FakeStore& store) {
+    store.problems = {"fsync is off; turn it on"};
+    store.votes = {VoteKind::kUnknown};
+    return 0;
+  });
+  Await([&] { return Execute({"a", "b"}).code == StatusCode::kRefused; });
 }
 
 TEST_F(CoordinatorTest, ParticipantThatIsDownAtTheStartIsTriedAgain) {

@@ -150,6 +150,19 @@ TEST_F(RecoveryTest, ParticipantThatIsDownLeavesItsBranchInDoubtVisibly) {
   EXPECT_TRUE(stores_["b"].committed.contains(decided));
 }
 
+TEST_F(RecoveryTest, ParticipantThatGoesDownBetweenTheListingsIsReported) {
+  stores_["a"].prepared.insert(OwnGid(7));
+  Start();
+  stores_["a"].on_list = [&] {
+    stores_["a"].With([](FakeStore& store) { return store.down = true; });
+  };
+  const RecoveryReport report = Recover();
+  EXPECT_THAT(report.unreachable, testing::ElementsAre("a"));
+  ASSERT_THAT(report.notices, SizeIs(1));
+  EXPECT_THAT(report.notices[0], HasSubstr("cannot list"));
+  EXPECT_THAT(stores_["a"].prepared, SizeIs(1));
+}
+
 TEST_F(RecoveryTest, RecordOfAnUnconfiguredParticipantStaysInDoubtVisibly) {
   const Gid decided = Decided({"a", "gone"});
   Start();
@@ -160,6 +173,23 @@ TEST_F(RecoveryTest, RecordOfAnUnconfiguredParticipantStaysInDoubtVisibly) {
   ASSERT_THAT(list->transactions, SizeIs(1));
   EXPECT_THAT(list->transactions[0].note, HasSubstr("gone"));
   EXPECT_EQ(coordinator_->Find(decided), LoggedState::kCommitted);
+}
+
+TEST_F(RecoveryTest, OrphanOfARenamedParticipantStaysInDoubtVisibly) {
+  const Gid orphan = OwnGid(7), half = OwnGid(8);
+  stores_["a"].renamed = {{orphan, "old-a"}, {half, "old-a"}};
+  stores_["a"].prepared.insert(half);
+  Start();
+  const RecoveryReport report = Recover();
+  EXPECT_EQ(report.in_doubt, 2);
+  ASSERT_THAT(report.transactions, SizeIs(2)) << "each once";
+  EXPECT_THAT(stores_["a"].rolled_back, testing::ElementsAre(half));
+  ASSERT_THAT(report.notices, SizeIs(2));
+  EXPECT_THAT(report.notices[0], HasSubstr("old-a"));
+  const auto list = coordinator_->List(In(std::chrono::seconds(5)));
+  ASSERT_THAT(list->transactions, SizeIs(2));
+  EXPECT_EQ(list->transactions[0].outcome, Outcome::kInDoubt);
+  EXPECT_THAT(list->transactions[0].note, HasSubstr("old-a"));
 }
 
 TEST_F(RecoveryTest, StrayBranchOfAnEndedCommitIsCommitted) {

@@ -207,6 +207,38 @@ TEST_F(FileLogTest, EndsBecomeDurableWithoutAnotherCommit) {
   EXPECT_TRUE(Unended().empty());
 }
 
+TEST_F(FileLogTest, DecisionFindsEveryEarlierEndDurableHoweverManyThereAre) {
+  options_.segment_bytes = 16 << 20;
+  Open();
+  std::vector<Gid> ended(20000);  // more than one group takes
+  for (Gid& gid : ended) gid = Committed();
+  // A sync that lasts until everything else has been said.
+  std::promise<void> syncing, said;
+  std::atomic<bool> first{true};
+  disk_.SetFault([&](Operation asked, const std::string&) {
+    if (asked == Operation::kSync && first.exchange(false)) {
+      syncing.set_value();
+      said.get_future().wait();
+    }
+    return Status::Ok();
+  });
+  std::thread slow([this] { Committed(); });
+  syncing.get_future().wait();
+  for (const Gid& gid : ended) log_->End(gid);
+  std::promise<DecisionOutcome> decided;
+  log_->Decide(Gid{"shop-1", log_->id(), log_->incarnation(), 999'999},
+               DecisionOutcome::kCommitted, Branches(),
+               [&](DecisionOutcome outcome, const Status&) {
+                 disk_.CutPower(Unsynced::kLost);  // before anything else is written
+                 decided.set_value(outcome);
+               });
+  said.set_value();
+  EXPECT_EQ(decided.get_future().get(), DecisionOutcome::kCommitted);
+  slow.join();
+  Reopen();
+  EXPECT_EQ(Unended().size(), 2u) << "the two last decisions, and nothing that has ended";
+}
+
 TEST_F(FileLogTest, ManyThreadsShareSyncsAndEveryDecisionIsDurable) {
   Open();
   constexpr int kThreads = 8, kEach = 500;

@@ -23,8 +23,11 @@ class OrphansTest : public testing::Test {
     return {"n", input_.log, incarnation, number};
   }
   void ListTwice(const Gid& gid, const std::string& participant) {
-    input_.first.push_back({{gid, participant}, ""});
-    input_.second.push_back({{gid, participant}, "t"});
+    ListTwice(gid, participant, participant);
+  }
+  void ListTwice(const Gid& gid, const std::string& participant, const std::string& by) {
+    input_.first.push_back({{{gid, participant}, ""}, by});
+    input_.second.push_back({{{gid, participant}, "t"}, by});
   }
   OrphanInput input_;
 };
@@ -47,9 +50,9 @@ TEST_F(OrphansTest, BranchesOfOneOrphanComeTogetherWithTheirLatestTokens) {
 }
 
 TEST_F(OrphansTest, OneListingIsNotEnough) {
-  input_.first.push_back({{Own(1), "a"}, ""});
-  input_.second.push_back({{Own(1), "b"}, ""});
-  input_.second.push_back({{Own(2), "a"}, ""});
+  input_.first.push_back({{{Own(1), "a"}, ""}, "a"});
+  input_.second.push_back({{{Own(1), "b"}, ""}, "b"});
+  input_.second.push_back({{{Own(2), "a"}, ""}, "a"});
   EXPECT_THAT(SelectOrphans(input_).roll_back, IsEmpty());
 }
 
@@ -86,6 +89,34 @@ TEST_F(OrphansTest, RecordWithAMissingParticipantIsUntouched) {
   EXPECT_THAT(selection.roll_back, IsEmpty());
   ASSERT_THAT(selection.unconfigured, SizeIs(1));
   EXPECT_EQ(FirstUnconfigured(selection.unconfigured[0], input_.participants), "gone");
+}
+
+TEST_F(OrphansTest, BranchThatNoParticipantOfItsNameListedIsUntouched) {
+  ListTwice(Own(1), "old-a", "a");  // a was called old-a
+  ListTwice(Own(1), "b");
+  ListTwice(Own(2), "b", "a");  // a and b have changed places
+  input_.find = [this](const Gid& gid) {
+    return gid == Own(2) ? LoggedState::kEnded : LoggedState::kUnknown;
+  };
+  const OrphanSelection selection = SelectOrphans(input_);
+  ASSERT_THAT(selection.misnamed, SizeIs(2));
+  EXPECT_EQ(selection.misnamed[0].id, (BranchId{Own(1), "old-a"}));
+  EXPECT_EQ(selection.misnamed[0].listed_by, "a");
+  EXPECT_EQ(selection.misnamed[1].id, (BranchId{Own(2), "b"}));
+  EXPECT_THAT(selection.commit, IsEmpty());
+  ASSERT_THAT(selection.roll_back, SizeIs(1));
+  EXPECT_EQ(selection.roll_back[0].branches, (std::vector<BranchRecord>{{"b", "t"}}));
+}
+
+TEST_F(OrphansTest, ParticipantsThatShareAStoreListEachOthersBranches) {
+  ListTwice(Own(1), "b", "a");
+  ListTwice(Own(1), "b", "b");
+  ListTwice(Own(1), "a", "a");
+  ListTwice(Own(1), "a", "b");
+  const OrphanSelection selection = SelectOrphans(input_);
+  EXPECT_THAT(selection.misnamed, IsEmpty());
+  ASSERT_THAT(selection.roll_back, SizeIs(1));
+  EXPECT_THAT(selection.roll_back[0].branches, SizeIs(2));
 }
 
 TEST_F(OrphansTest, OtherNodesAppearNowhereEvenWhenTheirLogIsAdopted) {

@@ -32,6 +32,7 @@ class FakeStore {
 
   // What happened, to be read under `mutex`.
   std::set<Gid> prepared, committed, rolled_back, forgotten;
+  std::set<BranchId> renamed;  // prepared when the participant had another name
   std::map<Gid, int> commits_told, rollbacks_told;
   std::map<Gid, Token> commit_tokens;
   int branches_dropped = 0;  // destroyed without a prepare
@@ -211,6 +212,7 @@ class FakeParticipant : public Participant {
       ++store_.listings;
       for (const Gid& gid : store_.prepared)
         branches.push_back({{gid, name_}, "token of " + name_});
+      for (const BranchId& id : store_.renamed) branches.push_back({id, "token"});
       hook = store_.on_list;
     }
     if (hook) hook();

@@ -285,6 +285,19 @@ TEST_F(RedisPromise, SettingThatIsWeakenedLaterIsRefusedFromTheNextListingOn) {
   EXPECT_EQ(CommitNow(*participant_, gid, "").kind, AckKind::kDone);
 }
 
+TEST_F(RedisPromise, BranchesOfAnotherNameAreListedToo) {
+  const Gid gid = NewTestGid();
+  ASSERT_EQ(Prepare(gid, {"SET k v"}).kind, VoteKind::kYes);
+  const auto renamed =
+      MakeRedisParticipant({"renamed", server_->uri(), RedisDurability::kStrict, 1});
+  ASSERT_TRUE(renamed) << renamed.error().ToString();
+  const auto listed = (*renamed)->ListPrepared(TestDeadline());
+  ASSERT_TRUE(listed) << listed.error().ToString();
+  ASSERT_EQ(listed->size(), 1u);
+  EXPECT_EQ(listed->front().id, (BranchId{gid, "store"}));
+  EXPECT_EQ(RollbackNow(*participant_, gid).kind, AckKind::kDone);
+}
+
 TEST_F(RedisPromise, PrepareAfterARestartOfTheServerNeedsNoSecondTry) {
   ASSERT_EQ(Prepare(NewTestGid(), {"GET k"}).kind, VoteKind::kReadOnly);
   server_->Kill();

@@ -82,6 +82,19 @@ TEST_F(SqliteBranches, ForgottenCommitIsNotTakenForARollback) {
   EXPECT_EQ(Ask(path_, "SELECT count(*) FROM indoubt_outcome"), "0");
 }
 
+TEST_F(SqliteBranches, WhatWasToBeForgottenIsForgottenWhenTheParticipantEndsAtOnce) {
+  std::vector<Gid> gids;
+  for (int i = 0; i < 8; ++i) {
+    gids.push_back(NewTestGid());
+    ExpectCommits(gids.back(),
+                  PrepareYes(gids.back(), "UPDATE person SET note = note || 'x' WHERE id = 1"));
+  }
+  ASSERT_EQ(Ask(path_, "SELECT count(*) FROM indoubt_outcome"), "8");
+  for (const Gid& gid : gids) participant_->Forget(gid);
+  participant_.reset();
+  EXPECT_EQ(Ask(path_, "SELECT count(*) FROM indoubt_outcome"), "0");
+}
+
 TEST_F(SqliteBranches, CascadesAndTriggersActOnceAndNotAgainAtCommit) {
   Ask(path_,
       "CREATE TABLE parent (id INTEGER PRIMARY KEY, n INTEGER DEFAULT 0);"

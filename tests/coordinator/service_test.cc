@@ -1,0 +1,60 @@
+// The gRPC edge, with a message from a client that is not ours.
+#include "coordinator/service.h"
+
+#include <atomic>
+#include <limits>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include "proto/coordinator.grpc.pb.h"
+
+namespace indoubt {
+namespace {
+
+using testing::HasSubstr;
+
+/// Commits everything, and counts.
+class CountingExecutor : public TransactionExecutor {
+ public:
+  void Execute(TransactionRequest, OutcomeCallback done) override {
+    ++executed;
+    TransactionOutcome outcome;
+    outcome.outcome = Outcome::kCommitted;
+    done(std::move(outcome));
+  }
+  std::atomic<int> executed{0};
+};
+
+TEST(ServiceTest, TimeoutOutOfBoundsIsRefusedBeforeAnybodyIsAsked) {
+  CountingExecutor executor;
+  auto server = ExecutorServer::Start(executor, "127.0.0.1:0");
+  ASSERT_TRUE(server) << server.error().ToString();
+  const auto stub = v1::Coordinator::NewStub(grpc::CreateChannel(
+      fmt::format("127.0.0.1:{}", (*server)->port()), grpc::InsecureChannelCredentials()));
+  const auto execute = [&](int64_t timeout_ns) {
+    grpc::ClientContext context;
+    v1::ExecuteRequest request;
+    v1::ExecuteReply reply;
+    request.set_timeout_ns(timeout_ns);
+    const grpc::Status status = stub->Execute(&context, request, &reply);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return reply;
+  };
+  for (const int64_t timeout_ns :
+       {std::numeric_limits<int64_t>::max(), std::numeric_limits<int64_t>::min(),
+        int64_t{kLongestTimeout.count()} + 1, int64_t{-1}}) {
+    const v1::ExecuteReply reply = execute(timeout_ns);
+    EXPECT_EQ(reply.outcome(), v1::OUTCOME_ROLLED_BACK) << timeout_ns;
+    EXPECT_EQ(reply.code(), ToString(StatusCode::kInvalidArgument)) << timeout_ns;
+    EXPECT_THAT(reply.reason(), HasSubstr("at most 10m"));
+  }
+  EXPECT_EQ(executor.executed, 0);
+  EXPECT_EQ(execute(0).outcome(), v1::OUTCOME_COMMITTED);
+  EXPECT_EQ(execute(kLongestTimeout.count()).outcome(), v1::OUTCOME_COMMITTED);
+}
+
+}  // namespace
+}  // namespace indoubt
