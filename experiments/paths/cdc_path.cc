@@ -7,7 +7,7 @@
 #include "cdc/worker.h"
 #include "experiments/executors/raw_executor.h"
 #include "experiments/paths/path_support.h"
-#include "experiments/paths/victim.h"
+#include "experiments/paths/process_path.h"
 #include "experiments/stores/store_clients.h"
 #include "experiments/workloads/shop_derivation.h"
 #include "experiments/workloads/shop_names.h"
@@ -18,7 +18,7 @@ namespace {
 constexpr auto kStartLimit = std::chrono::seconds(60);
 constexpr auto kStopLimit = std::chrono::seconds(20);
 
-class CdcPath final : public Path {
+class CdcPath final : public ProcessPath {
  public:
   ~CdcPath() override { Stop(); }
 
@@ -39,20 +39,12 @@ class CdcPath final : public Path {
     INDOUBT_RETURN_IF_ERROR(WriteShopConfig(context_.stores, ConfigPath(),
                                             "unix:" + context_.scratch + "/none", id_));
     started_ = true;
-    INDOUBT_RETURN_IF_ERROR(StartWorker(context.strike_point));
+    INDOUBT_RETURN_IF_ERROR(StartProcess(context.strike_point));
     return WaitForViews(views_, SystemClock().Now() + kStartLimit);
   }
 
-  void Submit(TransactionRequest request, OutcomeCallback done) override {
-    executor_->Execute(std::move(request), std::move(done));
-  }
-
-  Status Strike() override { return worker_.Strike(); }
-  std::optional<TimePoint> StruckAt() override { return worker_.StruckAt(); }
-  Status Restart() override { return StartWorker(""); }
-
   Status Drain(TimePoint deadline) override {
-    INDOUBT_RETURN_IF_ERROR(worker_.CheckAlive("cdc-worker"));
+    INDOUBT_RETURN_IF_ERROR(process_.CheckAlive("cdc-worker"));
     return WaitForViews(views_, deadline);
   }
 
@@ -60,8 +52,8 @@ class CdcPath final : public Path {
   /// would do twice shows in the comparison, which follows.
   Result<std::optional<bool>> RecoverAgain() override {
     INDOUBT_ASSIGN_OR_RETURN(const auto before, ReadPositions(views_));
-    INDOUBT_RETURN_IF_ERROR(worker_.Stop(kStopLimit));
-    INDOUBT_RETURN_IF_ERROR(StartWorker(""));
+    INDOUBT_RETURN_IF_ERROR(process_.Stop(kStopLimit));
+    INDOUBT_RETURN_IF_ERROR(StartProcess(""));
     INDOUBT_RETURN_IF_ERROR(WaitForViews(views_, SystemClock().Now() + kStartLimit));
     INDOUBT_ASSIGN_OR_RETURN(const auto after, ReadPositions(views_));
     bool kept = before.size() == after.size();
@@ -74,7 +66,7 @@ class CdcPath final : public Path {
 
   void Stop() override {
     // How it ended matters no more here: the records are complete.
-    static_cast<void>(worker_.Stop(kStopLimit));
+    static_cast<void>(process_.Stop(kStopLimit));
     executor_.reset();
     if (!started_) return;
     started_ = false;
@@ -86,8 +78,6 @@ class CdcPath final : public Path {
   }
 
  private:
-  std::string ConfigPath() const { return context_.scratch + "/indoubt.toml"; }
-
   /// The same views as in the configuration file, to ask how far they are.
   Status MakeViews() {
     INDOUBT_ASSIGN_OR_RETURN(const Derivation derivation, FindDerivation(kShopDerivation));
@@ -127,11 +117,11 @@ class CdcPath final : public Path {
     return Status::Ok();
   }
 
-  Status StartWorker(const std::string& strike_point) {
+  Status StartProcess(const std::string& strike_point) override {
     ProcessSpec spec;
     spec.argv = {context_.binary, "cdc", "run", "-c", ConfigPath()};
     spec.output_path = context_.log_folder + "/cdc-worker.log";
-    return worker_.Start(spec, strike_point, context_.scratch + "/strike");
+    return process_.Start(spec, strike_point, ArmPath());
   }
 
   const std::string name_ = "cdc";
@@ -139,10 +129,7 @@ class CdcPath final : public Path {
   // and another repetition must not go on where this one ended.
   const std::string id_ = "lab_" + LogId::Random().text();
   bool started_ = false;  // there may be something to clean up
-  PathContext context_;
   CdcOptions views_;
-  Victim worker_;
-  std::unique_ptr<TransactionExecutor> executor_;
 };
 
 }  // namespace

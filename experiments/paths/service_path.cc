@@ -5,7 +5,7 @@
 
 #include "coordinator/service.h"
 #include "experiments/paths/path_support.h"
-#include "experiments/paths/victim.h"
+#include "experiments/paths/process_path.h"
 
 namespace indoubt {
 namespace {
@@ -13,7 +13,7 @@ namespace {
 constexpr auto kStartLimit = std::chrono::seconds(30);
 constexpr auto kStopLimit = std::chrono::seconds(40);
 
-class ServicePath final : public Path {
+class ServicePath final : public ProcessPath {
  public:
   explicit ServicePath(std::string name) : name_(std::move(name)) {}
   ~ServicePath() override { Stop(); }
@@ -32,21 +32,13 @@ class ServicePath final : public Path {
       INDOUBT_RETURN_IF_ERROR(
           WriteShopConfig(context_.stores, ConfigPath(), "unix:" + SocketPath(), "unused"));
     }
-    INDOUBT_RETURN_IF_ERROR(StartServer(context.strike_point));
+    INDOUBT_RETURN_IF_ERROR(StartProcess(context.strike_point));
     executor_ = ConnectExecutor("unix:" + SocketPath());
     return Status::Ok();
   }
 
-  void Submit(TransactionRequest request, OutcomeCallback done) override {
-    executor_->Execute(std::move(request), std::move(done));
-  }
-
-  Status Strike() override { return server_.Strike(); }
-  std::optional<TimePoint> StruckAt() override { return server_.StruckAt(); }
-  Status Restart() override { return StartServer(""); }
-
   Status Drain(TimePoint deadline) override {
-    INDOUBT_RETURN_IF_ERROR(server_.CheckAlive(ServerName()));
+    INDOUBT_RETURN_IF_ERROR(process_.CheckAlive(ServerName()));
     if (name_ == "dual-write") return Status::Ok();  // nothing of it is ever in doubt
     return AwaitNothingPrepared(participants_, deadline);
   }
@@ -54,7 +46,7 @@ class ServicePath final : public Path {
   Result<std::optional<bool>> RecoverAgain() override {
     if (name_ != "2pc") return std::optional<bool>();
     // The log has one owner at a time.
-    INDOUBT_RETURN_IF_ERROR(server_.Stop(kStopLimit));
+    INDOUBT_RETURN_IF_ERROR(process_.Stop(kStopLimit));
     ProcessSpec spec;
     spec.argv = {context_.binary, "recover", "-c", ConfigPath(), "--json"};
     auto output = RunProgram(spec, SystemClock().Now() + kStartLimit);
@@ -74,17 +66,16 @@ class ServicePath final : public Path {
 
   void Stop() override {
     // How it ended matters no more here: the records are complete.
-    static_cast<void>(server_.Stop(kStopLimit));
+    static_cast<void>(process_.Stop(kStopLimit));
     executor_.reset();
     participants_.clear();
   }
 
  private:
-  std::string ConfigPath() const { return context_.scratch + "/indoubt.toml"; }
   std::string ServerName() const { return name_ == "2pc" ? "coordinator" : name_; }
   std::string SocketPath() const { return context_.scratch + "/serve.sock"; }
 
-  Status StartServer(const std::string& strike_point) {
+  Status StartProcess(const std::string& strike_point) override {
     ProcessSpec spec;
     spec.argv = {context_.binary};
     if (name_ == "2pc") {
@@ -101,16 +92,13 @@ class ServicePath final : public Path {
     }
     spec.output_path = fmt::format("{}/{}.log", context_.log_folder, ServerName());
     unlink(SocketPath().c_str());  // a killed server leaves it behind; absent is fine
-    INDOUBT_RETURN_IF_ERROR(server_.Start(spec, strike_point, context_.scratch + "/strike"));
-    return AwaitSocket(SocketPath(), server_, spec.output_path,
+    INDOUBT_RETURN_IF_ERROR(process_.Start(spec, strike_point, ArmPath()));
+    return AwaitSocket(SocketPath(), process_, spec.output_path,
                        SystemClock().Now() + kStartLimit);
   }
 
   const std::string name_;
-  PathContext context_;
   Participants participants_;  // to look who is in doubt
-  Victim server_;
-  std::unique_ptr<TransactionExecutor> executor_;
 };
 
 }  // namespace

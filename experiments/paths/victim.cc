@@ -42,7 +42,6 @@ Status Victim::Start(ProcessSpec spec, const std::string& strike_point,
   arm_path_ = strike_point.empty() ? "" : arm_path;
   struck_at_.reset();
   output_path_ = spec.output_path;
-  output_path_ = spec.output_path;
   // Set in any case, so that none of this process' own reach the child.
   spec.environment["INDOUBT_FAILPOINT"] = strike_point.empty() ? "" : strike_point + "=kill";
   spec.environment["INDOUBT_FAILPOINT_ARM"] = arm_path_;
