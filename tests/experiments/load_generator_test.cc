@@ -79,6 +79,12 @@ class LoadGeneratorTest : public testing::Test {
     }
   }
 
+  void AwaitKept(size_t count) {
+    const TimePoint deadline = SystemClock().Now() + std::chrono::seconds(30);
+    while (path_.kept() < count && SystemClock().Now() < deadline) std::this_thread::yield();
+    ASSERT_EQ(path_.kept(), count) << "operations that were submitted and not answered";
+  }
+
   std::vector<nlohmann::json> Lines() {
     EXPECT_TRUE(ops_->Close().ok());
     std::vector<nlohmann::json> lines;
@@ -149,9 +155,9 @@ TEST_F(LoadGeneratorTest, ClosedLoopKeepsItsClientsBusyAndStartsWhenIntended) {
   path_.answer = false;
   Remake();
   Start();
-  while (path_.kept() < 4) std::this_thread::yield();
+  ASSERT_NO_FATAL_FAILURE(AwaitKept(4));
   path_.AnswerKept();
-  while (path_.kept() < 4) std::this_thread::yield();
+  ASSERT_NO_FATAL_FAILURE(AwaitKept(4));
   AwaitEnd();
   EXPECT_EQ(path_.kept(), 4u);
   load_->Finish();

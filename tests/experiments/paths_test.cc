@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <future>
+#include <memory>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -74,11 +75,16 @@ class PathTest : public testing::TestWithParam<std::string> {
   /// One operation to its end.
   TransactionOutcome Do(uint64_t i) {
     const Operation operation = shop_->At(i);
-    std::promise<TransactionOutcome> answer;
+    // Shared, as a late answer may come after this has given up.
+    const auto answer = std::make_shared<std::promise<TransactionOutcome>>();
     path_->Submit(
         shop_->Compile(operation, path_->placement()),
-        [&answer](TransactionOutcome outcome) { answer.set_value(std::move(outcome)); });
-    TransactionOutcome outcome = answer.get_future().get();
+        [answer](TransactionOutcome outcome) { answer->set_value(std::move(outcome)); });
+    auto future = answer->get_future();
+    const bool answered = future.wait_for(kLimit) == std::future_status::ready;
+    EXPECT_TRUE(answered) << "operation " << i << " was not answered";
+    TransactionOutcome outcome;  // in doubt
+    if (answered) outcome = future.get();
     told_.push_back({operation, outcome.outcome == Outcome::kCommitted    ? Told::kCommitted
                                 : outcome.outcome == Outcome::kRolledBack ? Told::kRolledBack
                                                                           : Told::kUnknown});
