@@ -10,6 +10,7 @@
 
 #include "experiments/final_state.h"
 #include "experiments/paths/path.h"
+#include "experiments/stores/store_clients.h"
 #include "faults/servers.h"
 
 namespace indoubt {
@@ -105,6 +106,18 @@ class PathTest : public testing::TestWithParam<std::string> {
     return i;
   }
 
+  /// One order commits; the next, whose operation number it returns, meets the death.
+  uint64_t CommitOneAndDieInTheNext() {
+    const uint64_t first = OrderFrom(0);
+    EXPECT_EQ(Do(first).outcome, Outcome::kCommitted);
+    const Status armed = path_->Strike();
+    EXPECT_TRUE(armed.ok()) << armed.ToString();
+    const uint64_t second = OrderFrom(first + 1);
+    EXPECT_EQ(Do(second).outcome, Outcome::kInDoubt);
+    AwaitDeath();
+    return second;
+  }
+
   FinalComparison DrainAndCompare() {
     const Status drained = path_->Drain(SystemClock().Now() + kLimit);
     EXPECT_TRUE(drained.ok()) << drained.ToString();
@@ -151,12 +164,8 @@ INSTANTIATE_TEST_SUITE_P(All, PathTest, testing::ValuesIn(PathNames()), [](const
 
 TEST_F(PathTest, CoordinatorKilledAfterTheVotesLeavesNothingAfterItsRestart) {
   Start("2pc", "voted@ledger");
-  const uint64_t first = OrderFrom(0);
-  EXPECT_EQ(Do(first).outcome, Outcome::kCommitted);
-  ASSERT_TRUE(path_->Strike().ok());
-  const uint64_t second = OrderFrom(first + 1);
-  EXPECT_EQ(Do(second).outcome, Outcome::kInDoubt);
-  AwaitDeath();
+  const uint64_t second = CommitOneAndDieInTheNext();
+  ASSERT_FALSE(HasFatalFailure());
   const auto in_doubt = CountLeftovers(context_.stores);
   ASSERT_TRUE(in_doubt) << in_doubt.status().ToString();
   EXPECT_EQ((*in_doubt)["pg_prepared_xacts"], 1);
@@ -189,14 +198,35 @@ TEST_F(PathTest, CdcWorkerKilledBeforeItAppliedCatchesUp) {
   EXPECT_THAT(comparison.inconsistent, testing::IsEmpty());
 }
 
-TEST_F(PathTest, DualWriteClientKilledBetweenTwoStoresLeavesThemApart) {
-  Start("dual-write", "dual_write_first@ledger");
+TEST_F(PathTest, CdcWorkerThatAppliesAChangeTwiceIsNotIdempotent) {
+  Start("cdc");
+  const auto redis = RedisClient::Connect(context_.stores.redis_uri);
+  ASSERT_TRUE(redis) << redis.error().ToString();
   const uint64_t first = OrderFrom(0);
   EXPECT_EQ(Do(first).outcome, Outcome::kCommitted);
-  ASSERT_TRUE(path_->Strike().ok());
-  const uint64_t second = OrderFrom(first + 1);
-  EXPECT_EQ(Do(second).outcome, Outcome::kInDoubt);
-  AwaitDeath();
+  ASSERT_TRUE(path_->Drain(SystemClock().Now() + kLimit).ok());
+  const auto keys = (*redis)->Keys("indoubt:cdc:position:lab_*");
+  ASSERT_TRUE(keys) << keys.error().ToString();
+  ASSERT_EQ(keys->size(), 1u);
+  const auto position = (*redis)->Get(*keys);
+  ASSERT_TRUE(position && position->at(0));
+  EXPECT_EQ(Do(OrderFrom(first + 1)).outcome, Outcome::kCommitted);
+  ASSERT_TRUE(path_->Drain(SystemClock().Now() + kLimit).ok());
+  const auto quiet = path_->RecoverAgain();
+  ASSERT_TRUE(quiet && *quiet) << quiet.status().ToString();
+  EXPECT_TRUE(**quiet);
+  // What a view that moved its position apart from its data would leave behind.
+  ASSERT_TRUE((*redis)->Run({"SET", keys->at(0), *position->at(0)}));
+  const auto again = path_->RecoverAgain();
+  ASSERT_TRUE(again && *again) << again.status().ToString();
+  EXPECT_FALSE(**again);
+  path_->Stop();
+}
+
+TEST_F(PathTest, DualWriteClientKilledBetweenTwoStoresLeavesThemApart) {
+  Start("dual-write", "dual_write_first@ledger");
+  const uint64_t second = CommitOneAndDieInTheNext();
+  ASSERT_FALSE(HasFatalFailure());
   ASSERT_TRUE(path_->Restart().ok());
   EXPECT_EQ(Do(OrderFrom(second + 1)).outcome, Outcome::kCommitted);
   const FinalComparison comparison = DrainAndCompare();
