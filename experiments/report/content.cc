@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "experiments/summary/cell_figure.h"
 #include "experiments/summary/judgement.h"
 
 namespace indoubt {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "experiments/report/charts.h"
+#include "experiments/summary/cell_figure.h"
 #include "experiments/summary/judgement.h"
 
 namespace indoubt {

@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include "experiments/summary/cell_figure.h"
+
 namespace indoubt {
 namespace {
 
@@ -60,56 +62,22 @@ Result<CheckTerm> ParseTerm(std::string_view text, const std::vector<std::string
   return term;
 }
 
-struct Value {
-  std::optional<double> value;
-  std::string missing;
-};
-
-/// The cell whose name begins `reference` (names may contain dots: the longest wins).
-const json* FindCell(const json& cells, const std::string& reference, std::string& figure) {
-  const json* found = nullptr;
-  size_t length = 0;
-  for (const json& cell : cells) {
-    const std::string name = cell.at("name").get<std::string>() + ".";
-    if (reference.starts_with(name) && name.size() > length) {
-      found = &cell;
-      length = name.size();
-      figure = reference.substr(length);
-    }
-  }
+CellValue Figure(const json& cells, const std::string& text) {
+  std::vector<std::string> names;
+  for (const json& cell : cells) names.push_back(cell.at("name").get<std::string>());
+  const auto reference = SplitReference(names, text);
+  if (!reference) return {std::nullopt, text + ": the run has no such cell"};
+  const auto at = std::find(names.begin(), names.end(), reference->cell) - names.begin();
+  CellValue found = FigureOver(cells.at(static_cast<size_t>(at)), reference->figure);
+  if (!found.value) found.missing = text + " " + found.missing;
   return found;
 }
 
-Value Worst(const json& cell, const std::string& reference, const std::string& figure) {
-  std::string pointer = "/" + figure;
-  std::replace(pointer.begin(), pointer.end(), '.', '/');
-  std::optional<double> worst;
-  for (const json& rep : cell.at("reps")) {
-    const json value = rep.value(json::json_pointer(pointer), json());
-    if (!value.is_number()) {
-      return {std::nullopt, fmt::format("{} is missing in repetition {}", reference,
-                                        rep.at("n").get<int64_t>())};
-    }
-    worst = std::max(worst.value_or(value.get<double>()), value.get<double>());
-  }
-  return {worst, worst ? "" : reference + ": no repetition was run"};
-}
-
-Value Figure(const json& cells, const std::string& reference) {
-  std::string figure;
-  const json* cell = FindCell(cells, reference, figure);
-  if (cell == nullptr) return {std::nullopt, reference + ": the run has no such cell"};
-  if (IsCorrectnessFigure(figure)) return Worst(*cell, reference, figure);
-  const json& stats = cell->at("stats");
-  if (!stats.contains(figure)) return {std::nullopt, reference + " was not measured"};
-  return {stats.at(figure).at("median").get<double>(), ""};
-}
-
-Value Evaluate(const CheckTerm& term, const json& cells) {
+CellValue Evaluate(const CheckTerm& term, const json& cells) {
   if (term.number) return {term.number, ""};
-  Value value = Figure(cells, term.figure);
+  CellValue value = Figure(cells, term.figure);
   if (!value.value || term.divisor.empty()) return value;
-  Value divisor = Figure(cells, term.divisor);
+  CellValue divisor = Figure(cells, term.divisor);
   if (!divisor.value) return divisor;
   if (*divisor.value == 0) return {std::nullopt, term.divisor + " is 0"};
   return {*value.value / *divisor.value, ""};
@@ -158,14 +126,30 @@ Result<Check> ParseCheck(std::string_view text) {
   return check;
 }
 
-bool IsCorrectnessFigure(std::string_view figure) {
-  return figure.starts_with("inconsistent.") || figure == "lost_acknowledged" ||
-         figure == "resurrected" || figure == "leftovers" || figure == "unwritable";
+std::vector<std::string> References(const Check& check) {
+  std::vector<std::string> references;
+  for (const CheckTerm* term : {&check.left, &check.right}) {
+    if (!term->figure.empty()) references.push_back(term->figure);
+    if (!term->divisor.empty()) references.push_back(term->divisor);
+  }
+  return references;
+}
+
+std::optional<FigureReference> SplitReference(std::span<const std::string> cells,
+                                              const std::string& text) {
+  std::optional<FigureReference> found;
+  for (const std::string& cell : cells) {
+    const bool longer = !found || cell.size() > found->cell.size();
+    if (longer && text.starts_with(cell + ".")) {
+      found = FigureReference{cell, text.substr(cell.size() + 1)};
+    }
+  }
+  return found;
 }
 
 json EvaluateCheck(const Check& check, const json& cells) {
-  const Value left = Evaluate(check.left, cells);
-  const Value right = Evaluate(check.right, cells);
+  const CellValue left = Evaluate(check.left, cells);
+  const CellValue right = Evaluate(check.right, cells);
   json result = {{"check", check.text},
                  {"observed", OrNull(left.value)},
                  {"limit", OrNull(right.value)},

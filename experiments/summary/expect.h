@@ -3,8 +3,10 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -29,8 +31,16 @@ struct Check {
 /// kInvalidArgument says what is wrong and shows the form. Parts are separated by spaces.
 Result<Check> ParseCheck(std::string_view text);
 
-/// Whether the worst repetition counts for this figure and not the median.
-bool IsCorrectnessFigure(std::string_view figure);
+/// The figures that it names, from left to right ("cell.figure").
+std::vector<std::string> References(const Check& check);
+
+struct FigureReference {
+  std::string cell, figure;
+};
+/// Takes "cell.figure" apart. Names of cells may contain dots: the longest of `cells`
+/// wins. None when it begins with none of them.
+std::optional<FigureReference> SplitReference(std::span<const std::string> cells,
+                                              const std::string& text);
 
 /// {"check", "observed", "limit", "verdict": "pass"|"fail"|"no_data", "reason"} against
 /// the cells of a summary. `reason` says what data is missing, else null. A figure

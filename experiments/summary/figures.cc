@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "experiments/summary/figure_names.h"
 #include "experiments/summary/statistics.h"
 
 namespace indoubt {
@@ -193,33 +194,9 @@ json Faults(const json& rep, const Phases& phases) {
 
 json EmptyFigures() {
   json figures = json::object();
-  for (const char* name : {"attempted",
-                           "committed",
-                           "rolled_back",
-                           "failed",
-                           "unknown",
-                           "dropped",
-                           "censored",
-                           "throughput_per_s",
-                           "response_ms",
-                           "service_ms",
-                           "in_doubt_ms",
-                           "blocked_ms",
-                           "blocked_over_100ms",
-                           "lag_ms",
-                           "lag_before_fault_ms",
-                           "lag_after_heal_ms",
-                           "catch_up_ms",
-                           "fractured_reads",
-                           "reads",
-                           "lost_acknowledged",
-                           "resurrected",
-                           "leftovers",
-                           "unwritable",
-                           "recovery_idempotent"}) {
-    figures[name] = nullptr;
+  for (const FigureName& figure : AllFigures()) {
+    figures[FigurePointer(figure.name)] = nullptr;
   }
-  figures["inconsistent"] = {{"transient", nullptr}, {"permanent", nullptr}};
   figures["faults"] = json::array();
   return figures;
 }

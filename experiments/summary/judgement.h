@@ -42,8 +42,4 @@ std::string DurationText(const nlohmann::json& cell, const std::string& figure);
 /// "1 key", "2 keys".
 std::string CountText(double count, const std::string& singular, const std::string& plural);
 
-/// Where the summary's stats have `figure` its median, else null. Figures of
-/// correctness come from the worst repetition.
-nlohmann::json CellFigure(const nlohmann::json& cell, const std::string& figure);
-
 }  // namespace indoubt

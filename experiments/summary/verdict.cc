@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "experiments/summary/expect.h"
+#include "experiments/summary/cell_figure.h"
 #include "experiments/summary/figures.h"
 #include "experiments/summary/judgement.h"
 #include "experiments/summary/warnings.h"
@@ -19,8 +19,7 @@ constexpr double kNoticeableMs = 100;
 constexpr double kNoticeableShare = 0.01;
 
 std::optional<double> Number(const json& cell, const std::string& figure) {
-  const json value = CellFigure(cell, figure);
-  return value.is_number() ? std::optional(value.get<double>()) : std::nullopt;
+  return FigureOver(cell, figure).value;
 }
 
 std::string Number(const json& value) {
@@ -124,21 +123,6 @@ std::string DurationText(const json& cell, const std::string& figure) {
 
 std::string CountText(double count, const std::string& singular, const std::string& plural) {
   return fmt::format("{:.0f} {}", count, count == 1 ? singular : plural);
-}
-
-json CellFigure(const json& cell, const std::string& figure) {
-  if (IsCorrectnessFigure(figure)) {
-    std::string pointer = "/" + figure;
-    std::replace(pointer.begin(), pointer.end(), '.', '/');
-    json worst;
-    for (const json& rep : cell.at("reps")) {
-      const json value = rep.value(json::json_pointer(pointer), json());
-      if (value.is_number() && (worst.is_null() || value > worst)) worst = value;
-    }
-    return worst;
-  }
-  const json& stats = cell.at("stats");
-  return stats.contains(figure) ? stats.at(figure).at("median") : json();
 }
 
 std::string VerdictText(const json& summary) {

@@ -109,6 +109,21 @@ TEST_F(JudgementTest, TheVerdictSaysWhichFigureIsMissing) {
   EXPECT_THAT(text, Not(HasSubstr("9.0 s")));
 }
 
+TEST_F(JudgementTest, ARepetitionThatWasNeverComparedLeavesTheVerdictWithoutThatFigure) {
+  for (int n = 1; n <= 2; ++n) {
+    auto& rep = sample_.rep("cdc", n);
+    rep.files["lag.ndjson"].clear();
+    rep.files["reads.ndjson"].clear();
+  }
+  EXPECT_THAT(VerdictText(Summary()), HasSubstr("cdc paid nothing beyond its response time"));
+  sample_.rep("cdc", 2).rep["final"] = nullptr;
+  const std::string text = VerdictText(Summary());
+  EXPECT_THAT(text, HasSubstr("cdc paid a price that was not measured (the stores were not "
+                              "compared)"));
+  EXPECT_THAT(text, HasSubstr("keys inconsistent for a while: not measured, for good: not "
+                              "measured"));
+}
+
 TEST_F(JudgementTest, TheVerdictBeginsWithWhatVoidsIt) {
   sample_.env["fdatasync_us"]["p50"] = 3.0;
   EXPECT_TRUE(VerdictText(Summary()).starts_with("VOID: a measured fdatasync of 3.0 us"));

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "experiments/summary/figure_names.h"
+#include "experiments/summary/figures.h"
 #include "tests/experiments/sample_run.h"
 
 namespace indoubt {
@@ -148,6 +150,23 @@ TEST_F(SummaryTest, WhatWasNotMeasuredIsNull) {
   }
   EXPECT_TRUE(rep.at("inconsistent").at("permanent").is_null());
   EXPECT_TRUE(rep.at("inconsistent").at("transient").is_null());
+}
+
+TEST_F(SummaryTest, EveryNumberOfARepetitionIsAFigureThatAnExpectationMayName) {
+  size_t numbers = 0;
+  for (const char* cell : {"2pc", "cdc", "dual-write"}) {
+    json rep = FirstRep(cell);
+    rep.erase("n");
+    for (const auto& [name, value] : FlatFigures(rep)) {
+      EXPECT_TRUE(IsFigure(name)) << name;
+      ++numbers;
+    }
+  }
+  EXPECT_GT(numbers, 100U);
+  for (const char* name : {"", "recovery_idempotent", "lag_ms", "lag_ms.", "lag_ms.p42",
+                           "in_doubt_ms.by_store.stock.max", "lag_ms.by_store.moon.max"}) {
+    EXPECT_FALSE(IsFigure(name)) << name;
+  }
 }
 
 TEST_F(SummaryTest, ARepetitionWithoutItsEndHasNoFiguresAndAWarning) {
