@@ -31,7 +31,7 @@ std::optional<int64_t> Time(const json& line, const char* key) {
   return value.get<int64_t>();
 }
 
-OperationOutcome ParseOutcome(const std::string& name) {
+std::optional<OperationOutcome> ParseOutcome(const std::string& name) {
   static constexpr std::array<std::pair<std::string_view, OperationOutcome>, 6> kNames{{
       {"committed", OperationOutcome::kCommitted},
       {"rolled_back", OperationOutcome::kRolledBack},
@@ -43,55 +43,76 @@ OperationOutcome ParseOutcome(const std::string& name) {
   for (const auto& [known, outcome] : kNames) {
     if (known == name) return outcome;
   }
-  throw json::other_error::create(501, "unknown outcome '" + name + "'", nullptr);
+  return std::nullopt;
 }
 
-void Parse(const json& line, OperationRecord& record) {
+// Each reads one line; the JSON library throws what is missing or of another type.
+
+Status Parse(const json& line, OperationRecord& record) {
   record.measured = line.at("phase").get<std::string>() == "measure";
-  record.outcome = ParseOutcome(line.at("outcome").get<std::string>());
+  const std::string name = line.at("outcome").get<std::string>();
+  const auto outcome = ParseOutcome(name);
+  if (!outcome) return Status(StatusCode::kCorrupt, "unknown outcome '" + name + "'");
+  record.outcome = *outcome;
   record.intended_ns = line.at("intended_ns").get<int64_t>();
   record.started_ns = Time(line, "started_ns");
   record.ended_ns = Time(line, "ended_ns");
   const bool answered = record.outcome == OperationOutcome::kCommitted ||
                         record.outcome == OperationOutcome::kRolledBack;
   if (answered && (!record.started_ns || !record.ended_ns)) {
-    throw json::other_error::create(501, "an answered operation without its times", nullptr);
+    return Status(StatusCode::kCorrupt, "an answered operation without its times");
   }
+  return Status::Ok();
 }
 
-void Parse(const json& line, InDoubtRecord& record) {
+Status Parse(const json& line, InDoubtRecord& record) {
   record.first_seen_ns = line.at("first_seen_ns").get<int64_t>();
   record.last_seen_ns = line.at("last_seen_ns").get<int64_t>();
+  return Status::Ok();
 }
 
-void Parse(const json& line, BlockedRecord& record) {
+Status Parse(const json& line, BlockedRecord& record) {
   record.started_ns = line.at("started_ns").get<int64_t>();
   record.ended_ns = Time(line, "ended_ns");
+  return Status::Ok();
 }
 
-void Parse(const json& line, LagRecord& record) {
+Status Parse(const json& line, LagRecord& record) {
   record.store = line.at("store").get<std::string>();
   record.committed_ns = line.at("committed_ns").get<int64_t>();
   record.visible_ns = Time(line, "visible_ns");
+  return Status::Ok();
 }
 
-void Parse(const json& line, ReadRecord& record) {
+Status Parse(const json& line, ReadRecord& record) {
   record.order = line.at("order").get<int64_t>();
   record.fractured = line.at("fractured").get<bool>();
+  return Status::Ok();
 }
 
-void Parse(const json& line, TimelineRecord& record) {
+Status Parse(const json& line, TimelineRecord& record) {
   record.t_ns = line.at("t_ns").get<int64_t>();
   record.in_doubt = line.at("in_doubt").is_null() ? 0 : line.at("in_doubt").get<int64_t>();
   record.waiters = line.at("waiters").is_null() ? 0 : line.at("waiters").get<int64_t>();
   const json& lag = line.at("lag_ms");
-  if (lag.is_null()) return;
+  if (lag.is_null()) return Status::Ok();
   for (const auto& [store, value] : lag.items()) {
     record.lag_ms[store] = value.is_null() ? std::nullopt : std::optional(value.get<double>());
   }
+  return Status::Ok();
 }
 
-/// Reads a file of one JSON object a line. Exceptions of the JSON library end here.
+/// Exceptions of the JSON library end here.
+template <typename Record>
+Status ParseLine(const std::string& text, Record& record) {
+  try {
+    return Parse(json::parse(text), record);
+  } catch (const json::exception& error) {
+    return Status(StatusCode::kCorrupt, error.what());
+  }
+}
+
+/// Reads a file of one JSON object a line.
 template <typename Record>
 Status ReadLines(const std::string& folder, const std::string& name,
                  std::optional<std::vector<Record>>& records,
@@ -104,18 +125,16 @@ Status ReadLines(const std::string& folder, const std::string& name,
   for (int64_t number = 1; std::getline(in, text); ++number) {
     const bool complete = !in.eof();  // getline stops at the end only without a newline
     if (complete && text.empty()) continue;
-    try {
-      Record record;
-      Parse(json::parse(text), record);
+    Record record;
+    const Status parsed = ParseLine(text, record);
+    if (parsed.ok()) {
       records->push_back(std::move(record));
-    } catch (const json::exception& error) {
-      if (!complete) {
-        cut_off.push_back(name);
-        return Status::Ok();
-      }
-      return Status(StatusCode::kCorrupt, path + ":" + std::to_string(number) + ": " +
-                                              error.what() +
-                                              "; the line is not as docs/run-format.md says");
+    } else if (!complete) {
+      cut_off.push_back(name);
+    } else {
+      return Status(parsed.code(), path + ":" + std::to_string(number) + ": " +
+                                       parsed.message() +
+                                       "; the line is not as docs/run-format.md says");
     }
   }
   return Status::Ok();

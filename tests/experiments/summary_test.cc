@@ -228,6 +228,18 @@ TEST_F(SummaryTest, ADamagedLineIsAnErrorThatNamesFileAndLine) {
   EXPECT_THAT(summary.error().message(), HasSubstr("reads.ndjson:1"));
 }
 
+TEST_F(SummaryTest, ALineWithAnUnknownOutcomeOrWithoutItsTimesIsAnErrorToo) {
+  sample_.rep("cdc").files["ops.ndjson"].at(3)["outcome"] = "vanished";
+  sample_.Write(folder_.path());
+  EXPECT_THAT(Summarise(folder_.path()).status().message(),
+              HasSubstr("ops.ndjson:4: unknown outcome 'vanished'; the line is not as"));
+  sample_.rep("cdc").files["ops.ndjson"].at(3)["outcome"] = "committed";
+  sample_.rep("cdc").files["ops.ndjson"].at(3)["ended_ns"] = nullptr;
+  sample_.Write(folder_.path());
+  EXPECT_THAT(Summarise(folder_.path()).status().message(),
+              HasSubstr("ops.ndjson:4: an answered operation without its times; the line"));
+}
+
 TEST_F(SummaryTest, AFolderThatIsNoRunIsNotFound) {
   EXPECT_EQ(Summarise(folder_.path()).status().code(), StatusCode::kNotFound);
 }
