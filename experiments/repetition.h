@@ -11,14 +11,6 @@
 
 namespace indoubt {
 
-/// One combination of the matrix.
-struct MatrixCell {
-  std::string name;  // "2pc", or "2pc-clients-8" where client counts vary
-  std::string path;
-  int clients = 0;
-  bool clients_vary = false;
-};
-
 struct RepetitionPlan {
   MatrixCell cell;
   int n = 1;           // from 1

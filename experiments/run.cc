@@ -21,19 +21,6 @@ using nlohmann::json;
 constexpr uint64_t kOrderStream = 400;     // of the cells within a repetition
 constexpr double kFastestHonestSync = 20;  // us; below it no disk was asked
 
-std::vector<MatrixCell> CellsOf(const Scenario& scenario) {
-  std::vector<MatrixCell> cells;
-  for (const std::string& path : scenario.paths) {
-    if (scenario.client_counts.empty()) {
-      cells.push_back({path, path, scenario.load.clients, false});
-    }
-    for (const int clients : scenario.client_counts) {
-      cells.push_back({fmt::format("{}-clients-{}", path, clients), path, clients, true});
-    }
-  }
-  return cells;
-}
-
 /// "'" around what a shell would take apart.
 std::string ShellWord(const std::string& word) {
   const bool plain = !word.empty() && word.find_first_not_of(
@@ -121,6 +108,7 @@ class ScenarioRun {
         std::any_of(options_.argv.begin(), options_.argv.end(),
                     [](const std::string& word) { return word.starts_with("--seed"); });
     if (!names_seed) reproduce += fmt::format(" --seed {}", seed_);
+    for (const std::string& warning : scenario_.warnings) AddWarning(warning);
     json warnings = run_.contains("warnings") ? run_["warnings"] : json::array();
     run_ = {{"schema", 1},
             {"id", id_},

@@ -1,5 +1,6 @@
 #include "experiments/scenario.h"
 
+#include <cstddef>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -8,6 +9,7 @@
 
 #include "base/failpoint.h"
 #include "experiments/paths/path.h"
+#include "experiments/scenario_expect.h"
 #include "experiments/scenario_reader.h"
 
 namespace indoubt {
@@ -128,6 +130,26 @@ void ReadFaults(ScenarioTable& document, Scenario& scenario) {
   }
 }
 
+/// The names of the matrix as it stands; what is wrong with it is told elsewhere.
+std::vector<std::string> WrittenCells(const toml::table& document) {
+  Scenario written;
+  ScenarioErrors ignored("");
+  ReadMatrix(ScenarioTable(document, "", ignored).Table("matrix"), written);
+  std::vector<std::string> names;
+  for (const MatrixCell& cell : CellsOf(written)) names.push_back(cell.name);
+  return names;
+}
+
+/// So that the resolved text is a valid scenario by itself.
+void LeaveOut(const std::vector<size_t>& expectations, toml::table& document) {
+  toml::array* list = document["expect"].as_array();
+  if (list == nullptr) return;
+  for (auto index = expectations.rbegin(); index != expectations.rend(); ++index) {
+    list->erase(list->begin() + static_cast<std::ptrdiff_t>(*index));
+  }
+  if (list->empty()) document.erase("expect");
+}
+
 Result<std::string> ReadWhole(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
@@ -156,9 +178,23 @@ const char* ToString(LoadMode mode) {
   return "?";
 }
 
+std::vector<MatrixCell> CellsOf(const Scenario& scenario) {
+  std::vector<MatrixCell> cells;
+  for (const std::string& path : scenario.paths) {
+    if (scenario.client_counts.empty()) {
+      cells.push_back({path, path, scenario.load.clients, false});
+    }
+    for (const int clients : scenario.client_counts) {
+      cells.push_back({fmt::format("{}-clients-{}", path, clients), path, clients, true});
+    }
+  }
+  return cells;
+}
+
 Result<Scenario> ParseScenario(std::string_view text, const std::string& origin,
                                std::span<const std::string> overrides) {
   INDOUBT_ASSIGN_OR_RETURN(toml::table document, Parse(text, origin));
+  const std::vector<std::string> written_cells = WrittenCells(document);
   for (const std::string& each : overrides) {
     INDOUBT_RETURN_IF_ERROR(Override(document, each));
   }
@@ -185,13 +221,10 @@ Result<Scenario> ParseScenario(std::string_view text, const std::string& origin,
   stats.NoOthers();
   scenario.repeat = static_cast<int>(repeat);
   scenario.seed = static_cast<uint64_t>(seed);
-  for (ScenarioTable& expect : top.Tables("expect")) {
-    expect.Require("check");
-    expect.Read("check", scenario.expect.emplace_back());
-    expect.NoOthers();
-  }
+  const std::vector<size_t> left_out = ReadExpectations(top, written_cells, scenario);
   top.NoOthers();
   INDOUBT_RETURN_IF_ERROR(errors.status());
+  LeaveOut(left_out, document);
   std::ostringstream resolved;
   resolved << document << "\n";
   scenario.resolved = resolved.str();

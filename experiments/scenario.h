@@ -19,7 +19,7 @@
 //   [stats]
 //   repeat = 1  seed = 42
 //   [[expect]]
-//   check = "2pc.inconsistent.permanent == 0"
+//   check = "2pc.inconsistent.permanent == 0"  # docs/run-format.md has its grammar
 #pragma once
 
 #include <map>
@@ -66,7 +66,18 @@ struct Scenario {
   uint64_t seed = 42;
   std::vector<std::string> expect;
   std::string resolved;  // the whole as TOML, overrides applied
+  /// Expectations that were left out, one line each: overrides took their cells away.
+  std::vector<std::string> warnings;
 };
+
+/// One combination of the matrix.
+struct MatrixCell {
+  std::string name;  // "2pc", or "2pc-clients-8" where client counts vary
+  std::string path;
+  int clients = 0;
+  bool clients_vary = false;
+};
+std::vector<MatrixCell> CellsOf(const Scenario& scenario);
 
 /// Parses `text`; `origin` names it in errors. `overrides` are "key.path=value"
 /// with a TOML value (a bare word is taken as a string), applied before the

@@ -73,6 +73,37 @@ TEST(Scenario, ErrorsNamePlaceAndKey) {
   EXPECT_THAT(ErrorOf("[matrix]\npaths = [\"cdc\", \"cdc\"]\n"), HasSubstr("name: is missing"));
 }
 
+TEST(Scenario, AnExpectationThatCannotBeEvaluatedIsAnErrorAtItsPlace) {
+  const auto with = [](const std::string& check) {
+    return ErrorOf(Replaced(kSmall, "2pc.inconsistent.permanent == 0", check));
+  };
+  EXPECT_THAT(with("2pc.inconsistent.permanent = 0"),
+              StartsWith("x.toml:13:9: expect.check: check '2pc.inconsistent.permanent = 0'"));
+  EXPECT_THAT(with("3pc.inconsistent.permanent == 0"),
+              StartsWith("x.toml:13:9: expect.check: \"3pc.inconsistent.permanent\" names no "
+                         "cell of the matrix; its cells are 2pc, cdc"));
+  EXPECT_THAT(with("2pc.inconsistent.permanant == 0"),
+              HasSubstr("there is no figure \"inconsistent.permanant\""));
+  EXPECT_THAT(with("2pc.lag_ms.max / cdc.lag_ms.p42 > 1"), HasSubstr("\"lag_ms.p42\""));
+  EXPECT_THAT(with("raw.reads > 2"), HasSubstr("names no cell"));
+  EXPECT_EQ(with("cdc.lag_ms.by_store.stock.p99 / 2pc.response_ms.max > 1"), "no error");
+}
+
+TEST(Scenario, AnExpectationWhoseCellWasOverriddenAwayIsLeftOutWithAWarning) {
+  const std::string text = std::string(kSmall) + "[[expect]]\ncheck = \"cdc.reads > 0\"\n";
+  const std::vector<std::string> overrides{R"(matrix.paths=["cdc"])"};
+  const auto scenario = ParseScenario(text, "x.toml", overrides);
+  ASSERT_TRUE(scenario) << scenario.error().ToString();
+  EXPECT_THAT(scenario->expect, ElementsAre("cdc.reads > 0"));
+  EXPECT_THAT(scenario->warnings,
+              ElementsAre("the expectation '2pc.inconsistent.permanent == 0' was left out: an "
+                          "override took its cell 2pc out of the matrix"));
+  const auto again = ParseScenario(scenario->resolved, "resolved.toml");
+  ASSERT_TRUE(again) << again.error().ToString();
+  EXPECT_THAT(again->expect, ElementsAre("cdc.reads > 0"));
+  EXPECT_TRUE(again->warnings.empty());
+}
+
 TEST(Scenario, OverridesComeBeforeTheChecksAndIntoTheResolvedText) {
   const std::vector<std::string> overrides{"load.rate_per_s=7", "load.duration=30s",
                                            "stats.repeat=5"};
