@@ -18,8 +18,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr uint64_t kOrderStream = 400;     // of the cells within a repetition
-constexpr double kFastestHonestSync = 20;  // us; below it no disk was asked
+constexpr uint64_t kOrderStream = 400;  // of the cells within a repetition
 
 /// "'" around what a shell would take apart.
 std::string ShellWord(const std::string& word) {
@@ -46,7 +45,6 @@ class ScenarioRun {
     INDOUBT_RETURN_IF_ERROR(MakeFolder());
     DescribeRun();
     env_ = DescribeMachine(folder_, options_.binary);
-    WarnOfFastDisk();
     INDOUBT_RETURN_IF_ERROR(ReplaceJson(folder_ + "/env.json", env_));
     INDOUBT_RETURN_IF_ERROR(Save());
     for (int n = 1; n <= repeat_ && !interrupted_; ++n) {
@@ -124,17 +122,6 @@ class ScenarioRun {
             {"cells", cells},
             {"expect", expect},
             {"warnings", warnings}};
-  }
-
-  void WarnOfFastDisk() {
-    const json& probe = env_["fdatasync_us"];
-    if (probe.is_null()) return AddWarning("fdatasync could not be measured here");
-    if (probe["p50"].get<double>() < kFastestHonestSync) {
-      AddWarning(
-          fmt::format("fdatasync takes {:.1f} us here: no disk was asked, and the "
-                      "verdict is void",
-                      probe["p50"].get<double>()));
-    }
   }
 
   void AddWarning(const std::string& warning) {
