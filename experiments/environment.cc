@@ -1,6 +1,7 @@
 #include "experiments/environment.h"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -108,6 +109,14 @@ Result<std::string> RedisSetting(RedisClient& client, const std::string& name) {
   return reply->elements == 2 ? std::string(reply->element[1]->str) : "?";
 }
 
+/// The answer of PRAGMA synchronous in the words of https://sqlite.org/pragma.html.
+std::string SynchronousName(const std::vector<Row>& answer) {
+  static constexpr std::array<const char*, 4> kNames{"OFF", "NORMAL", "FULL", "EXTRA"};
+  const std::string number = answer.at(0).at(0).value_or("?");
+  const bool known = number.size() == 1 && number[0] >= '0' && number[0] <= '3';
+  return known ? kNames.at(static_cast<size_t>(number[0] - '0')) : number;
+}
+
 }  // namespace
 
 json DescribeMachine(const std::string& folder, const std::string& binary) {
@@ -151,8 +160,8 @@ Status AddStores(const StoreEndpoints& stores, json& env) {
   INDOUBT_ASSIGN_OR_RETURN(const auto mode, sqlite->Query("PRAGMA journal_mode"));
   std::string journal = mode.at(0).at(0).value_or("?");
   std::transform(journal.begin(), journal.end(), journal.begin(), ::toupper);
-  // Every connection to the file, the adapter's and the plain ones, asks for FULL.
-  env["durability"]["sqlite"] = journal + " synchronous=FULL";
+  INDOUBT_ASSIGN_OR_RETURN(const auto sync_mode, sqlite->Query("PRAGMA synchronous"));
+  env["durability"]["sqlite"] = journal + " synchronous=" + SynchronousName(sync_mode);
   return Status::Ok();
 }
 

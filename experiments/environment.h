@@ -15,7 +15,9 @@ namespace indoubt {
 /// clone. Store versions and durability are null until AddStores.
 nlohmann::json DescribeMachine(const std::string& folder, const std::string& binary);
 
-/// Asks the three stores for versions and durability settings.
+/// Asks the three stores for versions and durability settings. SQLite's synchronous
+/// is a connection's own: asked of one opened like the dual-write client's; the adapter
+/// sets the same for its own when it opens the file.
 Status AddStores(const StoreEndpoints& stores, nlohmann::json& env);
 
 }  // namespace indoubt

@@ -118,7 +118,6 @@ class ScenarioRun {
             {"reproduce", reproduce},
             {"started_at", WallClockNow()},
             {"ended_at", nullptr},
-            {"build_seconds", nullptr},
             {"cells", cells},
             {"expect", expect},
             {"warnings", warnings}};

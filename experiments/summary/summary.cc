@@ -80,7 +80,7 @@ Result<json> SummariseAll(const std::string& run_folder, const RunRecords& recor
        {"id", "scenario", "question", "status", "seed", "argv", "reproduce"}) {
     summary["run"][key] = records.run.at(key);
   }
-  for (const char* key : {"started_at", "ended_at", "build_seconds"}) {
+  for (const char* key : {"started_at", "ended_at"}) {
     summary["run"][key] = records.run.value(key, json());
   }
   std::vector<std::string> warnings = RunWarnings(records);

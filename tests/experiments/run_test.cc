@@ -76,7 +76,9 @@ TEST_F(RunTest, EveryPathDiesHealsAndLeavesItsRecords) {
   const json run = ReadJson(result->folder + "/run.json");
   EXPECT_EQ(run["reproduce"], "indoubt run 'short file.toml' --seed 42");
   EXPECT_TRUE(std::filesystem::equivalent(options_.out_folder + "/latest", result->folder));
-  EXPECT_TRUE(ReadJson(result->folder + "/env.json")["versions"]["postgres"].is_string());
+  const json env = ReadJson(result->folder + "/env.json");
+  EXPECT_TRUE(env["versions"]["postgres"].is_string());
+  EXPECT_EQ(env["durability"]["sqlite"], "WAL synchronous=FULL");
   std::map<std::string, size_t> inconsistent;
   for (const std::string& path : scenario->paths) {
     const std::string rep = result->folder + "/cells/" + path + "/rep-1";

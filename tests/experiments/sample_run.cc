@@ -226,7 +226,6 @@ SampleRun MakeSampleRun() {
                 {"reproduce", "indoubt run coordinator-crash --seed 42"},
                 {"started_at", "2026-11-24T09:30:00.123Z"},
                 {"ended_at", "2026-11-24T09:33:00.123Z"},
-                {"build_seconds", nullptr},
                 {"expect",
                  {{{"check", "2pc.inconsistent.permanent == 0"}},
                   {{"check", "2pc.in_doubt_ms.max >= 10000"}},
