@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -48,7 +49,7 @@ class ScenarioRun {
     INDOUBT_RETURN_IF_ERROR(ReplaceJson(folder_ + "/env.json", env_));
     INDOUBT_RETURN_IF_ERROR(Save());
     for (int n = 1; n <= repeat_ && !interrupted_; ++n) {
-      for (const size_t cell : OrderOf(n)) {
+      for (const size_t cell : CellOrder(seed_, n, cells_.size())) {
         if (Stopped()) break;
         INDOUBT_RETURN_IF_ERROR(RunOne(cell, n));
       }
@@ -130,17 +131,6 @@ class ScenarioRun {
 
   Status Save() { return ReplaceJson(folder_ + "/run.json", run_); }
 
-  /// As listed in the first repetition, shuffled by the seed in the others.
-  std::vector<size_t> OrderOf(int n) const {
-    std::vector<size_t> order(cells_.size());
-    for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-    for (size_t i = order.size(); n > 1 && i > 1; --i) {
-      std::swap(order[i - 1],
-                order[RandomAt(seed_, kOrderStream, static_cast<uint64_t>(n) * 1000 + i) % i]);
-    }
-    return order;
-  }
-
   Status RunOne(size_t index, int n) {
     RepetitionPlan plan;
     plan.cell = cells_[index];
@@ -198,6 +188,16 @@ class ScenarioRun {
 };
 
 }  // namespace
+
+std::vector<size_t> CellOrder(uint64_t seed, int n, size_t cells) {
+  std::vector<size_t> order(cells);
+  std::iota(order.begin(), order.end(), size_t{0});
+  for (size_t i = order.size(); i > 1; --i) {
+    std::swap(order[i - 1],
+              order[RandomAt(seed, kOrderStream, static_cast<uint64_t>(n) * 1000 + i) % i]);
+  }
+  return order;
+}
 
 Result<RunResult> RunScenario(const Scenario& scenario, const RunOptions& options) {
   if (options.repeat && *options.repeat < 1) {

@@ -46,6 +46,10 @@ struct RunResult {
   std::vector<std::string> warnings;
 };
 
+/// The order in which the cells of repetition `n` (from 1) run: shuffled by `seed` in
+/// every one, as what ran before warms or wears the machine for what runs after.
+std::vector<size_t> CellOrder(uint64_t seed, int n, size_t cells);
+
 /// Blocks for as long as the scenario takes. Processes that it starts die with
 /// the calling thread. An error means that no run came about (kInvalidArgument,
 /// kNotFound for missing servers, kIoError); a repetition that failed is in
