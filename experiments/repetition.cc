@@ -133,9 +133,10 @@ class Repetition {
     if (SystemClock().Now() < times.measure_to) times.measure_to = SystemClock().Now();
     if (status.ok()) status = director.HealNow();
     if (status.ok()) status = Drain(load, *observer);
+    // The load first: every order that counts as committed is in the observer's hands.
+    const std::vector<ToldOperation> told = load.Finish();
     INDOUBT_RETURN_IF_ERROR(observer->Close());
     const TimePoint drained = SystemClock().Now();
-    const std::vector<ToldOperation> told = load.Finish();
     INDOUBT_RETURN_IF_ERROR(ops->Close());
     AddWarnings(director.warnings());
     AddWarnings(observer->Troubles());

@@ -1,9 +1,12 @@
 // A whole run, short, and what it leaves behind.
 #include "experiments/run.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <set>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -132,6 +135,33 @@ TEST_F(RunTest, StoppedEarlyItSavesWhatItHas) {
   EXPECT_TRUE(run["cells"][1 - first]["reps"].empty());
   const std::string dir = begun["reps"][0]["dir"];
   EXPECT_TRUE(ReadJson(result->folder + "/" + dir + "/rep.json").is_object());
+}
+
+TEST_F(RunTest, AnOrderAcknowledgedAfterTheDrainLimitIsWatchedForItsLagToo) {
+  // So many wait for PostgreSQL when the load ends that most are answered after the
+  // time for the drain is over.
+  const std::vector<std::string> overrides{
+      R"(matrix.paths=["cdc"])", "load.mode=closed", "load.clients=1000",
+      "load.duration=2500ms",    "load.drain=1ms",   "workload.set_price_share=0",
+      "workload.accounts=10000", "fault=[]"};
+  const auto scenario = ParseScenario(kShort, "short.toml", overrides);
+  ASSERT_TRUE(scenario) << scenario.error().ToString();
+  const auto result = RunScenario(*scenario, options_);
+  ASSERT_TRUE(result) << result.error().ToString();
+  const std::string rep = result->folder + "/cells/cdc/rep-1";
+  std::set<std::pair<int64_t, std::string>> committed, watched;
+  for (const json& line : ReadLines(rep + "/ops.ndjson")) {
+    if (line["outcome"] != "committed") continue;
+    for (const char* store : {"stock", "ledger"}) committed.emplace(line["order"], store);
+  }
+  for (const json& line : ReadLines(rep + "/lag.ndjson")) {
+    watched.emplace(line["order"], line["store"]);
+  }
+  EXPECT_GT(committed.size(), 200u);
+  std::vector<std::pair<int64_t, std::string>> unwatched;
+  std::set_difference(committed.begin(), committed.end(), watched.begin(), watched.end(),
+                      std::back_inserter(unwatched));
+  EXPECT_THAT(unwatched, testing::IsEmpty());
 }
 
 }  // namespace
