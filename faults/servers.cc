@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <sstream>
 #include <thread>
 
@@ -60,27 +61,40 @@ std::string Tail(const std::string& path) {
   return whole.size() > 2000 ? whole.substr(whole.size() - 2000) : whole;
 }
 
-/// Processes whose parent is `pid`, from /proc.
+struct ProcessState {
+  char state = 0;  // proc(5): 'Z' is a zombie
+  pid_t parent = 0;
+};
+
+/// From /proc; none when there is no such process.
+std::optional<ProcessState> StateOf(pid_t pid) {
+  std::ifstream stat(fmt::format("/proc/{}/stat", pid));
+  std::string line;
+  std::getline(stat, line);
+  const size_t after_name = line.rfind(')');
+  if (after_name == std::string::npos) return std::nullopt;
+  std::istringstream rest(line.substr(after_name + 1));
+  ProcessState found;
+  rest >> found.state >> found.parent;
+  return found;
+}
+
 std::vector<pid_t> ChildrenOf(pid_t pid) {
   std::vector<pid_t> children;
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     const pid_t candidate = std::atoi(entry.path().filename().c_str());
     if (candidate <= 0) continue;
-    std::ifstream stat(entry.path() / "stat");
-    std::string line;
-    std::getline(stat, line);
-    const size_t after_name = line.rfind(')');
-    if (after_name == std::string::npos) continue;
-    std::istringstream rest(line.substr(after_name + 1));
-    char state = 0;
-    pid_t parent = 0;
-    rest >> state >> parent;
-    if (parent == pid) children.push_back(candidate);
+    const auto state = StateOf(candidate);
+    if (state && state->parent == pid) children.push_back(candidate);
   }
   return children;
 }
 
-bool Exists(pid_t pid) { return kill(pid, 0) == 0; }
+/// A zombie holds nothing any more, and stays for ever where nobody reaps orphans.
+bool Gone(pid_t pid) {
+  const auto state = StateOf(pid);
+  return !state || state->state == 'Z' || state->state == 'X';
+}
 
 std::string PostgresLine(const std::string& command) {
   // "postgres (PostgreSQL) 15.18 (Debian ...)"
@@ -163,8 +177,11 @@ void PostgresServer::Kill() {
   std::vector<pid_t> pids = ChildrenOf(process_->pid());
   process_->KillAndWait();
   for (const pid_t pid : pids) kill(pid, SIGKILL);
+  const TimePoint deadline = SystemClock().Now() + kStartLimit;
   for (const pid_t pid : pids) {
-    while (Exists(pid)) std::this_thread::sleep_for(kPollInterval);
+    while (!Gone(pid) && SystemClock().Now() < deadline) {
+      std::this_thread::sleep_for(kPollInterval);
+    }
   }
   process_.reset();
 }

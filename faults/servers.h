@@ -36,7 +36,8 @@ class PostgresServer {
   const std::string& version() const { return version_; }
   pid_t pid() const { return process_ ? process_->pid() : -1; }
 
-  /// SIGKILL to the postmaster and every backend of it; waits until all are gone.
+  /// SIGKILL to the postmaster and every backend of it; waits until all are gone, a
+  /// minute at most: with one left, PostgreSQL refuses the next start.
   void Kill();
   /// pg_ctl's modes: SIGTERM "smart" is not offered.
   void StopImmediate();

@@ -1,3 +1,5 @@
+#include <array>
+
 #include <fmt/format.h>
 #include <libpq-fe.h>
 
@@ -29,10 +31,17 @@ Status Check(PGconn* connection, const PGresult* result) {
 
 }  // namespace
 
-PostgresClient::PostgresClient(pg_conn* connection) : connection_(connection, PQfinish) {}
+PostgresClient::PostgresClient(pg_conn* connection)
+    : connection_(connection, PQfinish), cancel_(PQgetCancel(connection), PQfreeCancel) {}
 
-Result<std::unique_ptr<PostgresClient>> PostgresClient::Connect(const std::string& dsn) {
-  std::unique_ptr<PostgresClient> client(new PostgresClient(PQconnectdb(dsn.c_str())));
+Result<std::unique_ptr<PostgresClient>> PostgresClient::Connect(const std::string& dsn,
+                                                                std::chrono::seconds timeout) {
+  // The DSN is expanded last, so that what it says itself wins.
+  const std::string limit = std::to_string(timeout.count());
+  const std::array<const char*, 3> names{"connect_timeout", "dbname", nullptr};
+  const std::array<const char*, 3> values{limit.c_str(), dsn.c_str(), nullptr};
+  std::unique_ptr<PostgresClient> client(
+      new PostgresClient(PQconnectdbParams(names.data(), values.data(), /*expand_dbname=*/1)));
   if (PQstatus(client->connection_.get()) != CONNECTION_OK) {
     return Status(StatusCode::kUnavailable,
                   "PostgreSQL: " + OneLine(PQerrorMessage(client->connection_.get())));
@@ -66,11 +75,9 @@ Status PostgresClient::Run(const std::string& sql) {
 }
 
 void PostgresClient::Cancel() {
-  const std::unique_ptr<PGcancel, void (*)(PGcancel*)> cancel(PQgetCancel(connection_.get()),
-                                                              PQfreeCancel);
   char error[256];
   // Best effort by its nature: the statement may end before the request arrives.
-  if (cancel) PQcancel(cancel.get(), error, sizeof error);
+  if (cancel_) PQcancel(cancel_.get(), error, sizeof error);
 }
 
 }  // namespace indoubt

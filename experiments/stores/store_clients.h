@@ -3,6 +3,7 @@
 // nothing of transactions across stores.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +13,7 @@
 #include "base/status.h"
 #include "participants/participant.h"
 
+struct pg_cancel;
 struct pg_conn;
 struct redisContext;
 struct redisReply;
@@ -29,8 +31,10 @@ Cell TextOf(const Value& value);
 /// One PostgreSQL connection. Thread-compatible, but Cancel from any thread.
 class PostgresClient {
  public:
-  /// kUnavailable when the server does not answer.
-  static Result<std::unique_ptr<PostgresClient>> Connect(const std::string& dsn);
+  /// kUnavailable when the server does not answer within `timeout` (whole seconds, at
+  /// least 2, as libpq has it; a connect_timeout in the DSN wins).
+  static Result<std::unique_ptr<PostgresClient>> Connect(
+      const std::string& dsn, std::chrono::seconds timeout = std::chrono::seconds(10));
 
   /// One statement with text parameters; its rows. kUnavailable when the
   /// connection broke, kAborted when the server refused the statement.
@@ -43,6 +47,8 @@ class PostgresClient {
  private:
   explicit PostgresClient(pg_conn* connection);
   std::unique_ptr<pg_conn, void (*)(pg_conn*)> connection_;
+  // Made at connect: PQgetCancel reads the connection, which another thread may be in.
+  std::unique_ptr<pg_cancel, void (*)(pg_cancel*)> cancel_;
 };
 
 /// One Redis connection. Thread-compatible.

@@ -1,9 +1,14 @@
 #include "faults/servers.h"
 
+#include <future>
+#include <thread>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <hiredis/hiredis.h>
 #include <libpq-fe.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 
 namespace indoubt {
 namespace {
@@ -30,6 +35,30 @@ TEST(PostgresServer, KeepsWhatWasCommittedOverAKill) {
   EXPECT_EQ(AskPostgres(**server, "SELECT x FROM t"), "7");
   EXPECT_EQ(AskPostgres(**server, "SHOW wal_level"), "logical");
   EXPECT_THAT((*server)->version(), testing::StartsWith("15."));
+}
+
+TEST(PostgresServer, AKillEndsWhereNobodyReapsItsBackends) {
+  // As in a container whose first process reaps no orphans: the backends become ours
+  // when their postmaster dies, and stay zombies.
+  ASSERT_EQ(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+  ScratchFolder folder("indoubt-servers-test");
+  auto server = PostgresServer::Start(folder.path());
+  ASSERT_TRUE(server) << server.error().ToString();
+  std::promise<void> killed;
+  std::thread rescue([ended = killed.get_future()] {
+    if (ended.wait_for(std::chrono::seconds(20)) == std::future_status::ready) return;
+    ADD_FAILURE() << "Kill() waits for zombies";
+    while (ended.wait_for(std::chrono::milliseconds(10)) != std::future_status::ready) {
+      waitpid(-1, nullptr, WNOHANG);
+    }
+  });
+  (*server)->Kill();
+  killed.set_value();
+  rescue.join();
+  int zombies = 0;
+  while (waitpid(-1, nullptr, WNOHANG) > 0) ++zombies;
+  EXPECT_TRUE(HasFailure() || zombies > 0) << "the test made no zombie";
+  ASSERT_EQ(prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
 }
 
 TEST(PostgresServer, WrongSettingIsAnErrorWithTheServersOwnWords) {
