@@ -46,9 +46,18 @@ ExitCode ExitCodeFor(const TransactionOutcome& outcome) {
       return kEnvironment;
     case StatusCode::kInvalidArgument:
       return kUsage;
-    default:
-      return kRolledBack;  // every other reason is the transaction's own
+    case StatusCode::kOk:
+    case StatusCode::kNotFound:
+    case StatusCode::kUnsupported:
+    case StatusCode::kDeadlineExceeded:
+    case StatusCode::kLocked:
+    case StatusCode::kCorrupt:
+    case StatusCode::kIoError:
+    case StatusCode::kAborted:
+    case StatusCode::kInternal:
+      break;  // the transaction's own
   }
+  return kRolledBack;
 }
 
 }  // namespace indoubt::cli

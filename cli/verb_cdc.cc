@@ -75,7 +75,8 @@ int Run(const std::string& config) {
   const bool lost = (*worker)->source_lost();
   const Status health = (*worker)->health();
   (*worker)->Stop();
-  return lost ? ExitCodeFor(health) == kDone ? kEnvironment : Fail(health) : kDone;
+  if (!lost) return kDone;
+  return health.ok() ? static_cast<int>(kEnvironment) : Fail(health);
 }
 
 int ShowStatus(const std::string& config, bool json) {

@@ -87,9 +87,13 @@ Outcome DecodeOutcomeKind(v1::Outcome outcome) {
       return Outcome::kRolledBack;
     case v1::OUTCOME_HEURISTIC:
       return Outcome::kHeuristic;
-    default:
-      return Outcome::kInDoubt;  // also a value of a newer server
+    case v1::OUTCOME_IN_DOUBT:
+    case v1::OUTCOME_UNSPECIFIED:
+    case v1::Outcome_INT_MIN_SENTINEL_DO_NOT_USE_:  // protobuf's own
+    case v1::Outcome_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
   }
+  return Outcome::kInDoubt;  // also a value of a newer server
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "experiments/ndjson.h"
 #include "experiments/observer/observer.h"
 #include "experiments/paths/path.h"
+#include "experiments/summary/figures.h"
 #include "faults/servers.h"
 
 namespace indoubt {
@@ -116,12 +117,10 @@ class Repetition {
     LoadGenerator load(
         *shop_, *path_, load_, *ops, recent,
         [&observer](int64_t order, TimePoint at) { observer->lag().Committed(order, at); });
-    // Only what commits in two phases is ever in doubt.
-    const bool two_phase =
-        path_->placement() == Placement::kEverywhere && path_->name() != "dual-write";
-    INDOUBT_ASSIGN_OR_RETURN(observer, Observer::Start(
-                                           stores_.endpoints, *shop_, two_phase, recent,
-                                           [&load] { return load.counts(); }, plan_.folder));
+    INDOUBT_ASSIGN_OR_RETURN(
+        observer, Observer::Start(
+                      stores_.endpoints, *shop_, HasTwoPhaseCommit(path_->name()), recent,
+                      [&load] { return load.counts(); }, plan_.folder));
     LoadTimes times;
     times.warmup_from = SystemClock().Now() + kLeadTime;
     times.measure_from = times.warmup_from + load_.warmup;

@@ -13,6 +13,7 @@
 
 namespace indoubt {
 
+/// Start and Stop from one thread; Trouble from any.
 class DoubleReader {
  public:
   /// Connects; everything given must outlive this.

@@ -11,6 +11,7 @@
 
 namespace indoubt {
 
+/// Start and Stop from one thread; the rest from any.
 class LagWatcher {
  public:
   /// Connects; `out` must outlive this.

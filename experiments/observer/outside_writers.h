@@ -24,6 +24,7 @@
 
 namespace indoubt {
 
+/// Start and Stop from one thread; waiting and Troubles from any.
 class OutsideWriters {
  public:
   /// Connects; everything given must outlive this.

@@ -12,6 +12,7 @@
 
 namespace indoubt {
 
+/// Start and Stop from one thread; in_doubt and Troubles from any.
 class PreparedWatcher {
  public:
   /// Connects; `out` must outlive this.
