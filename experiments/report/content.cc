@@ -46,12 +46,12 @@ std::string NumberText(const json& value) {
 }
 
 Table PathTable(const json& summary) {
-  struct Column {
+  struct Figure {
     const char* title;
     const char* figure;
     bool time;
   };
-  static constexpr std::array<Column, 21> kColumns{
+  static constexpr std::array<Figure, 21> kFigures{
       {{"attempted", "attempted", false},
        {"committed", "committed", false},
        {"rolled back", "rolled_back", false},
@@ -73,19 +73,24 @@ Table PathTable(const json& summary) {
        {"lost", "lost_acknowledged", false},
        {"left over", "leftovers", false},
        {"fractured reads", "fractured_reads", false}}};
-  Table table{{"path"}, {}};
-  for (const Column& column : kColumns) table.header.emplace_back(column.title);
-  for (const json& cell : summary.at("cells")) {
-    std::vector<std::string> row{cell.at("name").get<std::string>()};
-    for (const Column& column : kColumns) {
-      const json value = CellFigure(cell, column.figure);
-      std::string text = column.time ? DurationText(cell, column.figure) : NumberText(value);
-      if (column.time && text == "not measured") text = kDash;
+  const json& cells = summary.at("cells");
+  Table table{{"figure"}, {}};
+  for (const json& cell : cells) table.header.push_back(cell.at("name").get<std::string>());
+  if (cells.empty()) return table;
+  for (const auto& [title, figure, time] : kFigures) {
+    std::vector<std::string> row{title};
+    for (const json& cell : cells) {
+      std::string text =
+          time ? DurationText(cell, figure) : NumberText(CellFigure(cell, figure));
+      if (time && text == "not measured") text = kDash;
       row.push_back(std::move(text));
     }
-    const json reads = CellFigure(cell, "reads");
-    if (reads.is_number()) row.back() += " of " + NumberText(reads);
     table.rows.push_back(std::move(row));
+  }
+  // Of how many reads: the last row.
+  for (size_t i = 0; i < cells.size(); ++i) {
+    const json reads = CellFigure(cells.at(i), "reads");
+    if (reads.is_number()) table.rows.back().at(i + 1) += " of " + NumberText(reads);
   }
   return table;
 }

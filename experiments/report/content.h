@@ -21,7 +21,8 @@ struct Table {
   std::vector<std::vector<std::string>> rows;  // first column: the row's name
 };
 
-/// One row a cell. "not measured" reads as a dash with the legend beside it.
+/// One row a figure, one column a cell, as there are many more figures than paths.
+/// "not measured" reads as a dash with the legend beside it.
 Table PathTable(const nlohmann::json& summary);
 /// One row an expectation: check, observed, verdict.
 Table ExpectationTable(const nlohmann::json& summary);

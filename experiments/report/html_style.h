@@ -25,6 +25,7 @@ th,td{padding:.35rem .65rem;border-bottom:1px solid var(--edge);text-align:right
 thead th{color:var(--dim);font-weight:600;vertical-align:bottom;border-bottom:2px solid var(--axis)}
 th:first-child,td:first-child,table.text td,table.text th{text-align:left}
 tbody th{font-weight:600;white-space:nowrap}
+table.wrap th,table.wrap td{white-space:normal;overflow-wrap:anywhere}table.wrap thead th,table.wrap td.pass,table.wrap td.fail,table.wrap td.nodata{white-space:nowrap}
 td.pass{color:var(--good)}td.fail{color:var(--bad);font-weight:700}td.nodata{color:var(--warn);font-weight:700}
 pre{background:var(--card);border:1px solid var(--edge);padding:.7rem .9rem;overflow-x:auto;border-radius:4px}
 figure{margin:1rem 0}figcaption{color:var(--dim);font-size:.9rem}
@@ -39,6 +40,8 @@ svg .a,svg .line.s0{stroke:var(--s0)}svg .b,svg .line.s1{stroke:var(--s1)}svg .c
 svg .line.s3{stroke:var(--s3)}svg .line.s4{stroke:var(--s4)}svg .line.s5{stroke:var(--s5)}
 svg .bar.s0{fill:var(--s0)}svg .bar.s1{fill:var(--s1)}svg .bar.s2{fill:var(--s2)}
 svg .bar.s3{fill:var(--s3)}svg .bar.s4{fill:var(--s4)}svg .bar.s5{fill:var(--s5)}
+/* A picture scaled down to a phone has letters that nobody can read: it scrolls. */
+@media(max-width:640px){main{padding:1.25rem .9rem 3rem}svg{max-width:none;width:720px}th,td{padding:.35rem .45rem}}
 @media print{:root{--bg:#fff;--ink:#000;--dim:#444;--card:#fff;--grid:#ddd}main{max-width:none;padding:0}
 figure,table,.verdict{break-inside:avoid}.scroll{overflow:visible}table{font-size:.66rem}th,td{padding:.2rem .3rem}}
 )css";

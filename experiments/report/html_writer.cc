@@ -72,7 +72,8 @@ void AddVerdict(std::string& out, const json& summary) {
 }
 
 void AddFigure(std::string& out, const std::string& svg, const std::string& caption) {
-  out += "<figure>" + svg + "<figcaption>" + EscapeHtml(caption) + "</figcaption></figure>\n";
+  out += "<figure><div class=\"scroll\">" + svg + "</div><figcaption>" + EscapeHtml(caption) +
+         "</figcaption></figure>\n";
 }
 
 void AddPictures(std::string& out, const ReportedRun& run) {
@@ -111,11 +112,11 @@ void AddRun(std::string& out, const ReportedRun& reported, const char* heading) 
   AddSection(out, "The paths", PathTable(summary), "figures");
   out += fmt::format("<p class=\"note-p\">{}</p>\n", EscapeHtml(kTableNote));
   AddPictures(out, reported);
-  AddSection(out, "Expectations", ExpectationTable(summary), "text");
+  AddSection(out, "Expectations", ExpectationTable(summary), "text wrap");
   AddSection(out, "Faults", FaultTable(summary), "text");
   AddSection(out, "Repetitions", RepetitionTable(summary), "text");
   AddList(out, "What this run cannot tell", "limits", Limits(summary));
-  AddSection(out, "Where it ran", EnvironmentTable(summary), "text");
+  AddSection(out, "Where it ran", EnvironmentTable(summary), "text wrap");
   out += fmt::format(
       "<h2>Run it again</h2>\n<pre><code>{}</code></pre>\n<p class=\"note-p\">Run {}, status "
       "{}, "

@@ -6,6 +6,7 @@
 
 #include "experiments/report/charts.h"
 #include "experiments/summary/cell_figure.h"
+#include "experiments/summary/figures.h"
 #include "experiments/summary/judgement.h"
 
 namespace indoubt {
@@ -62,7 +63,12 @@ void WaitingRow(Svg& svg, const json& cell, const Waiting& row, const Scale& x, 
   const json tail = CellFigure(cell, figure + ".p99");
   if (!low.is_number() || !high.is_number()) {
     const bool looked = CellFigure(cell, figure + ".n").is_number();
-    svg.Text(x.pixel_from + 6, y + 4, looked ? "none was seen" : "not measured on this path",
+    const bool prepares =
+        figure != "in_doubt_ms" || HasTwoPhaseCommit(cell.at("path").get<std::string>());
+    svg.Text(x.pixel_from + 6, y + 4,
+             looked     ? "none was seen"
+             : prepares ? "not measured on this path"
+                        : "nothing is prepared on this path",
              "note");
     return;
   }

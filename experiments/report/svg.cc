@@ -60,7 +60,7 @@ std::vector<double> NiceTicks(double from, double to, int count) {
   }
   for (double index = std::ceil(from / step - 1e-9); index * step <= to + step * 1e-9;
        ++index) {
-    ticks.push_back(index * step);
+    ticks.push_back(index * step + 0.0);  // not -0, which prints its sign
   }
   return ticks;
 }
@@ -91,12 +91,6 @@ void Svg::Rect(double x, double y, double width, double height, std::string_view
                  "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" "
                  "class=\"{}\"/>\n",
                  x, y, std::max(0.0, width), std::max(0.0, height), css);
-}
-
-void Svg::Circle(double x, double y, double radius, std::string_view css) {
-  fmt::format_to(std::back_inserter(out_),
-                 "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{:.1f}\" class=\"{}\"/>\n", x, y,
-                 radius, css);
 }
 
 void Svg::Text(double x, double y, std::string_view text, std::string_view css,

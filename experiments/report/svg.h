@@ -39,7 +39,6 @@ class Svg {
 
   void Line(double x1, double y1, double x2, double y2, std::string_view css);
   void Rect(double x, double y, double width, double height, std::string_view css);
-  void Circle(double x, double y, double radius, std::string_view css);
   /// `anchor` is "start", "middle" or "end".
   void Text(double x, double y, std::string_view text, std::string_view css,
             std::string_view anchor = "start");

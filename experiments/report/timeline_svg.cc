@@ -8,7 +8,7 @@ namespace indoubt {
 namespace {
 
 constexpr int kWidth = 860;
-constexpr double kLeft = 64, kRight = 120, kTop = 34, kPanel = 92, kGap = 26, kBottom = 40;
+constexpr double kLeft = 64, kRight = 120, kTop = 34, kPanel = 92, kGap = 40, kBottom = 40;
 
 double Highest(const std::vector<Point>& points) {
   double highest = 0;

@@ -1,5 +1,7 @@
 #include "experiments/report/report.h"
 
+#include <cmath>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -200,6 +202,8 @@ TEST(SvgTest, TicksAreRoundAndInside) {
   EXPECT_EQ(NiceTicks(0, 0, 4).size(), 0U);
   EXPECT_EQ(LogTicks(0.1, 100).size(), 4U);
 }
+
+TEST(SvgTest, ATickAtZeroHasNoSign) { EXPECT_FALSE(std::signbit(NiceTicks(0, 40, 4).at(0))); }
 
 TEST(SvgTest, APathBreaksWhereThereIsNoValue) {
   Svg svg(10, 10, "t", "d");
