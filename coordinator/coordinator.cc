@@ -251,7 +251,8 @@ Status LiveCoordinator::AskLog(const std::string& what,
 
 void LiveCoordinator::Drain(TimePoint deadline) {
   draining_ = true;
-  engine_.WaitUntil(deadline, [this] { return engine_.live_count() == 0; });
+  // What is in doubt with a stopped log stays so until the next start.
+  engine_.WaitUntil(deadline, [this] { return engine_.live_count() == 0 || !health().ok(); });
 }
 
 void LiveCoordinator::CheckSoon() {

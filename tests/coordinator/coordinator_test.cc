@@ -275,6 +275,15 @@ TEST_F(CoordinatorTest, DrainRefusesNewWorkAndWaitsForTheOld) {
   drain.join();
 }
 
+TEST_F(CoordinatorTest, DrainDoesNotWaitForWhatOnlyTheNextStartCanEnd) {
+  Start();
+  decisions_.fail_next_decision = true;
+  ASSERT_EQ(Execute({"a", "b"}).outcome, Outcome::kInDoubt);
+  const TimePoint deadline = In(std::chrono::seconds(20));
+  coordinator_->Drain(deadline);
+  EXPECT_LT(SystemClock().Now(), deadline);
+}
+
 TEST_F(CoordinatorTest, EndingWaitsForTransactionsUnderWay) {
   stores_["b"].hold_prepares = true;
   Start();
