@@ -264,6 +264,22 @@ TEST_F(CoordinatorTest, StoresForgetOnlyAfterTheEndRecordIsDurable) {
   });
 }
 
+TEST_F(CoordinatorTest, StoresForgetTheLastOnesAtAnOrderlyEnd) {
+  Start();
+  const Gid last = *Gid::Parse(Execute({"a", "b"}).gid);
+  coordinator_.reset();
+  EXPECT_TRUE(stores_["a"].forgotten.contains(last));
+  EXPECT_TRUE(stores_["b"].forgotten.contains(last));
+}
+
+TEST_F(CoordinatorTest, StoresForgetNothingWhoseEndIsNotDurable) {
+  Start();
+  const Gid last = *Gid::Parse(Execute({"a", "b"}).gid);
+  log_->FailWrites(Status(StatusCode::kIoError, "the disk is full"));
+  coordinator_.reset();
+  EXPECT_THAT(stores_["a"].forgotten, testing::Not(testing::Contains(last)));
+}
+
 TEST_F(CoordinatorTest, DrainRefusesNewWorkAndWaitsForTheOld) {
   stores_["b"].hold_prepares = true;
   Start();

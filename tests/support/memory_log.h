@@ -123,6 +123,10 @@ class MemoryLog final : public DecisionLog {
     }
   }
 
+  void FlushEnds(LogCallback done) override {
+    Answer([done = std::move(done), status = health()] { done(status); });
+  }
+
   void RecordHeuristic(HeuristicRecord record, LogCallback done) override {
     Status status;
     {
