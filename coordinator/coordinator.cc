@@ -83,6 +83,19 @@ LiveCoordinator::~LiveCoordinator() {
   // Those answered have an end record to write, unless they wait for a store.
   engine_.WaitUntil(Now() + std::chrono::milliseconds(100),
                     [this] { return engine_.live_count() == 0; });
+  ForgetTheLast();
+}
+
+void LiveCoordinator::ForgetTheLast() {
+  // No later decision carries these end records: a one-shot process would leave an
+  // outcome record at every store for good.
+  const uint64_t ended = engine_.ended();
+  if (ended == 0) return;
+  const Status flushed = AskLog("the last end records", [this](LogCallback done) {
+    engine_.log().FlushEnds(std::move(done));
+  });
+  // With a log that stopped, the stores keep what recovery may still ask for.
+  if (flushed.ok()) engine_.ForgetEnded(ended);
 }
 
 Status LiveCoordinator::Open() {
@@ -251,7 +264,8 @@ Status LiveCoordinator::AskLog(const std::string& what,
 
 void LiveCoordinator::Drain(TimePoint deadline) {
   draining_ = true;
-  engine_.WaitUntil(deadline, [this] { return engine_.live_count() == 0; });
+  // What is in doubt with a stopped log stays so until the next start.
+  engine_.WaitUntil(deadline, [this] { return engine_.live_count() == 0 || !health().ok(); });
 }
 
 void LiveCoordinator::CheckSoon() {

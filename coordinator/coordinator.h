@@ -103,7 +103,8 @@ class Coordinator : public TransactionExecutor {
   /// What the log says of `gid`.
   virtual LoggedState Find(const Gid& gid) const = 0;
 
-  /// Refuses new transactions and waits for those under way until `deadline`.
+  /// Refuses new transactions and waits for those under way until `deadline`, or until
+  /// the log has stopped: then only the next start can end them.
   virtual void Drain(TimePoint deadline) = 0;
 
   /// Whether this start accepted a log that had decided nothing (EmptyLog::kAccept).

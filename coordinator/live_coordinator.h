@@ -57,6 +57,7 @@ class LiveCoordinator : public Coordinator {
   Status RefuseForeignBranches(TimePoint deadline);
   /// Blocks until the log has done what `ask` asked of it, for 10 s at most.
   Status AskLog(const std::string& what, const std::function<void(LogCallback)>& ask);
+  void ForgetTheLast();
   void Maintain();
   void CheckSoon();
 

@@ -85,6 +85,8 @@ class DecisionLog {
   /// Every participant of `gid` has acknowledged. Lazy: durable some time later, at
   /// the latest with the next decision that is asked for after it.
   virtual void End(const Gid& gid) = 0;
+  /// Completes once every end so far is durable. Costs nothing when they all are.
+  virtual void FlushEnds(LogCallback done) = 0;
 
   /// Makes a heuristic outcome durable; it stays until ForgetHeuristics.
   virtual void RecordHeuristic(HeuristicRecord record, LogCallback done) = 0;

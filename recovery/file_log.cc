@@ -37,7 +37,7 @@ constexpr size_t kMaxQueued = 1 << 16;
 
 struct Pending {
   LogRecord record;
-  std::string body;
+  std::string body;        // empty: no record, waits only for what comes before it
   DecideCallback decided;  // for a commit
   LogCallback logged;      // for the others
 
@@ -101,6 +101,8 @@ class FileLog final : public DecisionLog {
     }
   }
 
+  void FlushEnds(LogCallback done) override { Enqueue({{}, {}, {}, std::move(done)}); }
+
   void RecordHeuristic(HeuristicRecord record, LogCallback done) override {
     Submit(std::move(record), {}, std::move(done));
   }
@@ -131,6 +133,7 @@ class FileLog final : public DecisionLog {
 
   void AnswerAbort(const Gid& gid, DecisionOutcome outcome, const DecideCallback& done) const;
   void Submit(LogRecord record, DecideCallback decided, LogCallback logged);
+  void Enqueue(Pending pending);
   void RunFlusher();
   void WaitForWork(Lock& lock);
   void WakeFlusher();
@@ -204,6 +207,10 @@ void FileLog::Submit(LogRecord record, DecideCallback decided, LogCallback logge
                                         pending.body.size(), log_format::kMaxRecordBytes / 2)));
     return;
   }
+  Enqueue(std::move(pending));
+}
+
+void FileLog::Enqueue(Pending pending) {
   Lock lock(mutex_);
   // The flusher itself, in a callback, must not wait for the flusher.
   if (std::this_thread::get_id() != flusher_.get_id()) {
@@ -288,7 +295,7 @@ void FileLog::Flush(Lock& lock) {
   if (status.ok()) {
     for (Pending& pending : batch) {
       if (pending.decided) proposed_.erase(std::get<Decision>(pending.record).gid);
-      state_.Apply(std::move(pending.record), now);
+      if (!pending.body.empty()) state_.Apply(std::move(pending.record), now);
     }
   } else {
     status = Stop(status);
@@ -316,7 +323,7 @@ FileLog::Batch FileLog::TakeBatch(std::vector<std::string>& bodies) {
     const uint64_t more = log_format::kRecordHeaderBytes + queue_.front().body.size();
     if (!batch.empty() && bytes + more > kMaxGroupBytes) break;
     bytes += more;
-    bodies.push_back(queue_.front().body);
+    if (!queue_.front().body.empty()) bodies.push_back(queue_.front().body);
     batch.push_back(std::move(queue_.front()));
     queue_.pop_front();
   }

@@ -52,6 +52,8 @@ TEST_F(Exec, CommitsOverThreeStores) {
   }
   EXPECT_EQ(stores_->OrderIn(1), "111");
   EXPECT_EQ(stores_->Leftovers(), "");
+  EXPECT_EQ(stores_->AskRedis({"HLEN", "indoubt:outcomes"}), "0");
+  EXPECT_EQ(stores_->AskSqlite("SELECT count(*) FROM indoubt_outcome"), "0");
   EXPECT_EQ(stores_->Unbalanced(), "");
 }
 

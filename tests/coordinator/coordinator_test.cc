@@ -47,7 +47,7 @@ TEST_F(CoordinatorTest, OneParticipantNeedsNoDecision) {
   const TransactionOutcome outcome = Execute({"a", "a"});
   EXPECT_EQ(outcome.outcome, Outcome::kCommitted);
   EXPECT_EQ(outcome.participants[0].vote, std::nullopt);
-  EXPECT_EQ(decisions_.decisions, 0);
+  EXPECT_EQ(log_->decisions(), 0);
 }
 
 TEST_F(CoordinatorTest, NoRollsEverybodyBackAndNamesTheParticipant) {
@@ -57,7 +57,7 @@ TEST_F(CoordinatorTest, NoRollsEverybodyBackAndNamesTheParticipant) {
   EXPECT_EQ(outcome.outcome, Outcome::kRolledBack);
   EXPECT_EQ(outcome.code, StatusCode::kAborted);
   EXPECT_EQ(outcome.reason, "b: the test says so");
-  EXPECT_EQ(decisions_.decisions, 0);
+  EXPECT_EQ(log_->decisions(), 0);
   for (auto& [name, store] : stores_) {
     EXPECT_TRUE(store.prepared.empty()) << name;
     EXPECT_TRUE(store.committed.empty()) << name;
@@ -116,7 +116,7 @@ TEST_F(CoordinatorTest, CallerIsToldInDoubtWhileADecidedCommitCannotBeApplied) {
 
 TEST_F(CoordinatorTest, FailedDecisionIsInDoubtAndNobodyIsTold) {
   Start();
-  decisions_.fail_next_decision = true;
+  log_->FailNextDecision(Status(StatusCode::kIoError, "the sync failed; restart"));
   const TransactionOutcome outcome = Execute({"a", "b"});
   EXPECT_EQ(outcome.outcome, Outcome::kInDoubt);
   EXPECT_EQ(outcome.code, StatusCode::kIoError);
@@ -264,6 +264,22 @@ TEST_F(CoordinatorTest, StoresForgetOnlyAfterTheEndRecordIsDurable) {
   });
 }
 
+TEST_F(CoordinatorTest, StoresForgetTheLastOnesAtAnOrderlyEnd) {
+  Start();
+  const Gid last = *Gid::Parse(Execute({"a", "b"}).gid);
+  coordinator_.reset();
+  EXPECT_TRUE(stores_["a"].forgotten.contains(last));
+  EXPECT_TRUE(stores_["b"].forgotten.contains(last));
+}
+
+TEST_F(CoordinatorTest, StoresForgetNothingWhoseEndIsNotDurable) {
+  Start();
+  const Gid last = *Gid::Parse(Execute({"a", "b"}).gid);
+  log_->FailWrites(Status(StatusCode::kIoError, "the disk is full"));
+  coordinator_.reset();
+  EXPECT_THAT(stores_["a"].forgotten, testing::Not(testing::Contains(last)));
+}
+
 TEST_F(CoordinatorTest, DrainRefusesNewWorkAndWaitsForTheOld) {
   stores_["b"].hold_prepares = true;
   Start();
@@ -275,17 +291,25 @@ TEST_F(CoordinatorTest, DrainRefusesNewWorkAndWaitsForTheOld) {
   drain.join();
 }
 
+TEST_F(CoordinatorTest, DrainDoesNotWaitForWhatOnlyTheNextStartCanEnd) {
+  Start();
+  log_->FailNextDecision(Status(StatusCode::kIoError, "the sync failed; restart"));
+  ASSERT_EQ(Execute({"a", "b"}).outcome, Outcome::kInDoubt);
+  const TimePoint deadline = In(std::chrono::seconds(20));
+  coordinator_->Drain(deadline);
+  EXPECT_LT(SystemClock().Now(), deadline);
+}
+
 TEST_F(CoordinatorTest, EndingWaitsForTransactionsUnderWay) {
   stores_["b"].hold_prepares = true;
   Start();
-  auto pending = Submit(Request({"a", "b"}));
-  std::thread answer([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    stores_["b"].AnswerHeld();
-  });
+  TransactionRequest request = Request({"a", "b"});
+  request.timeout = std::chrono::milliseconds(200);
+  auto pending = Submit(std::move(request));
   coordinator_.reset();
-  answer.join();
-  EXPECT_EQ(pending.get().outcome, Outcome::kCommitted);
+  ASSERT_EQ(pending.wait_for(std::chrono::seconds(0)), std::future_status::ready);
+  EXPECT_EQ(pending.get().code, StatusCode::kDeadlineExceeded);
+  stores_["b"].held.clear();  // nobody is left to be answered
 }
 
 TEST_F(CoordinatorTest, ManyAtOnceFromManyThreads) {

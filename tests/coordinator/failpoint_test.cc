@@ -38,7 +38,7 @@ TEST_P(BeforeTheDecision, ErrorAborts) {
   const TransactionOutcome outcome = Execute({"a", "b"});
   EXPECT_EQ(outcome.outcome, Outcome::kRolledBack);
   EXPECT_THAT(outcome.reason, HasSubstr("injected error"));
-  EXPECT_EQ(decisions_.decisions, 0);
+  EXPECT_EQ(log_->decisions(), 0);
   for (auto& [name, store] : stores_) EXPECT_TRUE(store.committed.empty()) << name;
   ExpectNothingPrepared();
   EXPECT_EQ(Execute({"a", "b"}).outcome, Outcome::kCommitted) << "hit once only";
@@ -106,7 +106,7 @@ TEST_P(InRecovery, ErrorLeavesWorkForLaterAndTheSameEnd) {
   const Gid decided = OwnGid(1), orphan = OwnGid(2);
   for (const char* name : {"a", "b"}) stores_[name].prepared.insert(decided);
   stores_["b"].prepared.insert(orphan);
-  decisions_.unended[decided] = {decided, {{"a", "t"}, {"b", "t"}}};
+  LogDecided({decided, {{"a", "t"}, {"b", "t"}}});
   Arm(std::string(GetParam()) + "=error");
   Start();
   // An error in the pass itself ends that pass; one around a participant is retried.

@@ -9,8 +9,8 @@
 #include <gtest/gtest.h>
 
 #include "coordinator/coordinator.h"
-#include "tests/coordinator/memory_decisions.h"
 #include "tests/support/fake_participant.h"
+#include "tests/support/memory_log.h"
 
 namespace indoubt {
 
@@ -22,8 +22,15 @@ class CoordinatorFixture : public testing::Test {
     for (const char* name : {"a", "b", "c"}) stores_.try_emplace(name);
   }
 
+  /// The first one, and from then on what the next process finds of it.
   virtual std::unique_ptr<DecisionLog> MakeLog() {
-    return std::make_unique<MemoryDecisionLog>(decisions_);
+    if (std::exchange(log_opened_, true)) log_ = MemoryLog::Reopen(*log_);
+    return log_->Share();
+  }
+  /// Puts a commit into the log, as an earlier process left it.
+  void LogDecided(const Decision& decision) {
+    log_->Decide(decision.gid, DecisionOutcome::kCommitted, decision.branches,
+                 [](DecisionOutcome, const Status&) {});
   }
   Result<std::unique_ptr<Coordinator>> TryStart() {
     std::vector<std::unique_ptr<Participant>> participants;
@@ -76,10 +83,11 @@ class CoordinatorFixture : public testing::Test {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
   }
-  Gid OwnGid(uint64_t number) const { return {"n", decisions_.id, 1, number}; }
+  Gid OwnGid(uint64_t number) const { return {"n", log_->id(), 1, number}; }
 
   std::map<std::string, FakeStore> stores_;
-  MemoryDecisions decisions_;
+  std::unique_ptr<MemoryLog> log_ = std::make_unique<MemoryLog>();
+  bool log_opened_ = false;
   CoordinatorOptions options_;
   std::unique_ptr<Coordinator> coordinator_;  // last: it uses the stores
 };

@@ -18,7 +18,7 @@ class RecoveryTest : public CoordinatorFixture {
       if (stores_.contains(name)) stores_[name].prepared.insert(gid);
       decision.branches.push_back({name, std::string("token of ") + name});
     }
-    decisions_.unended[gid] = decision;
+    LogDecided(decision);
     return gid;
   }
   uint64_t number_ = 1000;
@@ -46,7 +46,7 @@ TEST_F(RecoveryTest, BackgroundPassRunsAtTheStart) {
   const Gid decided = Decided({"a", "b"});
   Start();
   Await([&] { return coordinator_->Find(decided) == LoggedState::kEnded; });
-  const Gid late = {"n", decisions_.id, 1, 99};  // a prepare that arrives after its abort
+  const Gid late = {"n", log_->id(), 1, 99};  // a prepare that arrives after its abort
   stores_["b"].With([&](FakeStore& store) { return store.prepared.insert(late).second; });
   Await([&] {
     return stores_["b"].With([&](FakeStore& s) { return s.rolled_back.contains(late); });
@@ -85,7 +85,7 @@ TEST_F(RecoveryTest, OtherNodesAreNeverTouched) {
 }
 
 TEST_F(RecoveryTest, ClonedConfigurationIsReportedAndUntouchedUntilAdopted) {
-  decisions_.accepted = true;
+  log_->Accept([](const Status&) {});
   const Gid cloned = {"n", LogId::Random(), 1, 1};
   stores_["a"].prepared.insert(cloned);
   Start();
@@ -194,7 +194,8 @@ TEST_F(RecoveryTest, OrphanOfARenamedParticipantStaysInDoubtVisibly) {
 
 TEST_F(RecoveryTest, StrayBranchOfAnEndedCommitIsCommitted) {
   const Gid ended = OwnGid(3);
-  decisions_.ended.insert(ended);
+  LogDecided({ended, {{"b", "t"}}});
+  log_->End(ended);
   stores_["a"].prepared.insert(ended);
   Start();
   EXPECT_EQ(Recover().committed, 1);
@@ -203,7 +204,7 @@ TEST_F(RecoveryTest, StrayBranchOfAnEndedCommitIsCommitted) {
 }
 
 TEST_F(RecoveryTest, OldCopyOfTheLogPresumesNothing) {
-  const Gid later = {"n", decisions_.id, 9, 1};
+  const Gid later = {"n", log_->id(), 9, 1};
   stores_["a"].prepared.insert(later);
   Start();
   const RecoveryReport report = Recover();
@@ -216,10 +217,11 @@ TEST_F(RecoveryTest, HeuristicThatIsRecordedAlreadyIsNotRecordedTwice) {
   const Gid decided = Decided({"a", "b"});
   stores_["b"].prepared.clear();
   stores_["b"].commit_acks = {AckKind::kHeuristic};
-  decisions_.heuristics.push_back({decided, "b", DecisionOutcome::kCommitted, "lost", "then"});
+  log_->RecordHeuristic({decided, "b", DecisionOutcome::kCommitted, "lost", "then"},
+                        [](const Status&) {});
   Start();
   EXPECT_EQ(Recover().heuristic, 1);
-  EXPECT_THAT(decisions_.heuristics, SizeIs(1));
+  EXPECT_THAT(log_->Heuristics(), SizeIs(1));
   EXPECT_EQ(coordinator_->Find(decided), LoggedState::kEnded);
 }
 
@@ -229,9 +231,9 @@ TEST_F(RecoveryTest, HeuristicFoundByRecoveryIsRecorded) {
   stores_["b"].commit_acks = {AckKind::kHeuristic};
   Start();
   EXPECT_EQ(Recover().heuristic, 1);
-  ASSERT_THAT(decisions_.heuristics, SizeIs(1));
-  EXPECT_EQ(decisions_.heuristics[0].gid, decided);
-  EXPECT_EQ(decisions_.heuristics[0].participant, "b");
+  ASSERT_THAT(log_->Heuristics(), SizeIs(1));
+  EXPECT_EQ(log_->Heuristics()[0].gid, decided);
+  EXPECT_EQ(log_->Heuristics()[0].participant, "b");
 }
 
 }  // namespace

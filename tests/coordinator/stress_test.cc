@@ -98,7 +98,7 @@ TEST_F(StressTest, AllOrNothingWhateverIsLost) {
       return 0;
     });
   }
-  EXPECT_TRUE(decisions_.unended.empty());
+  EXPECT_TRUE(log_->Unended().empty());
 }
 
 }  // namespace

@@ -207,6 +207,26 @@ TEST_F(FileLogTest, EndsBecomeDurableWithoutAnotherCommit) {
   EXPECT_TRUE(Unended().empty());
 }
 
+TEST_F(FileLogTest, FlushedEndsAreDurableAndFlushingAgainCostsNothing) {
+  Open();
+  const Gid gid = Committed();
+  log_->End(gid);
+  const auto flush = [this] {
+    std::promise<Status> flushed;
+    log_->FlushEnds([&](Status status) { flushed.set_value(std::move(status)); });
+    return flushed.get_future().get();
+  };
+  EXPECT_TRUE(flush().ok());
+  const int before = disk_.syncs();
+  EXPECT_TRUE(flush().ok());
+  EXPECT_EQ(disk_.syncs(), before);
+  CutPowerAndReopen(Unsynced::kLost);
+  EXPECT_TRUE(Unended().empty());
+  log_->End(Committed());
+  disk_.SetFault(FailOn(Operation::kSync));
+  EXPECT_FALSE(flush().ok());
+}
+
 TEST_F(FileLogTest, DecisionFindsEveryEarlierEndDurableHoweverManyThereAre) {
   options_.segment_bytes = 16 << 20;
   Open();

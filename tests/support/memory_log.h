@@ -22,19 +22,22 @@ namespace indoubt {
 /// HoldCallbacks() keeps them until Release(). Thread-safe.
 class MemoryLog final : public DecisionLog {
  public:
-  MemoryLog() : id_(LogId::Random()) {}
-  explicit MemoryLog(LogId id) : id_(std::move(id)) {}
+  MemoryLog() : MemoryLog(LogId::Random()) {}
+  explicit MemoryLog(LogId id) : state_(std::make_shared<State>(std::move(id))) {}
+
+  /// The same log once more, so that a test can look at what it has handed over.
+  std::unique_ptr<MemoryLog> Share() const { return std::make_unique<MemoryLog>(*this); }
 
   /// The log as the next process finds it: same identity, incarnation one
   /// higher, everything that was durable in `before`.
   static std::unique_ptr<MemoryLog> Reopen(const MemoryLog& before) {
-    const std::lock_guard lock(before.mutex_);
-    auto log = std::make_unique<MemoryLog>(before.id_);
-    log->incarnation_ = before.incarnation_ + 1;
-    log->accepted_ = before.accepted_;
-    log->unended_ = before.unended_;
-    log->ended_ = before.ended_;
-    log->heuristics_ = before.heuristics_;
+    const std::lock_guard lock(before.state_->mutex);
+    auto log = std::make_unique<MemoryLog>(before.state_->id);
+    log->state_->incarnation = before.state_->incarnation + 1;
+    log->state_->accepted = before.state_->accepted;
+    log->state_->unended = before.state_->unended;
+    log->state_->ended = before.state_->ended;
+    log->state_->heuristics = before.state_->heuristics;
     return log;
   }
 
@@ -42,38 +45,48 @@ class MemoryLog final : public DecisionLog {
   /// `record_survives` the record of the next Decide is there after Reopen all
   /// the same, as after a failed sync whose bytes reached the disk.
   void FailWrites(Status why, bool record_survives = false) {
-    const std::lock_guard lock(mutex_);
-    health_ = std::move(why);
-    survivor_wanted_ = record_survives;
+    const std::lock_guard lock(state_->mutex);
+    state_->health = std::move(why);
+    state_->survivor_wanted = record_survives;
+  }
+  /// The sync of the next commit decision fails; its record survives.
+  void FailNextDecision(Status why) {
+    const std::lock_guard lock(state_->mutex);
+    state_->decision_failure = std::move(why);
+  }
+  /// How many commit decisions were asked for.
+  int decisions() const {
+    const std::lock_guard lock(state_->mutex);
+    return state_->decisions;
   }
   /// Keeps callbacks (as a slow disk would) until Release().
   void HoldCallbacks() {
-    const std::lock_guard lock(mutex_);
-    holding_ = true;
+    const std::lock_guard lock(state_->mutex);
+    state_->holding = true;
   }
   /// Runs what was kept, in order, and keeps nothing from now on.
   void Release() {
     std::deque<std::function<void()>> held;
     {
-      const std::lock_guard lock(mutex_);
-      holding_ = false;
-      held.swap(held_);
+      const std::lock_guard lock(state_->mutex);
+      state_->holding = false;
+      held.swap(state_->held);
     }
     for (auto& callback : held) callback();
   }
 
-  const LogId& id() const override { return id_; }
-  uint32_t incarnation() const override { return incarnation_; }
+  const LogId& id() const override { return state_->id; }
+  uint32_t incarnation() const override { return state_->incarnation; }
   bool accepted() const override {
-    const std::lock_guard lock(mutex_);
-    return accepted_ || !unended_.empty() || !ended_.empty();
+    const std::lock_guard lock(state_->mutex);
+    return state_->accepted || !state_->unended.empty() || !state_->ended.empty();
   }
   void Accept(LogCallback done) override {
     Status status;
     {
-      const std::lock_guard lock(mutex_);
-      status = health_;
-      accepted_ = accepted_ || status.ok();
+      const std::lock_guard lock(state_->mutex);
+      status = state_->health;
+      state_->accepted = state_->accepted || status.ok();
     }
     Answer([done = std::move(done), status = std::move(status)] { done(status); });
   }
@@ -83,36 +96,45 @@ class MemoryLog final : public DecisionLog {
     DecisionOutcome stands = outcome;
     Status why;
     {
-      const std::lock_guard lock(mutex_);
+      const std::lock_guard lock(state_->mutex);
       if (outcome != DecisionOutcome::kCommitted && IsCommitted(gid)) {
         stands = DecisionOutcome::kCommitted;
       } else if (outcome == DecisionOutcome::kCommitted) {
-        if (health_.ok() || std::exchange(survivor_wanted_, false)) {
-          unended_.push_back(Decision{gid, std::move(branches)});
+        ++state_->decisions;
+        if (!state_->decision_failure.ok()) {
+          state_->health = std::exchange(state_->decision_failure, Status::Ok());
+          state_->survivor_wanted = true;
         }
-        if (!health_.ok()) stands = DecisionOutcome::kUnknown;
-        why = health_;
+        if (state_->health.ok() || std::exchange(state_->survivor_wanted, false)) {
+          state_->unended.push_back(Decision{gid, std::move(branches)});
+        }
+        if (!state_->health.ok()) stands = DecisionOutcome::kUnknown;
+        why = state_->health;
       }
     }
     Answer([done = std::move(done), stands, why = std::move(why)] { done(stands, why); });
   }
 
   void End(const Gid& gid) override {
-    const std::lock_guard lock(mutex_);
-    if (!health_.ok()) return;
-    if (std::erase_if(unended_, [&](const Decision& d) { return d.gid == gid; }) > 0) {
-      ended_.insert(gid);
+    const std::lock_guard lock(state_->mutex);
+    if (!state_->health.ok()) return;
+    if (std::erase_if(state_->unended, [&](const Decision& d) { return d.gid == gid; }) > 0) {
+      state_->ended.insert(gid);
     }
+  }
+
+  void FlushEnds(LogCallback done) override {
+    Answer([done = std::move(done), status = health()] { done(status); });
   }
 
   void RecordHeuristic(HeuristicRecord record, LogCallback done) override {
     Status status;
     {
-      const std::lock_guard lock(mutex_);
-      status = health_;
+      const std::lock_guard lock(state_->mutex);
+      status = state_->health;
       if (status.ok()) {
         const auto key = std::pair(record.gid, record.participant);
-        heuristics_.insert_or_assign(key, std::move(record));
+        state_->heuristics.insert_or_assign(key, std::move(record));
       }
     }
     Answer([done = std::move(done), status = std::move(status)] { done(status); });
@@ -121,65 +143,73 @@ class MemoryLog final : public DecisionLog {
   void ForgetHeuristics(const Gid& gid, LogCallback done) override {
     Status status;
     {
-      const std::lock_guard lock(mutex_);
-      status = health_;
+      const std::lock_guard lock(state_->mutex);
+      status = state_->health;
       if (status.ok()) {
-        std::erase_if(heuristics_, [&](const auto& entry) { return entry.first.first == gid; });
+        std::erase_if(state_->heuristics,
+                      [&](const auto& entry) { return entry.first.first == gid; });
       }
     }
     Answer([done = std::move(done), status = std::move(status)] { done(status); });
   }
 
   std::vector<Decision> Unended() const override {
-    const std::lock_guard lock(mutex_);
-    return unended_;
+    const std::lock_guard lock(state_->mutex);
+    return state_->unended;
   }
   std::vector<HeuristicRecord> Heuristics() const override {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(state_->mutex);
     std::vector<HeuristicRecord> records;
-    for (const auto& [key, record] : heuristics_) records.push_back(record);
+    for (const auto& [key, record] : state_->heuristics) records.push_back(record);
     return records;
   }
   LoggedState Find(const Gid& gid) const override {
-    const std::lock_guard lock(mutex_);
-    for (const Decision& decision : unended_) {
+    const std::lock_guard lock(state_->mutex);
+    for (const Decision& decision : state_->unended) {
       if (decision.gid == gid) return LoggedState::kCommitted;
     }
-    return ended_.count(gid) > 0 ? LoggedState::kEnded : LoggedState::kUnknown;
+    return state_->ended.count(gid) > 0 ? LoggedState::kEnded : LoggedState::kUnknown;
   }
   Status health() const override {
-    const std::lock_guard lock(mutex_);
-    return health_;
+    const std::lock_guard lock(state_->mutex);
+    return state_->health;
   }
 
  private:
+  struct State {
+    explicit State(LogId its_id) : id(std::move(its_id)) {}
+
+    const LogId id;
+    uint32_t incarnation = 1;
+    mutable std::mutex mutex;  // guards everything below
+    bool accepted = false;
+    std::vector<Decision> unended;
+    std::set<Gid> ended;
+    std::map<std::pair<Gid, std::string>, HeuristicRecord> heuristics;
+    Status health, decision_failure;
+    int decisions = 0;
+    bool survivor_wanted = false;
+    bool holding = false;
+    std::deque<std::function<void()>> held;
+  };
+
   bool IsCommitted(const Gid& gid) const {  // needs the mutex
-    return ended_.count(gid) > 0 ||
-           std::any_of(unended_.begin(), unended_.end(),
+    return state_->ended.count(gid) > 0 ||
+           std::any_of(state_->unended.begin(), state_->unended.end(),
                        [&](const Decision& decision) { return decision.gid == gid; });
   }
   void Answer(std::function<void()> callback) {
     {
-      const std::lock_guard lock(mutex_);
-      if (holding_) {
-        held_.push_back(std::move(callback));
+      const std::lock_guard lock(state_->mutex);
+      if (state_->holding) {
+        state_->held.push_back(std::move(callback));
         return;
       }
     }
     callback();
   }
 
-  const LogId id_;
-  uint32_t incarnation_ = 1;
-  mutable std::mutex mutex_;  // guards everything below
-  bool accepted_ = false;
-  std::vector<Decision> unended_;
-  std::set<Gid> ended_;
-  std::map<std::pair<Gid, std::string>, HeuristicRecord> heuristics_;
-  Status health_;
-  bool survivor_wanted_ = false;
-  bool holding_ = false;
-  std::deque<std::function<void()>> held_;
+  const std::shared_ptr<State> state_;
 };
 
 }  // namespace indoubt
