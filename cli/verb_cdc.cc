@@ -60,7 +60,7 @@ int Run(const std::string& config) {
   auto options = Load(config);
   if (!options) return Fail(options.error());
   BlockTermination();
-  auto worker = CdcWorker::Start(std::move(*options));
+  auto worker = CdcWorker::Start(*options);
   if (!worker) return Fail(worker.error());
   Note("indoubt: cdc: streaming");
   std::string said;  // a trouble is told when it begins, not all the time

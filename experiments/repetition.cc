@@ -75,7 +75,7 @@ class Repetition {
     INDOUBT_RETURN_IF_ERROR(shop_->SetUp(stores_.endpoints));
     stores_up(stores_.endpoints);
     INDOUBT_RETURN_IF_ERROR(StartPath());
-    const Status ran = LoadAndRecord();
+    Status ran = LoadAndRecord();
     path_->Stop();
     return ran;
   }
@@ -170,7 +170,7 @@ class Repetition {
     while (load.counts().in_flight > 0 && SystemClock().Now() < deadline) {
       std::this_thread::sleep_for(kDrainPoll);
     }
-    const Status drained = path_->Drain(deadline);
+    Status drained = path_->Drain(deadline);
     if (drained.code() == StatusCode::kInternal) return drained;
     if (!drained.ok()) outcome_.warnings.push_back(path_->name() + ": " + drained.message());
     while (observer.lag().pending() > 0 && SystemClock().Now() < deadline) {
