@@ -54,7 +54,7 @@ TEST_F(SqliteEventLogTest, KeepsWhatWasAppendedOverAReopening) {
   }
   const auto log = Open();
   EXPECT_EQ(log->id(), id);
-  EXPECT_EQ(log->state(), LogState::kStreaming);
+  EXPECT_EQ(log->state(), EventLogState::kStreaming);
   EXPECT_EQ(log->slot(), "slot");
   EXPECT_EQ(log->end(), (LogEnd{{Lsn{30}, 0}, 2, Lsn{30}}));
   EXPECT_EQ(Xids(*log), (std::vector<uint32_t>{1, 2}));
@@ -75,7 +75,7 @@ TEST_F(SqliteEventLogTest, AnUnfinishedSnapshotIsInvisibleAndDiscarded) {
     EXPECT_TRUE(Xids(*log).empty());
   }
   const auto log = Open();
-  EXPECT_EQ(log->state(), LogState::kSnapshot);
+  EXPECT_EQ(log->state(), EventLogState::kSnapshot);
   EXPECT_TRUE(Xids(*log).empty());
   ASSERT_TRUE(log->BeginSnapshot("slot").ok());
   ASSERT_TRUE(log->AppendSnapshotChunk({Lsn{12}, 0}, At(12, 2)).ok());
