@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 #include "faults/process.h"
 
@@ -58,6 +59,17 @@ TEST_F(SqliteEventLogTest, KeepsWhatWasAppendedOverAReopening) {
   EXPECT_EQ(log->slot(), "slot");
   EXPECT_EQ(log->end(), (LogEnd{{Lsn{30}, 0}, 2, Lsn{30}}));
   EXPECT_EQ(Xids(*log), (std::vector<uint32_t>{1, 2}));
+}
+
+TEST_F(SqliteEventLogTest, IsMadeForItsOwnerOnly) {
+  const mode_t before = umask(022);
+  const auto log = OpenStreaming(10);
+  umask(before);
+  for (const char* suffix : {"", "-wal", "-shm"}) {
+    struct stat found {};
+    ASSERT_EQ(stat((path_ + suffix).c_str(), &found), 0) << suffix;
+    EXPECT_EQ(found.st_mode & 0777, 0600u) << suffix;
+  }
 }
 
 TEST_F(SqliteEventLogTest, SkipsWhatItHasAlready) {
