@@ -52,6 +52,15 @@ Status MakeIfAbsent(const std::string& path) {
 
 }  // namespace
 
+std::string QuotedName(std::string_view name) {
+  std::string quoted = "\"";
+  for (const char c : name) {
+    quoted += c;
+    if (c == '"') quoted += c;
+  }
+  return quoted + '"';
+}
+
 void SqliteQuery::BindText(int index, std::string_view text) {
   sqlite3_bind_text64(statement_.get(), index, text.data(), text.size(), SQLITE_TRANSIENT,
                       SQLITE_UTF8);
