@@ -1,9 +1,5 @@
 // Redis passes the contract on a real server, and keeps its yes where Redis itself
 // would not.
-#include <arpa/inet.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include "faults/servers.h"
 #include "participants/redis/redis_keys.h"
 #include "participants/redis/redis_participant.h"
@@ -72,19 +68,6 @@ std::unique_ptr<ContractStore> MakeRedisContractStore() {
   return std::make_unique<RedisContractStore>();
 }
 
-/// A TCP port that was free a moment ago.
-std::string FreePort() {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof(address);
-  auto* raw = reinterpret_cast<sockaddr*>(&address);
-  INDOUBT_CHECK(bind(fd, raw, length) == 0 && getsockname(fd, raw, &length) == 0, "no port");
-  close(fd);
-  return std::to_string(ntohs(address.sin_port));
-}
-
 class RedisPromise : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -105,11 +88,8 @@ class RedisPromise : public ::testing::Test {
   }
   /// Over TCP, since a unix URI carries no password.
   std::unique_ptr<Participant> MakeRedisAs(const std::string& user, const std::string& word) {
-    std::string port;
-    do {
-      port = FreePort();
-    } while (Say({"CONFIG", "SET", "port", port}) != "OK");
-    return MakeRedis("redis://" + user + ":" + word + "@127.0.0.1:" + port + "/0");
+    return MakeRedis("redis://" + user + ":" + word + "@127.0.0.1:" + OpenTcpPort(*server_) +
+                     "/0");
   }
   std::string Say(const std::vector<std::string>& command) { return Ask(*server_, command); }
   Vote Prepare(const Gid& gid, const std::vector<std::string>& lines) {
