@@ -1,5 +1,7 @@
 // Redis passes the contract on a real server, and keeps its yes where Redis itself
 // would not.
+#include <signal.h>
+
 #include "faults/servers.h"
 #include "participants/redis/redis_keys.h"
 #include "participants/redis/redis_participant.h"
@@ -337,6 +339,20 @@ TEST_F(RedisPromise, CallbacksEndWithTheParticipantThoughABranchOutlivesIt) {
   participant_.reset();
   ASSERT_EQ(vote.wait_for(std::chrono::seconds(0)), std::future_status::ready);
   EXPECT_NE(vote.get().vote.kind, VoteKind::kYes);
+}
+
+TEST_F(RedisPromise, WorkIsAnsweredThoughItsBranchIsGone) {
+  ASSERT_EQ(Prepare(NewTestGid(), {"GET k"}).kind, VoteKind::kReadOnly);  // connected
+  std::promise<Result<std::vector<StatementResult>>> answer;
+  ASSERT_EQ(kill(server_->pid(), SIGSTOP), 0);
+  auto branch = participant_->Begin(NewTestGid(), TestDeadline());
+  branch->Work({{"GET k", {}, {}}}, [&](auto results) { answer.set_value(results); });
+  branch.reset();
+  // What the branch held may belong to others by now.
+  std::vector<std::string> reused(64, std::string(200, 'x'));
+  ASSERT_EQ(kill(server_->pid(), SIGCONT), 0);
+  const auto results = answer.get_future().get();
+  EXPECT_TRUE(results) << results.error().ToString();
 }
 
 TEST_F(RedisPromise, LibraryIsLoadedAgainAfterAFunctionFlush) {
