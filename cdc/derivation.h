@@ -26,6 +26,7 @@ struct SourceColumn {
   std::string name;
   uint32_t type_oid = 0;  // PostgreSQL's, e.g. 20 for bigint
   bool key = false;       // part of the replica identity, normally the primary key
+  friend bool operator==(const SourceColumn&, const SourceColumn&) = default;
 };
 
 struct SourceRelation {
@@ -33,6 +34,7 @@ struct SourceRelation {
   std::string schema;
   std::string name;
   std::vector<SourceColumn> columns;  // in the table's order
+  friend bool operator==(const SourceRelation&, const SourceRelation&) = default;
 };
 
 /// Column name to value in PostgreSQL's text format; nullopt is NULL. A column
@@ -62,11 +64,25 @@ struct SqlStatement {
   std::vector<Value> params;
 };
 
+/// A table of a SQLite view, as a source table's present shape asks for it.
+struct SqlTable {
+  struct Column {
+    std::string name;
+    std::string type;
+    bool key = false;
+  };
+  std::string name;
+  std::vector<Column> columns;
+};
+
 /// An error stops this one view (which tries again with a back-off); its message
 /// says what the source must do or which view must be rebuilt. Called on the
 /// view's thread. Must depend on the change alone.
 using RedisDerivation = std::function<Result<std::vector<RedisCommand>>(const RowChange&)>;
 using SqliteDerivation = std::function<Result<std::vector<SqlStatement>>(const RowChange&)>;
+/// The table that the changes of this source table go to. The view makes it, or adds the
+/// columns that it lacks, in the same transaction as the first change of that shape.
+using SqliteTable = std::function<SqlTable(const SourceRelation&)>;
 
 /// What a name stands for. Either may be empty: not offered for that kind of sink.
 struct Derivation {
@@ -74,7 +90,9 @@ struct Derivation {
   SqliteDerivation sqlite;
   /// SQL run on a SQLite sink before its first change; must be repeatable
   /// (CREATE TABLE IF NOT EXISTS).
-  std::string sqlite_setup;
+  std::string sqlite_setup{};
+  /// Empty: the tables are those of sqlite_setup, whatever the source's become.
+  SqliteTable sqlite_table{};
 };
 
 /// Makes `derivation` known under `name`, replacing an earlier one of that name.
@@ -84,7 +102,8 @@ void RegisterDerivation(const std::string& name, Derivation derivation);
 /// kInvalidArgument for an unknown name, listing the known ones. "rows" is always
 /// there: Redis hash "<table>:<key>" of the columns (":" between the values of a
 /// key of several columns; NULL columns are absent), gone when the row is deleted;
-/// SQLite table of the same name, columns and key.
+/// SQLite table of the same name, columns and key, to which columns are added as the
+/// source's table gets them.
 Result<Derivation> FindDerivation(const std::string& name);
 
 }  // namespace indoubt

@@ -33,7 +33,7 @@ struct LogEnd {
 };
 
 /// What the log is at, between being made and streaming.
-enum class LogState {
+enum class EventLogState {
   kNew,       // nothing was asked of the source yet
   kSnapshot,  // a snapshot was begun and not finished: it must be begun anew
   kStreaming,
@@ -59,7 +59,7 @@ class EventLog {
   /// The random identity made with the log. Views keep it beside their position,
   /// so that a position of another log is never mistaken for one of this.
   virtual const std::string& id() const = 0;
-  virtual LogState state() const = 0;
+  virtual EventLogState state() const = 0;
   /// The slot that the log was begun with; empty in kNew.
   virtual const std::string& slot() const = 0;
 

@@ -64,6 +64,8 @@ Result<std::unique_ptr<PgConnection>> PgConnection::Connect(const std::string& d
                                                             bool replication,
                                                             const StopSignal& stop,
                                                             TimePoint deadline) {
+  auto where = pg::ConnectionString::Parse(dsn);
+  if (!where.has_value()) return where.error().WithContext("cdc source");
   std::vector<const char*> names{"dbname", "fallback_application_name"};
   std::vector<const char*> values{dsn.c_str(), "indoubt-cdc"};  // libpq expands the DSN
   if (replication) {
@@ -72,14 +74,10 @@ Result<std::unique_ptr<PgConnection>> PgConnection::Connect(const std::string& d
   }
   names.push_back(nullptr);
   values.push_back(nullptr);
-  std::unique_ptr<PgConnection> made(
-      new PgConnection(PQconnectStartParams(names.data(), values.data(), 1), stop));
+  std::unique_ptr<PgConnection> made(new PgConnection(
+      PQconnectStartParams(names.data(), values.data(), 1), std::move(*where), stop));
   PGconn* connection = made->connection_.get();
-  if (connection == nullptr || PQstatus(connection) == CONNECTION_BAD) {
-    return Status(StatusCode::kInvalidArgument,
-                  fmt::format("cdc source: the connection string cannot be used: {}",
-                              OneLine(PQerrorMessage(connection))));
-  }
+  if (PQstatus(connection) == CONNECTION_BAD) return made->Lost("connecting");
   PostgresPollingStatusType want = PGRES_POLLING_WRITING;
   while (want != PGRES_POLLING_OK) {
     if (want == PGRES_POLLING_FAILED) return made->Lost("connecting");
@@ -91,9 +89,9 @@ Result<std::unique_ptr<PgConnection>> PgConnection::Connect(const std::string& d
 }
 
 Status PgConnection::Lost(std::string_view doing) const {
-  return Status(
-      StatusCode::kUnavailable,
-      fmt::format("cdc source: {}: {}", doing, OneLine(PQerrorMessage(connection_.get()))));
+  return Status(StatusCode::kUnavailable,
+                fmt::format("cdc source: {}: {}", doing,
+                            where_.WithoutSecrets(PQerrorMessage(connection_.get()))));
 }
 
 Status PgConnection::ResultError(const PGresult* result, std::string_view doing) const {

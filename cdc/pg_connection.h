@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "participants/postgres/connection_string.h"
 
 namespace indoubt::cdc_internal {
 
@@ -42,7 +43,8 @@ using PgRows = std::vector<std::vector<std::optional<std::string>>>;
 class PgConnection {
  public:
   /// `replication`: a walsender of the same database, which also runs plain SQL.
-  /// kUnavailable when the server cannot be reached by `deadline`.
+  /// kInvalidArgument for a DSN that cannot be parsed, kUnavailable when the server
+  /// cannot be reached, kDeadlineExceeded when it has not answered by `deadline`.
   static Result<std::unique_ptr<PgConnection>> Connect(const std::string& dsn, bool replication,
                                                        const StopSignal& stop,
                                                        TimePoint deadline);
@@ -65,8 +67,8 @@ class PgConnection {
   std::string Identifier(const std::string& text) const;
 
  private:
-  PgConnection(PGconn* connection, const StopSignal& stop)
-      : connection_(connection, PQfinish), stop_(stop) {}
+  PgConnection(PGconn* connection, pg::ConnectionString where, const StopSignal& stop)
+      : connection_(connection, PQfinish), where_(std::move(where)), stop_(stop) {}
   /// Waits until the socket can be read (or written), flushing what is unsent.
   /// kDeadlineExceeded, or kAborted when stopped.
   Status WaitSocket(bool for_write, TimePoint deadline);
@@ -75,6 +77,7 @@ class PgConnection {
   Status ResultError(const PGresult* result, std::string_view doing) const;
 
   std::unique_ptr<PGconn, void (*)(PGconn*)> connection_;
+  const pg::ConnectionString where_;
   const StopSignal& stop_;
 };
 

@@ -1,10 +1,10 @@
 #include "cdc/redis_connection.h"
 
-#include <charconv>
-
 #include <fmt/format.h>
 #include <hiredis/hiredis.h>
 #include <sys/time.h>
+
+#include "participants/redis/redis_uri.h"
 
 namespace indoubt::cdc_internal {
 namespace {
@@ -12,65 +12,9 @@ namespace {
 constexpr timeval kConnectTimeout{2, 0};
 constexpr timeval kReplyTimeout{5, 0};
 
-Status WrongUri(std::string_view why) {
-  return Status(
-      StatusCode::kInvalidArgument,
-      fmt::format("Redis URI: {}; the form is redis://[user:password@]host:port/db or "
-                  "unix:///path?db=0",
-                  why));
-}
-
-bool ParseNumber(std::string_view text, int limit, int& value) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size() && value >= 0 &&
-         value <= limit;
-}
-
 void FreeReply(redisReply* reply) { freeReplyObject(reply); }
 
 }  // namespace
-
-Result<RedisAddress> ParseRedisUri(const std::string& uri) {
-  RedisAddress address;
-  std::string_view rest = uri;
-  if (rest.starts_with("unix://")) {
-    rest.remove_prefix(7);
-    const size_t query = rest.find("?db=");
-    address.unix_path = rest.substr(0, query);
-    if (address.unix_path.empty() || address.unix_path[0] != '/') return WrongUri("no path");
-    if (query != std::string_view::npos &&
-        !ParseNumber(rest.substr(query + 4), 1'000'000, address.database)) {
-      return WrongUri("the database is no number");
-    }
-    return address;
-  }
-  if (!rest.starts_with("redis://")) return WrongUri("unknown scheme");
-  rest.remove_prefix(8);
-  if (const size_t at = rest.rfind('@'); at != std::string_view::npos) {
-    const std::string_view login = rest.substr(0, at);
-    const size_t colon = login.find(':');
-    if (colon == std::string_view::npos) return WrongUri("a user without a password");
-    address.user = login.substr(0, colon);
-    address.password = login.substr(colon + 1);
-    rest.remove_prefix(at + 1);
-  }
-  if (const size_t slash = rest.find('/'); slash != std::string_view::npos) {
-    const std::string_view database = rest.substr(slash + 1);
-    if (!database.empty() && !ParseNumber(database, 1'000'000, address.database)) {
-      return WrongUri("the database is no number");
-    }
-    rest = rest.substr(0, slash);
-  }
-  if (const size_t colon = rest.rfind(':'); colon != std::string_view::npos) {
-    if (!ParseNumber(rest.substr(colon + 1), 65535, address.port)) {
-      return WrongUri("the port is no number");
-    }
-    rest = rest.substr(0, colon);
-  }
-  address.host = rest;
-  if (address.host.empty()) return WrongUri("no host");
-  return address;
-}
 
 SigpipeBlocked::SigpipeBlocked() {
   sigset_t pipe;

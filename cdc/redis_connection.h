@@ -15,18 +15,6 @@ struct redisReply;
 
 namespace indoubt::cdc_internal {
 
-struct RedisAddress {
-  std::string host;  // empty: unix_path is used
-  int port = 6379;
-  std::string unix_path;
-  std::string user, password;
-  int database = 0;
-};
-
-/// Parses "redis://[user:password@]host:port/db" or "unix:///path?db=N". The error
-/// (kInvalidArgument) does not repeat the text, which may hold a password.
-Result<RedisAddress> ParseRedisUri(const std::string& uri);
-
 /// While it lives, this thread gets an error and not SIGPIPE for writing to a server
 /// that has gone: hiredis does not see to that. Hold one around a RedisConnection.
 class SigpipeBlocked {
@@ -45,8 +33,8 @@ using RedisReplyPtr = std::unique_ptr<redisReply, void (*)(redisReply*)>;
 /// Belongs to one thread.
 class RedisConnection {
  public:
-  /// Connects, authenticates and selects the database. kUnavailable when the
-  /// server cannot be reached within some seconds.
+  /// Connects, authenticates and selects the database; `uri` as ParseRedisUri takes it.
+  /// kUnavailable when the server cannot be reached within some seconds.
   static Result<std::unique_ptr<RedisConnection>> Connect(const std::string& uri);
 
   /// Queues one command; nothing is sent before Receive.

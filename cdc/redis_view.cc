@@ -4,6 +4,7 @@
 #include <hiredis/hiredis.h>
 
 #include "cdc/redis_connection.h"
+#include "participants/redis/redis_uri.h"
 
 namespace indoubt {
 namespace {
@@ -138,7 +139,7 @@ class RedisView : public View {
 
 Result<std::unique_ptr<View>> MakeRedisView(const ViewOptions& options) {
   INDOUBT_RETURN_IF_ERROR(
-      cdc_internal::ParseRedisUri(options.sink).status().WithContext("view " + options.name));
+      ParseRedisUri(options.sink).status().WithContext("view " + options.name));
   if (!options.derivation.redis) {
     return Status(StatusCode::kInvalidArgument,
                   fmt::format("view {}: no derivation for Redis", options.name));

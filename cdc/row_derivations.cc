@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "cdc/sqlite_handle.h"
+
 namespace indoubt::cdc_internal {
 namespace {
 
@@ -67,15 +69,6 @@ Result<std::vector<RedisCommand>> RedisRows(const RowChange& change) {
   return commands;
 }
 
-std::string Quoted(const std::string& name) {
-  std::string quoted = "\"";
-  for (const char c : name) {
-    quoted += c;
-    if (c == '"') quoted += c;
-  }
-  return quoted + '"';
-}
-
 // SQLite's type for PostgreSQL's. What SQLite cannot hold exactly stays text.
 const char* SqliteType(uint32_t oid) {
   switch (oid) {
@@ -96,17 +89,12 @@ Value ToValue(const std::optional<std::string>& text) {
   return text ? Value{*text} : Value{std::monostate{}};
 }
 
-SqlStatement CreateTable(const SourceRelation& relation) {
-  std::vector<std::string> parts;
-  std::vector<std::string> keys;
+SqlTable TableOf(const SourceRelation& relation) {
+  SqlTable table{relation.name, {}};
   for (const SourceColumn& column : relation.columns) {
-    parts.push_back(Quoted(column.name) + " " + SqliteType(column.type_oid));
-    if (column.key) keys.push_back(Quoted(column.name));
+    table.columns.push_back({column.name, SqliteType(column.type_oid), column.key});
   }
-  if (!keys.empty()) parts.push_back(fmt::format("PRIMARY KEY ({})", fmt::join(keys, ", ")));
-  return {fmt::format("CREATE TABLE IF NOT EXISTS {} ({})", Quoted(relation.name),
-                      fmt::join(parts, ", ")),
-          {}};
+  return table;
 }
 
 // Adds "a = ?n" for each column of `image` (only keys, if asked) and its value.
@@ -118,7 +106,8 @@ std::vector<std::string> Assign(const SourceRelation& relation, const RowImage& 
     const auto value = image.find(column.name);
     if (value == image.end() || (keys_only && !column.key)) continue;
     params.push_back(ToValue(value->second));
-    terms.push_back(fmt::format("{} {} ?{}", Quoted(column.name), comparison, params.size()));
+    terms.push_back(
+        fmt::format("{} {} ?{}", QuotedName(column.name), comparison, params.size()));
   }
   return terms;
 }
@@ -126,8 +115,8 @@ std::vector<std::string> Assign(const SourceRelation& relation, const RowImage& 
 SqlStatement DeleteRow(const SourceRelation& relation, const RowImage& image) {
   SqlStatement statement;
   const auto where = Assign(relation, image, true, "IS", statement.params);
-  statement.text =
-      fmt::format("DELETE FROM {} WHERE {}", Quoted(relation.name), fmt::join(where, " AND "));
+  statement.text = fmt::format("DELETE FROM {} WHERE {}", QuotedName(relation.name),
+                               fmt::join(where, " AND "));
   return statement;
 }
 
@@ -136,7 +125,7 @@ SqlStatement UpdateRow(const SourceRelation& relation, const RowImage& key,
   SqlStatement statement;
   const auto set = Assign(relation, after, false, "=", statement.params);
   const auto where = Assign(relation, key, true, "IS", statement.params);
-  statement.text = fmt::format("UPDATE {} SET {} WHERE {}", Quoted(relation.name),
+  statement.text = fmt::format("UPDATE {} SET {} WHERE {}", QuotedName(relation.name),
                                fmt::join(set, ", "), fmt::join(where, " AND "));
   return statement;
 }
@@ -146,23 +135,21 @@ SqlStatement PutRow(const SourceRelation& relation, const RowImage& after) {
   std::vector<std::string> names;
   std::vector<std::string> places;
   for (const SourceColumn& column : relation.columns) {
-    names.push_back(Quoted(column.name));
+    names.push_back(QuotedName(column.name));
     statement.params.push_back(ToValue(after.at(column.name)));
     places.push_back(fmt::format("?{}", statement.params.size()));
   }
   statement.text =
-      fmt::format("INSERT OR REPLACE INTO {} ({}) VALUES ({})", Quoted(relation.name),
+      fmt::format("INSERT OR REPLACE INTO {} ({}) VALUES ({})", QuotedName(relation.name),
                   fmt::join(names, ", "), fmt::join(places, ", "));
   return statement;
 }
 
 Result<std::vector<SqlStatement>> SqliteRows(const RowChange& change) {
   const SourceRelation& relation = *change.relation;
-  // Repeated with every change, because only the sink knows whether it is there;
-  // where it is, this compiles to nothing.
-  std::vector<SqlStatement> statements{CreateTable(relation)};
+  std::vector<SqlStatement> statements;
   if (change.kind == ChangeKind::kTruncate) {
-    statements.push_back({"DELETE FROM " + Quoted(relation.name), {}});
+    statements.push_back({"DELETE FROM " + QuotedName(relation.name), {}});
   } else if (change.kind == ChangeKind::kDelete) {
     statements.push_back(DeleteRow(relation, *change.before));
   } else if (!IsWhole(relation, *change.after)) {
@@ -177,6 +164,6 @@ Result<std::vector<SqlStatement>> SqliteRows(const RowChange& change) {
 
 }  // namespace
 
-Derivation RowsDerivation() { return {RedisRows, SqliteRows, ""}; }
+Derivation RowsDerivation() { return {RedisRows, SqliteRows, "", TableOf}; }
 
 }  // namespace indoubt::cdc_internal

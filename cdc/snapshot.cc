@@ -193,7 +193,7 @@ Status CopySnapshot(const SlotOptions& options, const std::vector<std::string>& 
                            PgConnection::Connect(options.dsn, true, stop, deadline));
   INDOUBT_ASSIGN_OR_RETURN(const bool exists, SlotExists(*walsender, options.slot, deadline));
   const std::string slot = walsender->Identifier(options.slot);
-  if (exists && log.state() == LogState::kNew) {
+  if (exists && log.state() == EventLogState::kNew) {
     return Status(StatusCode::kRefused,
                   fmt::format("replication slot \"{}\" exists, but the event log is empty: it "
                               "belongs to another log; name another slot, or drop it with "
@@ -238,7 +238,7 @@ Status PrepareSource(const SlotOptions& options, const std::vector<std::string>&
                      EventLog& log, const StopSignal& stop, TimePoint deadline) {
   INDOUBT_ASSIGN_OR_RETURN(auto connection,
                            PgConnection::Connect(options.dsn, false, stop, deadline));
-  if (log.state() != LogState::kNew && log.slot() != options.slot) {
+  if (log.state() != EventLogState::kNew && log.slot() != options.slot) {
     return Status(StatusCode::kRefused,
                   fmt::format("the event log was begun with slot \"{}\", not \"{}\"",
                               log.slot(), options.slot));
@@ -248,7 +248,7 @@ Status PrepareSource(const SlotOptions& options, const std::vector<std::string>&
     INDOUBT_ASSIGN_OR_RETURN(shapes.emplace_back(), ReadTable(*connection, name, deadline));
   }
   INDOUBT_RETURN_IF_ERROR(EnsurePublication(*connection, options, shapes, deadline));
-  if (log.state() == LogState::kStreaming) return Status::Ok();
+  if (log.state() == EventLogState::kStreaming) return Status::Ok();
   return CopySnapshot(options, tables, log, stop, deadline);
 }
 

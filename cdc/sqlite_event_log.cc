@@ -108,7 +108,7 @@ class SqliteEventLog : public EventLog {
   Status Load();
 
   const std::string& id() const override { return id_; }
-  LogState state() const override { return state_; }
+  EventLogState state() const override { return state_; }
   const std::string& slot() const override { return slot_; }
 
   Status BeginSnapshot(const std::string& slot) override;
@@ -132,7 +132,7 @@ class SqliteEventLog : public EventLog {
   std::unique_ptr<FileLock> lock_;
   std::unique_ptr<SqliteDatabase> db_;
   std::string id_;
-  LogState state_ = LogState::kNew;
+  EventLogState state_ = EventLogState::kNew;
   std::string slot_;
   Tail tail_;
 };
@@ -153,10 +153,10 @@ Status SqliteEventLog::Load() {
                               db_->path(), query.U64(0), query.U64(2), kVersion));
   }
   id_ = query.Bytes(1);
-  state_ = static_cast<LogState>(query.U64(2));
+  state_ = static_cast<EventLogState>(query.U64(2));
   slot_ = query.Bytes(3);
   query.Reset();
-  if (state_ == LogState::kStreaming) {
+  if (state_ == EventLogState::kStreaming) {
     INDOUBT_ASSIGN_OR_RETURN(tail_.end, ReadEnd());
   }
   return Status::Ok();
@@ -180,7 +180,8 @@ Result<LogEnd> SqliteEventLog::ReadEnd() {
 }
 
 Status SqliteEventLog::BeginSnapshot(const std::string& slot) {
-  INDOUBT_CHECK(state_ != LogState::kStreaming, "a log takes one snapshot, at its beginning");
+  INDOUBT_CHECK(state_ != EventLogState::kStreaming,
+                "a log takes one snapshot, at its beginning");
   INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
   INDOUBT_RETURN_IF_ERROR(db_->Execute("DELETE FROM events"));
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery update,
@@ -188,33 +189,33 @@ Status SqliteEventLog::BeginSnapshot(const std::string& slot) {
   update.BindText(1, slot);
   INDOUBT_RETURN_IF_ERROR(update.Run());
   INDOUBT_RETURN_IF_ERROR(transaction.Commit());
-  state_ = LogState::kSnapshot;
+  state_ = EventLogState::kSnapshot;
   slot_ = slot;
   return Status::Ok();
 }
 
 Status SqliteEventLog::AppendSnapshotChunk(EventPosition position,
                                            const events::Transaction& chunk) {
-  INDOUBT_CHECK(state_ == LogState::kSnapshot, "a snapshot's chunk outside of a snapshot");
+  INDOUBT_CHECK(state_ == EventLogState::kSnapshot, "a snapshot's chunk outside of a snapshot");
   INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
   INDOUBT_RETURN_IF_ERROR(Insert(position.ordinal + 1, position, chunk));
   return transaction.Commit();
 }
 
 Status SqliteEventLog::FinishSnapshot(Lsn lsn) {
-  INDOUBT_CHECK(state_ == LogState::kSnapshot, "the end of a snapshot that was not begun");
+  INDOUBT_CHECK(state_ == EventLogState::kSnapshot, "the end of a snapshot that was not begun");
   INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
   INDOUBT_RETURN_IF_ERROR(db_->Execute("UPDATE log SET state = 2"));
   INDOUBT_RETURN_IF_ERROR(SetComplete(lsn));
   INDOUBT_RETURN_IF_ERROR(transaction.Commit());
-  state_ = LogState::kStreaming;
+  state_ = EventLogState::kStreaming;
   INDOUBT_ASSIGN_OR_RETURN(const LogEnd end, ReadEnd());
   Publish(end);
   return Status::Ok();
 }
 
 Status SqliteEventLog::Append(const std::vector<events::Transaction>& batch) {
-  INDOUBT_CHECK(state_ == LogState::kStreaming, "a transaction before the snapshot's end");
+  INDOUBT_CHECK(state_ == EventLogState::kStreaming, "a transaction before the snapshot's end");
   LogEnd next = tail_.Get();
   INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
   for (const events::Transaction& event : batch) {

@@ -1,6 +1,11 @@
 #include "cdc/sqlite_handle.h"
 
+#include <cerrno>
+#include <cstring>
+
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace indoubt::cdc_internal {
 namespace {
@@ -34,7 +39,27 @@ Status SqliteError(sqlite3* db, std::string_view doing) {
                                   sqlite3_errmsg(db)));
 }
 
+// SQLite itself would make it readable by all (0644 less the umask). Never opens a file
+// that is there: closing it again would drop the locks of this process' connections.
+Status MakeIfAbsent(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd >= 0) close(fd);
+  if (fd >= 0 || errno == EEXIST) return Status::Ok();
+  return Status(StatusCode::kUnavailable,
+                fmt::format("SQLite {}: {}; the folder must be there and writable", path,
+                            std::strerror(errno)));
+}
+
 }  // namespace
+
+std::string QuotedName(std::string_view name) {
+  std::string quoted = "\"";
+  for (const char c : name) {
+    quoted += c;
+    if (c == '"') quoted += c;
+  }
+  return quoted + '"';
+}
 
 void SqliteQuery::BindText(int index, std::string_view text) {
   sqlite3_bind_text64(statement_.get(), index, text.data(), text.size(), SQLITE_TRANSIENT,
@@ -95,8 +120,8 @@ std::string SqliteQuery::Bytes(int column) const {
 
 Result<std::unique_ptr<SqliteDatabase>> SqliteDatabase::Open(const std::string& path,
                                                              Mode mode) {
-  const int flags = mode == Mode::kReadOnly ? SQLITE_OPEN_READONLY
-                                            : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  if (mode == Mode::kDurableWriter) INDOUBT_RETURN_IF_ERROR(MakeIfAbsent(path));
+  const int flags = mode == Mode::kReadOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
   sqlite3* raw = nullptr;
   const int code = sqlite3_open_v2(path.c_str(), &raw, flags | SQLITE_OPEN_NOMUTEX, nullptr);
   std::unique_ptr<SqliteDatabase> db(new SqliteDatabase(path, raw));

@@ -15,6 +15,9 @@
 
 namespace indoubt::cdc_internal {
 
+/// `name` as an SQL identifier, "quoted".
+std::string QuotedName(std::string_view name);
+
 /// A prepared statement. Parameters count from 1, columns from 0.
 class SqliteQuery {
  public:

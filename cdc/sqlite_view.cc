@@ -1,6 +1,9 @@
 #include "cdc/sqlite_view.h"
 
+#include <map>
+
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include "cdc/sqlite_handle.h"
@@ -8,6 +11,7 @@
 namespace indoubt {
 namespace {
 
+using cdc_internal::QuotedName;
 using cdc_internal::SqliteDatabase;
 using cdc_internal::SqliteQuery;
 using cdc_internal::SqliteTransaction;
@@ -25,6 +29,39 @@ Result<ViewPosition> ReadPosition(SqliteDatabase& db, const std::string& view) {
   return ViewPosition::Parse(found ? query.Bytes(0) : "");
 }
 
+Status MakeTable(SqliteDatabase& db, const SqlTable& table) {
+  std::vector<std::string> parts;
+  std::vector<std::string> keys;
+  for (const SqlTable::Column& column : table.columns) {
+    parts.push_back(QuotedName(column.name) + " " + column.type);
+    if (column.key) keys.push_back(QuotedName(column.name));
+  }
+  if (!keys.empty()) parts.push_back(fmt::format("PRIMARY KEY ({})", fmt::join(keys, ", ")));
+  return db.Execute(fmt::format("CREATE TABLE IF NOT EXISTS {} ({})", QuotedName(table.name),
+                                fmt::join(parts, ", ")));
+}
+
+Status AddMissingColumns(SqliteDatabase& db, const SqlTable& table) {
+  for (const SqlTable::Column& column : table.columns) {
+    INDOUBT_ASSIGN_OR_RETURN(SqliteQuery present,
+                             db.Prepare("SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2"));
+    present.BindText(1, table.name);
+    present.BindText(2, column.name);
+    INDOUBT_ASSIGN_OR_RETURN(const bool found, present.Next());
+    if (found) continue;
+    if (column.key) {
+      return Status(StatusCode::kUnsupported,
+                    fmt::format("the source's key of table {} now has column {}, which the "
+                                "view's table cannot take into its own; rebuild the view",
+                                table.name, column.name));
+    }
+    INDOUBT_RETURN_IF_ERROR(
+        db.Execute(fmt::format("ALTER TABLE {} ADD COLUMN {} {}", QuotedName(table.name),
+                               QuotedName(column.name), column.type)));
+  }
+  return Status::Ok();
+}
+
 class SqliteView : public View {
  public:
   explicit SqliteView(ViewOptions options) : options_(std::move(options)) {}
@@ -33,6 +70,7 @@ class SqliteView : public View {
 
   Result<ViewPosition> Open() override {
     db_.reset();
+    shapes_.clear();
     INDOUBT_ASSIGN_OR_RETURN(
         db_, SqliteDatabase::Open(options_.sink, SqliteDatabase::Mode::kDurableWriter));
     INDOUBT_RETURN_IF_ERROR(db_->Execute(kPositionTable));
@@ -72,7 +110,20 @@ class SqliteView : public View {
                   "at a time may feed a view");
   }
 
+  /// Brings the sink's table up to the shape that this change has.
+  Status FollowShape(const SourceRelation& relation) {
+    if (!options_.derivation.sqlite_table) return Status::Ok();
+    const auto known = shapes_.find(relation.oid);
+    if (known != shapes_.end() && known->second == relation) return Status::Ok();
+    const SqlTable table = options_.derivation.sqlite_table(relation);
+    INDOUBT_RETURN_IF_ERROR(MakeTable(*db_, table));
+    INDOUBT_RETURN_IF_ERROR(AddMissingColumns(*db_, table));
+    shapes_.insert_or_assign(relation.oid, relation);
+    return Status::Ok();
+  }
+
   Status ApplyChange(const RowChange& change) {
+    INDOUBT_RETURN_IF_ERROR(FollowShape(*change.relation));
     INDOUBT_ASSIGN_OR_RETURN(const auto statements, options_.derivation.sqlite(change));
     for (const SqlStatement& statement : statements) {
       INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * query, db_->Cached(statement.text));
@@ -94,6 +145,9 @@ class SqliteView : public View {
   const ViewOptions options_;
   std::unique_ptr<SqliteDatabase> db_;
   ViewPosition expected_;
+  // What the sink's tables are known to fit, by the source table's oid. A failed Apply is
+  // followed by Open, which forgets what was rolled back.
+  std::map<uint32_t, SourceRelation> shapes_;
 };
 
 }  // namespace

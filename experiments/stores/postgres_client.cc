@@ -4,6 +4,7 @@
 #include <libpq-fe.h>
 
 #include "experiments/stores/store_clients.h"
+#include "participants/postgres/connection_string.h"
 
 namespace indoubt {
 namespace {
@@ -36,6 +37,7 @@ PostgresClient::PostgresClient(pg_conn* connection)
 
 Result<std::unique_ptr<PostgresClient>> PostgresClient::Connect(const std::string& dsn,
                                                                 std::chrono::seconds timeout) {
+  INDOUBT_ASSIGN_OR_RETURN(const pg::ConnectionString where, pg::ConnectionString::Parse(dsn));
   // The DSN is expanded last, so that what it says itself wins.
   const std::string limit = std::to_string(timeout.count());
   const std::array<const char*, 3> names{"connect_timeout", "dbname", nullptr};
@@ -43,8 +45,9 @@ Result<std::unique_ptr<PostgresClient>> PostgresClient::Connect(const std::strin
   std::unique_ptr<PostgresClient> client(
       new PostgresClient(PQconnectdbParams(names.data(), values.data(), /*expand_dbname=*/1)));
   if (PQstatus(client->connection_.get()) != CONNECTION_OK) {
-    return Status(StatusCode::kUnavailable,
-                  "PostgreSQL: " + OneLine(PQerrorMessage(client->connection_.get())));
+    return Status(
+        StatusCode::kUnavailable,
+        "PostgreSQL: " + where.WithoutSecrets(PQerrorMessage(client->connection_.get())));
   }
   return client;
 }

@@ -1,10 +1,10 @@
-#include <charconv>
 #include <cmath>
 
 #include <fmt/format.h>
 #include <hiredis/hiredis.h>
 
 #include "experiments/stores/store_clients.h"
+#include "participants/redis/redis_uri.h"
 
 namespace indoubt {
 namespace {
@@ -12,58 +12,6 @@ namespace {
 constexpr size_t kBatch = 512;
 
 void FreeReply(redisReply* reply) { freeReplyObject(reply); }
-
-/// The parts of a URI that this client needs.
-struct RedisAddress {
-  std::string socket;  // empty: TCP
-  std::string host = "127.0.0.1";
-  int port = 6379;
-  std::string user, password;
-  std::string database = "0";
-};
-
-Status BadUri() {
-  return Status(StatusCode::kInvalidArgument,
-                "Redis: the URI is neither redis://[user:password@]host:port/db nor "
-                "unix:///path?db=0");
-}
-
-Result<RedisAddress> ParseUri(std::string_view uri) {
-  RedisAddress address;
-  if (uri.starts_with("unix://")) {
-    uri.remove_prefix(7);
-    const size_t question = uri.find('?');
-    address.socket = uri.substr(0, question);
-    if (question != std::string_view::npos) {
-      const std::string_view query = uri.substr(question + 1);
-      if (!query.starts_with("db=")) return BadUri();
-      address.database = query.substr(3);
-    }
-    return address.socket.empty() ? Result<RedisAddress>(BadUri()) : address;
-  }
-  if (!uri.starts_with("redis://")) return BadUri();
-  uri.remove_prefix(8);
-  if (const size_t at = uri.rfind('@'); at != std::string_view::npos) {
-    const std::string_view login = uri.substr(0, at);
-    const size_t colon = login.find(':');
-    if (colon == std::string_view::npos) return BadUri();
-    address.user = login.substr(0, colon);
-    address.password = login.substr(colon + 1);
-    uri.remove_prefix(at + 1);
-  }
-  const size_t slash = uri.find('/');
-  if (slash != std::string_view::npos) address.database = uri.substr(slash + 1);
-  const std::string_view host = uri.substr(0, slash);
-  const size_t colon = host.rfind(':');
-  address.host = host.substr(0, colon);
-  if (colon != std::string_view::npos) {
-    const std::string_view port = host.substr(colon + 1);
-    const auto [end, error] =
-        std::from_chars(port.data(), port.data() + port.size(), address.port);
-    if (error != std::errc() || end != port.data() + port.size()) return BadUri();
-  }
-  return address;
-}
 
 timeval ToTimeval(Duration duration) {
   const auto us = std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
@@ -91,11 +39,11 @@ RedisClient::RedisClient(redisContext* context) : context_(context, redisFree) {
 
 Result<std::unique_ptr<RedisClient>> RedisClient::Connect(const std::string& uri,
                                                           Duration timeout) {
-  INDOUBT_ASSIGN_OR_RETURN(const RedisAddress address, ParseUri(uri));
+  INDOUBT_ASSIGN_OR_RETURN(const RedisAddress address, ParseRedisUri(uri));
   const timeval limit = ToTimeval(timeout);
-  redisContext* raw = address.socket.empty()
+  redisContext* raw = address.unix_path.empty()
                           ? redisConnectWithTimeout(address.host.c_str(), address.port, limit)
-                          : redisConnectUnixWithTimeout(address.socket.c_str(), limit);
+                          : redisConnectUnixWithTimeout(address.unix_path.c_str(), limit);
   if (raw == nullptr) return Status(StatusCode::kUnavailable, "Redis: no memory to connect");
   std::unique_ptr<RedisClient> client(new RedisClient(raw));
   if (raw->err != 0) return Lost(raw);
@@ -105,8 +53,8 @@ Result<std::unique_ptr<RedisClient>> RedisClient::Connect(const std::string& uri
     if (!address.user.empty()) login.insert(login.begin() + 1, address.user);
     INDOUBT_RETURN_IF_ERROR(client->Run(login).status());
   }
-  if (address.database != "0" && !address.database.empty()) {
-    INDOUBT_RETURN_IF_ERROR(client->Run({"SELECT", address.database}).status());
+  if (address.database != 0) {
+    INDOUBT_RETURN_IF_ERROR(client->Run({"SELECT", std::to_string(address.database)}).status());
   }
   return client;
 }

@@ -33,37 +33,6 @@ std::string DescribeError(const PGresult* result) {
 
 }  // namespace
 
-Result<ConnectionString> ConnectionString::Parse(const std::string& dsn) {
-  const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> options(
-      PQconninfoParse(dsn.c_str(), nullptr), PQconninfoFree);
-  if (!options || dsn.find('\0') != std::string::npos) {
-    // libpq's own message quotes the string, which may hold a password.
-    return Status(StatusCode::kInvalidArgument,
-                  "the connection string cannot be parsed (it is not shown, for it may hold a "
-                  "password); write \"host=... dbname=...\" or postgresql://...");
-  }
-  ConnectionString parsed;
-  parsed.dsn_ = dsn;
-  for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
-    const std::string_view keyword = option->keyword;
-    if (option->val != nullptr && *option->val != '\0' &&
-        (keyword == "password" || keyword == "sslpassword")) {
-      parsed.secrets_.emplace_back(option->val);
-    }
-  }
-  return parsed;
-}
-
-std::string ConnectionString::WithoutSecrets(std::string text) const {
-  for (const std::string& secret : secrets_) {
-    for (size_t at = text.find(secret); at != std::string::npos;
-         at = text.find(secret, at + 3)) {
-      text.replace(at, secret.size(), "***");
-    }
-  }
-  return OneLine(text);
-}
-
 std::optional<size_t> ScriptReply::FirstError() const {
   for (size_t i = 0; i < replies.size(); ++i) {
     if (replies[i].kind == Reply::Kind::kError) return i;

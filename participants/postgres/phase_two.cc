@@ -10,7 +10,7 @@ constexpr std::string_view kUndefinedObject = "42704";  // no such prepared tran
 /// One attempt; answers its caller once, at the deadline at the latest.
 class Attempt : public std::enable_shared_from_this<Attempt> {
  public:
-  Attempt(std::shared_ptr<Core> core, Decision decision, std::string branch, Token token,
+  Attempt(std::shared_ptr<Core> core, SecondPhase decision, std::string branch, Token token,
           TimePoint deadline, AckCallback done)
       : core_(std::move(core)),
         decision_(decision),
@@ -26,7 +26,7 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
       self->timer_.reset();
       self->Answer({AckKind::kRetry, "no answer from PostgreSQL in time"});
     });
-    const bool waits = decision_ == Decision::kRollback &&
+    const bool waits = decision_ == SecondPhase::kRollback &&
                        core_->unanswered.RunAfter(branch_, [self] { self->Acquire(); });
     if (!waits) Acquire();
   }
@@ -42,7 +42,7 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   }
 
   void Send() {
-    const std::string_view verb = decision_ == Decision::kCommit ? "COMMIT" : "ROLLBACK";
+    const std::string_view verb = decision_ == SecondPhase::kCommit ? "COMMIT" : "ROLLBACK";
     lease_->Run(
         {Command{.text = fmt::format("{} PREPARED '{}'", verb, branch_)}},
         deadline_ + kAnswerGrace,
@@ -79,7 +79,7 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   }
 
   const std::shared_ptr<Core> core_;
-  const Decision decision_;
+  const SecondPhase decision_;
   const std::string branch_;
   const Token token_;
   const TimePoint deadline_;
@@ -111,8 +111,8 @@ Fate FateFrom(const ScriptReply& reply) {
   return *status == "in progress" ? Fate::kInProgress : Fate::kNoAnswer;
 }
 
-Ack AckWithoutBranch(Decision decision, const Token& token, Fate fate) {
-  if (decision == Decision::kRollback) {
+Ack AckWithoutBranch(SecondPhase decision, const Token& token, Fate fate) {
+  if (decision == SecondPhase::kRollback) {
     // Not there is what a rollback wants, unless somebody committed it.
     if (fate == Fate::kCommitted) {
       return {AckKind::kHeuristic,
@@ -151,7 +151,7 @@ Ack AckWithoutBranch(Decision decision, const Token& token, Fate fate) {
   return {AckKind::kRetry, ""};
 }
 
-void Decide(const std::shared_ptr<Core>& core, Decision decision, const std::string& branch,
+void Decide(const std::shared_ptr<Core>& core, SecondPhase decision, const std::string& branch,
             const Token& token, TimePoint deadline, AckCallback done) {
   std::make_shared<Attempt>(core, decision, branch, token, deadline, std::move(done))->Start();
 }

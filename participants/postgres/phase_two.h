@@ -9,7 +9,9 @@
 
 namespace indoubt::pg {
 
-enum class Decision { kCommit, kRollback };
+/// What a prepared branch is told. (The decision itself, with all its branches, is
+/// indoubt::Decision.)
+enum class SecondPhase { kCommit, kRollback };
 
 /// What pg_xact_status says of a token (a transaction's xid8).
 enum class Fate {
@@ -26,10 +28,10 @@ Command AskFate(const Token& token);
 Fate FateFrom(const ScriptReply& reply);
 
 /// The ack for a decision about a branch that the server does not have.
-Ack AckWithoutBranch(Decision decision, const Token& token, Fate fate);
+Ack AckWithoutBranch(SecondPhase decision, const Token& token, Fate fate);
 
 /// Tells `branch` the decision, once. The pool's thread only.
-void Decide(const std::shared_ptr<Core>& core, Decision decision, const std::string& branch,
+void Decide(const std::shared_ptr<Core>& core, SecondPhase decision, const std::string& branch,
             const Token& token, TimePoint deadline, AckCallback done);
 
 }  // namespace indoubt::pg

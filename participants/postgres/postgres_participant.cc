@@ -33,12 +33,12 @@ class PostgresParticipant : public Participant {
 
   void Commit(const Gid& gid, const Token& token, TimePoint deadline,
               AckCallback done) override {
-    Decide(pg::Decision::kCommit, gid, token, deadline, std::move(done));
+    Decide(pg::SecondPhase::kCommit, gid, token, deadline, std::move(done));
   }
 
   void Rollback(const Gid& gid, const Token& token, TimePoint deadline,
                 AckCallback done) override {
-    Decide(pg::Decision::kRollback, gid, token, deadline, std::move(done));
+    Decide(pg::SecondPhase::kRollback, gid, token, deadline, std::move(done));
   }
 
   Result<std::vector<PreparedBranch>> ListPrepared(TimePoint deadline) override {
@@ -49,7 +49,7 @@ class PostgresParticipant : public Participant {
   void Forget(const Gid&) override {}
 
  private:
-  void Decide(pg::Decision decision, const Gid& gid, const Token& token, TimePoint deadline,
+  void Decide(pg::SecondPhase decision, const Gid& gid, const Token& token, TimePoint deadline,
               AckCallback done) {
     const std::string branch = BranchId{gid, core_->name}.ToString();
     const bool posted =

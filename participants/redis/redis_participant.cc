@@ -58,21 +58,29 @@ Status LockedBy(const Answer& answer) {
 
 using Pipeline = std::shared_ptr<RedisPipeline>;  // shared by participant and branches
 
+/// A branch before its vote.
+struct BranchWork {
+  std::vector<Statement> statements;  // all so far
+  size_t seen = 0;                    // of them evaluated by Work
+  std::string digest;                 // of what those read
+  Status refusal;                     // why the branch has ended
+};
+
 class RedisBranch final : public Branch {
  public:
   RedisBranch(Pipeline pipeline, BranchId id, TimePoint deadline)
       : pipeline_(std::move(pipeline)), id_(std::move(id)), deadline_(deadline) {}
 
   void Work(std::vector<Statement> statements, WorkCallback done) override {
-    const size_t seen = statements_.size();
+    const size_t seen = work_->statements.size();
     Evaluate("indoubt_work", std::move(statements),
-             [this, seen, done = std::move(done)](Result<Answer> answer, bool) {
+             [work = work_, seen, done = std::move(done)](Result<Answer> answer, bool) {
                if (!answer) {
-                 refusal_ = answer.error();
+                 work->refusal = answer.error();
                  return done(answer.error());
                }
-               seen_ = statements_.size();
-               digest_ = answer->digest;
+               work->seen = work->statements.size();
+               work->digest = answer->digest;
                std::vector<StatementResult> fresh(
                    answer->results.begin() + static_cast<std::ptrdiff_t>(seen),
                    answer->results.end());
@@ -110,17 +118,18 @@ class RedisBranch final : public Branch {
   using Done = std::function<void(Result<Answer> answer, bool unknown)>;
 
   void Evaluate(const char* function, std::vector<Statement> more, Done done) {
-    for (Statement& statement : more) statements_.push_back(std::move(statement));
-    if (!refusal_.ok()) return done(refusal_, false);
+    for (Statement& statement : more) work_->statements.push_back(std::move(statement));
+    if (!work_->refusal.ok()) return done(work_->refusal, false);
     if (SystemClock().Now() >= deadline_) {
       return done(
           Status(StatusCode::kDeadlineExceeded, "the transaction's deadline has passed"),
           false);
     }
-    auto arguments = EncodeBranchWork(id_.ToString(), seen_, digest_, statements_);
+    auto arguments =
+        EncodeBranchWork(id_.ToString(), work_->seen, work_->digest, work_->statements);
     if (!arguments) {
-      refusal_ = arguments.error();
-      return done(refusal_, false);
+      work_->refusal = arguments.error();
+      return done(work_->refusal, false);
     }
     RedisArguments command{"FCALL", function, "0"};
     command.insert(command.end(), arguments->begin(), arguments->end());
@@ -159,10 +168,8 @@ class RedisBranch final : public Branch {
   const Pipeline pipeline_;
   const BranchId id_;
   const TimePoint deadline_;
-  std::vector<Statement> statements_;  // all so far
-  size_t seen_ = 0;                    // of them evaluated by Work
-  std::string digest_;                 // of what those read
-  Status refusal_;                     // why the branch has ended
+  // The answer of a Work may still be on its way when this is gone.
+  const std::shared_ptr<BranchWork> work_ = std::make_shared<BranchWork>();
 };
 
 class RedisParticipant final : public Participant {

@@ -23,10 +23,10 @@ bool ParseNumber(std::string_view text, int highest, int& to) {
 std::string Decode(std::string_view text) {
   std::string bytes;
   for (size_t i = 0; i < text.size(); ++i) {
-    int value = 0;
+    unsigned value = 0;
     if (text[i] == '%' && i + 2 < text.size() &&
-        std::from_chars(text.data() + i + 1, text.data() + i + 3, value, 16).ec ==
-            std::errc()) {
+        std::from_chars(text.data() + i + 1, text.data() + i + 3, value, 16).ptr ==
+            text.data() + i + 3) {
       bytes += static_cast<char>(value);
       i += 2;
     } else {

@@ -18,7 +18,8 @@ struct RedisAddress {
   std::string Shown() const;
 };
 
-/// "redis://[user:password@]host[:port][/db]" or "unix:///path[?db=N]".
+/// "redis://[[user:]password@]host[:port][/db]" or "unix:///path[?db=N]". In user and
+/// password %40 and its like stand for a byte; a "/" must be written so.
 /// kInvalidArgument never shows the text.
 Result<RedisAddress> ParseRedisUri(const std::string& uri);
 

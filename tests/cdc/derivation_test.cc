@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "cdc/lsn.h"
-#include "cdc/redis_connection.h"
 #include "cdc/view.h"
 
 namespace indoubt {
@@ -75,26 +74,6 @@ TEST(ViewPosition, SurvivesItsTextFormAndRefusesOthers) {
   EXPECT_EQ(*ViewPosition::Parse(""), ViewPosition{});
   for (const char* text : {" ", "x", "x 1/1", "x 1/1 ", "x 1/1 y", "x q 1", "x 1/1 01"}) {
     EXPECT_FALSE(ViewPosition::Parse(text)) << text;
-  }
-}
-
-TEST(RedisUri, ReadsBothFormsAndNeverRepeatsAPassword) {
-  const auto tcp = cdc_internal::ParseRedisUri("redis://me:se:cr@t@host:7000/3");
-  ASSERT_TRUE(tcp);
-  EXPECT_EQ(tcp->host, "host");
-  EXPECT_EQ(tcp->port, 7000);
-  EXPECT_EQ(tcp->user, "me");
-  EXPECT_EQ(tcp->password, "se:cr@t");
-  EXPECT_EQ(tcp->database, 3);
-  const auto unix_socket = cdc_internal::ParseRedisUri("unix:///run/r.sock?db=2");
-  ASSERT_TRUE(unix_socket);
-  EXPECT_EQ(unix_socket->unix_path, "/run/r.sock");
-  EXPECT_EQ(unix_socket->database, 2);
-  for (const char* uri : {"", "http://x", "redis://", "redis://u:secret@h:99999",
-                          "redis://u:secret@h/x", "unix://relative", "unix:///a?db=x"}) {
-    const auto result = cdc_internal::ParseRedisUri(uri);
-    ASSERT_FALSE(result) << uri;
-    EXPECT_THAT(result.error().message(), testing::Not(HasSubstr("secret")));
   }
 }
 

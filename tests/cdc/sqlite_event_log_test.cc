@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 #include "faults/process.h"
 
@@ -54,10 +55,21 @@ TEST_F(SqliteEventLogTest, KeepsWhatWasAppendedOverAReopening) {
   }
   const auto log = Open();
   EXPECT_EQ(log->id(), id);
-  EXPECT_EQ(log->state(), LogState::kStreaming);
+  EXPECT_EQ(log->state(), EventLogState::kStreaming);
   EXPECT_EQ(log->slot(), "slot");
   EXPECT_EQ(log->end(), (LogEnd{{Lsn{30}, 0}, 2, Lsn{30}}));
   EXPECT_EQ(Xids(*log), (std::vector<uint32_t>{1, 2}));
+}
+
+TEST_F(SqliteEventLogTest, IsMadeForItsOwnerOnly) {
+  const mode_t before = umask(022);
+  const auto log = OpenStreaming(10);
+  umask(before);
+  for (const char* suffix : {"", "-wal", "-shm"}) {
+    struct stat found {};
+    ASSERT_EQ(stat((path_ + suffix).c_str(), &found), 0) << suffix;
+    EXPECT_EQ(found.st_mode & 0777, 0600u) << suffix;
+  }
 }
 
 TEST_F(SqliteEventLogTest, SkipsWhatItHasAlready) {
@@ -75,7 +87,7 @@ TEST_F(SqliteEventLogTest, AnUnfinishedSnapshotIsInvisibleAndDiscarded) {
     EXPECT_TRUE(Xids(*log).empty());
   }
   const auto log = Open();
-  EXPECT_EQ(log->state(), LogState::kSnapshot);
+  EXPECT_EQ(log->state(), EventLogState::kSnapshot);
   EXPECT_TRUE(Xids(*log).empty());
   ASSERT_TRUE(log->BeginSnapshot("slot").ok());
   ASSERT_TRUE(log->AppendSnapshotChunk({Lsn{12}, 0}, At(12, 2)).ok());

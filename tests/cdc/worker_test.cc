@@ -183,5 +183,35 @@ TEST_F(CdcWorkerTest, RowsOfEveryShapeAreMirrored) {
   EXPECT_EQ(RedisOne(socket, {"HGET", "moves:1002", "item"}), "");
 }
 
+TEST_F(CdcWorkerTest, AColumnAddedAtTheSourceComesToTheViewsOfRows) {
+  const auto rows = FindDerivation("rows");
+  ASSERT_TRUE(rows);
+  CdcOptions options = Options();
+  for (ViewOptions& view : options.views) view.derivation = *rows;
+  SourceClient client = Client();
+  client.Run("INSERT INTO moves(id, item, amount) VALUES (1, 'old', 1), (2, 'old', 2)");
+  auto worker = CdcWorker::Start(options);
+  ASSERT_TRUE(worker) << worker.error().ToString();
+  const auto reach = [&] {
+    const Status reached =
+        WaitForViews(options, SystemClock().Now() + std::chrono::seconds(30));
+    EXPECT_TRUE(reached.ok()) << reached.ToString() << (*worker)->health().ToString();
+  };
+  reach();
+  client.Run("ALTER TABLE moves ADD note text");
+  client.Run("INSERT INTO moves(id, item, amount, note) VALUES (3, 'new', 3, 'first')");
+  client.Run("UPDATE moves SET note = 'second' WHERE id = 1");
+  client.Run("ALTER TABLE moves ADD \"odd \"\"name\" bigint");
+  client.Run("UPDATE moves SET \"odd \"\"name\" = 7 WHERE id = 3");
+  reach();
+  EXPECT_TRUE((*worker)->health().ok()) << (*worker)->health().ToString();
+  EXPECT_EQ(SqliteOne(sqlite_path_,
+                      "SELECT group_concat(id || ':' || coalesce(note, '-'), ' ') "
+                      "FROM (SELECT * FROM moves ORDER BY id)"),
+            "1:second 2:- 3:first");
+  EXPECT_EQ(SqliteOne(sqlite_path_, "SELECT id FROM moves WHERE \"odd \"\"name\" = 7"), "3");
+  EXPECT_EQ(RedisOne(redis_->socket_path(), {"HGET", "moves:1", "note"}), "second");
+}
+
 }  // namespace
 }  // namespace indoubt

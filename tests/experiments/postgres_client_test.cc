@@ -57,5 +57,12 @@ TEST(PostgresClient, AServerThatNeverAnswersIsUnavailableWithinTheLimit) {
   EXPECT_EQ(client.error().code(), StatusCode::kUnavailable);
 }
 
+TEST(PostgresClient, ShowsNothingOfAConnectionStringThatItCannotParse) {
+  const auto client = PostgresClient::Connect("host=x hunter2", std::chrono::seconds(2));
+  ASSERT_FALSE(client);
+  EXPECT_EQ(client.error().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(client.error().message().find("hunter2"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace indoubt

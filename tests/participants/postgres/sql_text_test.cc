@@ -73,12 +73,13 @@ TEST(ReadFinalReply, PrepareAnsweredRollbackIsANo) {
 }
 
 TEST(AckWithoutBranch, UnknownIsNeitherDoneNorLost) {
-  EXPECT_EQ(AckWithoutBranch(Decision::kCommit, "7", Fate::kNoAnswer).kind, AckKind::kRetry);
-  EXPECT_EQ(AckWithoutBranch(Decision::kCommit, "7", Fate::kCommitted).kind, AckKind::kDone);
-  EXPECT_EQ(AckWithoutBranch(Decision::kCommit, "7", Fate::kTooOld).kind, AckKind::kHeuristic);
-  EXPECT_EQ(AckWithoutBranch(Decision::kCommit, "7", Fate::kInFuture).kind,
+  EXPECT_EQ(AckWithoutBranch(SecondPhase::kCommit, "7", Fate::kNoAnswer).kind, AckKind::kRetry);
+  EXPECT_EQ(AckWithoutBranch(SecondPhase::kCommit, "7", Fate::kCommitted).kind, AckKind::kDone);
+  EXPECT_EQ(AckWithoutBranch(SecondPhase::kCommit, "7", Fate::kTooOld).kind,
             AckKind::kHeuristic);
-  EXPECT_EQ(AckWithoutBranch(Decision::kRollback, "", Fate::kNoAnswer).kind, AckKind::kDone);
+  EXPECT_EQ(AckWithoutBranch(SecondPhase::kCommit, "7", Fate::kInFuture).kind,
+            AckKind::kHeuristic);
+  EXPECT_EQ(AckWithoutBranch(SecondPhase::kRollback, "", Fate::kNoAnswer).kind, AckKind::kDone);
 }
 
 TEST(MakePostgresParticipant, ShowsNothingOfAConnectionStringThatItCannotParse) {

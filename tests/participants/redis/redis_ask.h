@@ -5,7 +5,10 @@
 #include <string>
 #include <vector>
 
+#include <arpa/inet.h>
 #include <hiredis/hiredis.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "faults/servers.h"
 #include "participants/redis/redis_participant.h"
@@ -43,6 +46,27 @@ inline std::string Ask(const RedisServer& server, const std::vector<std::string>
   if (reply == nullptr) return "error: no connection";
   if (reply->type == REDIS_REPLY_INTEGER) return std::to_string(reply->integer);
   return reply->str == nullptr ? "" : std::string(reply->str, reply->len);
+}
+
+/// A TCP port that was free a moment ago.
+inline std::string FreePort() {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof(address);
+  auto* raw = reinterpret_cast<sockaddr*>(&address);
+  INDOUBT_CHECK(bind(fd, raw, length) == 0 && getsockname(fd, raw, &length) == 0, "no port");
+  close(fd);
+  return std::to_string(ntohs(address.sin_port));
+}
+
+/// Makes the server listen on 127.0.0.1 too, and returns the port.
+inline std::string OpenTcpPort(const RedisServer& server) {
+  for (;;) {
+    std::string port = FreePort();
+    if (Ask(server, {"CONFIG", "SET", "port", port}) == "OK") return port;
+  }
 }
 
 inline std::unique_ptr<Participant> MakeRedis(

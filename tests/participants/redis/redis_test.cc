@@ -1,8 +1,6 @@
 // Redis passes the contract on a real server, and keeps its yes where Redis itself
 // would not.
-#include <arpa/inet.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <signal.h>
 
 #include "faults/servers.h"
 #include "participants/redis/redis_keys.h"
@@ -72,19 +70,6 @@ std::unique_ptr<ContractStore> MakeRedisContractStore() {
   return std::make_unique<RedisContractStore>();
 }
 
-/// A TCP port that was free a moment ago.
-std::string FreePort() {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof(address);
-  auto* raw = reinterpret_cast<sockaddr*>(&address);
-  INDOUBT_CHECK(bind(fd, raw, length) == 0 && getsockname(fd, raw, &length) == 0, "no port");
-  close(fd);
-  return std::to_string(ntohs(address.sin_port));
-}
-
 class RedisPromise : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -105,11 +90,8 @@ class RedisPromise : public ::testing::Test {
   }
   /// Over TCP, since a unix URI carries no password.
   std::unique_ptr<Participant> MakeRedisAs(const std::string& user, const std::string& word) {
-    std::string port;
-    do {
-      port = FreePort();
-    } while (Say({"CONFIG", "SET", "port", port}) != "OK");
-    return MakeRedis("redis://" + user + ":" + word + "@127.0.0.1:" + port + "/0");
+    return MakeRedis("redis://" + user + ":" + word + "@127.0.0.1:" + OpenTcpPort(*server_) +
+                     "/0");
   }
   std::string Say(const std::vector<std::string>& command) { return Ask(*server_, command); }
   Vote Prepare(const Gid& gid, const std::vector<std::string>& lines) {
@@ -357,6 +339,20 @@ TEST_F(RedisPromise, CallbacksEndWithTheParticipantThoughABranchOutlivesIt) {
   participant_.reset();
   ASSERT_EQ(vote.wait_for(std::chrono::seconds(0)), std::future_status::ready);
   EXPECT_NE(vote.get().vote.kind, VoteKind::kYes);
+}
+
+TEST_F(RedisPromise, WorkIsAnsweredThoughItsBranchIsGone) {
+  ASSERT_EQ(Prepare(NewTestGid(), {"GET k"}).kind, VoteKind::kReadOnly);  // connected
+  std::promise<Result<std::vector<StatementResult>>> answer;
+  ASSERT_EQ(kill(server_->pid(), SIGSTOP), 0);
+  auto branch = participant_->Begin(NewTestGid(), TestDeadline());
+  branch->Work({{"GET k", {}, {}}}, [&](auto results) { answer.set_value(results); });
+  branch.reset();
+  // What the branch held may belong to others by now.
+  std::vector<std::string> reused(64, std::string(200, 'x'));
+  ASSERT_EQ(kill(server_->pid(), SIGCONT), 0);
+  const auto results = answer.get_future().get();
+  EXPECT_TRUE(results) << results.error().ToString();
 }
 
 TEST_F(RedisPromise, LibraryIsLoadedAgainAfterAFunctionFlush) {

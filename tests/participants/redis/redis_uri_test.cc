@@ -17,6 +17,18 @@ TEST(RedisUri, ReadsHostPortDatabaseAndCredentials) {
   EXPECT_THAT(address->Shown(), testing::Not(testing::HasSubstr("ss@")));
 }
 
+TEST(RedisUri, ReadsAPasswordWithoutAUserAndLeavesWhatIsNoEscape) {
+  const auto alone = ParseRedisUri("redis://hunter2@db.local");
+  ASSERT_TRUE(alone) << alone.error().ToString();
+  EXPECT_EQ(alone->user, "");
+  EXPECT_EQ(alone->password, "hunter2");
+  EXPECT_EQ(alone->host, "db.local");
+  const auto odd = ParseRedisUri("redis://me:se:cr@t%4g%-1%@host:7000/3");
+  ASSERT_TRUE(odd) << odd.error().ToString();
+  EXPECT_EQ(odd->password, "se:cr@t%4g%-1%");
+  EXPECT_EQ(odd->port, 7000);
+}
+
 TEST(RedisUri, ReadsASocketAndDefaults) {
   const auto socket = ParseRedisUri("unix:///run/redis.sock?db=2");
   ASSERT_TRUE(socket);
