@@ -116,14 +116,14 @@ std::string PostgresServer::dsn(const std::string& database) const {
 }
 
 Result<std::unique_ptr<PostgresServer>> PostgresServer::Start(
-    const std::string& folder, std::map<std::string, std::string> settings) {
+    const std::string& folder, const std::map<std::string, std::string>& settings) {
   std::map<std::string, std::string> all{
       {"listen_addresses", ""},       {"fsync", "on"},
       {"synchronous_commit", "on"},   {"wal_level", "logical"},
       {"max_connections", "200"},     {"max_prepared_transactions", "200"},
       {"max_replication_slots", "8"}, {"max_wal_senders", "8"},
       {"shared_buffers", "128MB"},    {"log_min_messages", "warning"}};
-  for (auto& [name, value] : settings) all[name] = value;
+  for (const auto& [name, value] : settings) all[name] = value;
   all["unix_socket_directories"] = folder + "/pg";
   std::unique_ptr<PostgresServer> server(new PostgresServer(folder + "/pg", std::move(all)));
   INDOUBT_ASSIGN_OR_RETURN(server->bin_, PostgresBinFolder());
@@ -154,7 +154,7 @@ Status PostgresServer::StartProcess(const std::vector<std::string>& wrapper) {
   }
   for (const auto& [name, value] : settings_) {
     spec.argv.push_back("-c");
-    spec.argv.push_back(name + "=" + value);
+    spec.argv.push_back(fmt::format("{}={}", name, value));
   }
   spec.user = PostgresUser();
   spec.working_directory = "/";
@@ -211,7 +211,7 @@ RedisServer::RedisServer(std::string folder, std::map<std::string, std::string> 
 RedisServer::~RedisServer() { Kill(); }
 
 Result<std::unique_ptr<RedisServer>> RedisServer::Start(
-    const std::string& folder, std::map<std::string, std::string> settings) {
+    const std::string& folder, const std::map<std::string, std::string>& settings) {
   std::map<std::string, std::string> all{{"port", "0"},
                                          {"bind", "127.0.0.1"},
                                          {"appendonly", "yes"},
@@ -220,7 +220,7 @@ Result<std::unique_ptr<RedisServer>> RedisServer::Start(
                                          {"save", ""},
                                          {"daemonize", "no"},
                                          {"maxmemory-policy", "noeviction"}};
-  for (auto& [name, value] : settings) all[name] = value;
+  for (const auto& [name, value] : settings) all[name] = value;
   std::unique_ptr<RedisServer> server(new RedisServer(folder + "/redis", std::move(all)));
   server->settings_["dir"] = server->folder_;
   server->settings_["unixsocket"] = server->socket_path();

@@ -23,7 +23,7 @@ class PostgresServer {
   /// max_prepared_transactions=200. `settings` override (name to value).
   /// kNotFound when PostgreSQL is not installed.
   static Result<std::unique_ptr<PostgresServer>> Start(
-      const std::string& folder, std::map<std::string, std::string> settings = {});
+      const std::string& folder, const std::map<std::string, std::string>& settings = {});
   ~PostgresServer();
 
   /// A libpq connection string for the superuser `postgres`, database `postgres`.
@@ -64,7 +64,7 @@ class RedisServer {
   /// appendfsync always. `settings` override (directive to value; a "port" makes
   /// it listen on 127.0.0.1 too).
   static Result<std::unique_ptr<RedisServer>> Start(
-      const std::string& folder, std::map<std::string, std::string> settings = {});
+      const std::string& folder, const std::map<std::string, std::string>& settings = {});
   ~RedisServer();
 
   /// "unix:///…/redis.sock?db=0"

@@ -55,6 +55,7 @@ Result<std::unique_ptr<PostgresClient>> PostgresClient::Connect(const std::strin
 Result<std::vector<Row>> PostgresClient::Query(const std::string& sql,
                                                const std::vector<Cell>& params) {
   std::vector<const char*> values;
+  values.reserve(params.size());
   for (const Cell& cell : params) values.push_back(cell ? cell->c_str() : nullptr);
   const PgResult result(
       PQexecParams(connection_.get(), sql.c_str(), static_cast<int>(values.size()), nullptr,
