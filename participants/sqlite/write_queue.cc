@@ -1,5 +1,7 @@
 #include "participants/sqlite/write_queue.h"
 
+#include <fmt/format.h>
+
 namespace indoubt::sqlite {
 namespace {
 
