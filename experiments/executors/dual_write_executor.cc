@@ -65,7 +65,7 @@ Status WriteSql(Client& client, const std::vector<Statement>& statements, const 
 Status WriteRedis(RedisClient& client, const std::vector<Statement>& statements) {
   std::vector<std::vector<std::string>> commands;
   for (const Statement& statement : statements) {
-    INDOUBT_ASSIGN_OR_RETURN(commands.emplace_back(), RedisArguments(statement));
+    INDOUBT_ASSIGN_OR_RETURN(commands.emplace_back(), SplitRedisStatement(statement));
   }
   INDOUBT_ASSIGN_OR_RETURN(const auto replies, client.RunAll(commands));
   for (const auto& reply : replies) {

@@ -16,7 +16,7 @@ Cell TextOf(const Value& value) {
   return std::nullopt;
 }
 
-Result<std::vector<std::string>> RedisArguments(const Statement& statement) {
+Result<std::vector<std::string>> SplitRedisStatement(const Statement& statement) {
   std::vector<std::string> arguments;
   const std::string& text = statement.text;
   for (size_t i = 0; i < text.size();) {

@@ -94,6 +94,6 @@ class SqliteClient {
 
 /// Splits a redis-cli line (blanks, single and double quotes) into arguments and
 /// puts `params` in place of $1, $2. kInvalidArgument for an open quote.
-Result<std::vector<std::string>> RedisArguments(const Statement& statement);
+Result<std::vector<std::string>> SplitRedisStatement(const Statement& statement);
 
 }  // namespace indoubt

@@ -10,18 +10,18 @@ using testing::ElementsAre;
 
 TEST(RedisArguments, SplitsLikeRedisCliAndPutsParametersInWhole) {
   const Statement statement{"SET $1 'a b' \"\" $2 $3", {Value{"k e y"}, Value{int64_t{7}}}, {}};
-  EXPECT_THAT(RedisArguments(statement).value(),
+  EXPECT_THAT(SplitRedisStatement(statement).value(),
               ElementsAre("SET", "k e y", "a b", "", "7", "$3"));
 }
 
 TEST(RedisArguments, QuotedPlaceholderIsText) {
   const Statement statement{"SET k '$1'", {Value{"v"}}, {}};
-  EXPECT_THAT(RedisArguments(statement).value(), ElementsAre("SET", "k", "$1"));
+  EXPECT_THAT(SplitRedisStatement(statement).value(), ElementsAre("SET", "k", "$1"));
 }
 
 TEST(RedisArguments, OpenQuoteIsAnError) {
   const Statement statement{"SET k 'v", {}, {}};
-  EXPECT_EQ(RedisArguments(statement).status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(SplitRedisStatement(statement).status().code(), StatusCode::kInvalidArgument);
 }
 
 }  // namespace
