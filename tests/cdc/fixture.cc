@@ -1,7 +1,5 @@
 #include "tests/cdc/fixture.h"
 
-#include <thread>
-
 #include <hiredis/hiredis.h>
 #include <libpq-fe.h>
 #include <sqlite3.h>
@@ -124,15 +122,6 @@ void CdcFixture::ExpectViewsEqualSource() {
   EXPECT_FALSE(source.empty());
   EXPECT_EQ(RedisSums(redis_->socket_path()), source);
   EXPECT_EQ(SqliteSums(sqlite_path_), source);
-}
-
-bool Eventually(const std::function<bool()>& condition) {
-  const TimePoint deadline = SystemClock().Now() + std::chrono::seconds(30);
-  while (!condition()) {
-    if (SystemClock().Now() >= deadline) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return true;
 }
 
 }  // namespace indoubt

@@ -11,6 +11,7 @@
 
 #include "cdc/worker.h"
 #include "faults/servers.h"
+#include "tests/support/eventually.h"
 
 namespace indoubt {
 
@@ -53,8 +54,5 @@ class CdcFixture : public testing::Test {
   std::unique_ptr<RedisServer> redis_;
   std::string sqlite_path_ = folder_.path() + "/view.db";
 };
-
-/// Waits until `condition`; false when it has not come true in 30 s.
-bool Eventually(const std::function<bool()>& condition);
 
 }  // namespace indoubt

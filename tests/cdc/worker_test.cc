@@ -12,7 +12,17 @@ namespace {
 
 using testing::HasSubstr;
 
-using CdcWorkerTest = CdcFixture;
+class CdcWorkerTest : public CdcFixture {
+ protected:
+  /// Views that hold the source's rows as they are.
+  CdcOptions OptionsForRows() const {
+    CdcOptions options = Options();
+    const auto rows = FindDerivation("rows");
+    EXPECT_TRUE(rows);
+    for (ViewOptions& view : options.views) view.derivation = rows.value_or(nullptr);
+    return options;
+  }
+};
 
 TEST_F(CdcWorkerTest, SnapshotAndStreamJoinWithoutGapOrOverlapUnderConcurrentWriters) {
   Client().Run(
@@ -155,10 +165,7 @@ TEST_F(CdcWorkerTest, ACommandThatFailsInsideOfExecBreaksTheViewForGood) {
 }
 
 TEST_F(CdcWorkerTest, RowsOfEveryShapeAreMirrored) {
-  const auto rows = FindDerivation("rows");
-  ASSERT_TRUE(rows);
-  CdcOptions options = Options();
-  for (ViewOptions& view : options.views) view.derivation = *rows;
+  const CdcOptions options = OptionsForRows();
   SourceClient client = Client();
   client.Run("INSERT INTO moves(id, item, amount) VALUES (1001, 'kept', 1), (1002, 'gone', 2)");
   client.Run("ALTER TABLE moves ADD big text, ADD note text");
@@ -184,10 +191,7 @@ TEST_F(CdcWorkerTest, RowsOfEveryShapeAreMirrored) {
 }
 
 TEST_F(CdcWorkerTest, AColumnAddedAtTheSourceComesToTheViewsOfRows) {
-  const auto rows = FindDerivation("rows");
-  ASSERT_TRUE(rows);
-  CdcOptions options = Options();
-  for (ViewOptions& view : options.views) view.derivation = *rows;
+  const CdcOptions options = OptionsForRows();
   SourceClient client = Client();
   client.Run("INSERT INTO moves(id, item, amount) VALUES (1, 'old', 1), (2, 'old', 2)");
   auto worker = CdcWorker::Start(options);

@@ -6,16 +6,15 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <mutex>
 #include <random>
-#include <thread>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 
 #include "coordinator/service.h"
+#include "tests/support/eventually.h"
 #include "tests/support/stores.h"
 #include "tests/support/strace_images.h"
 
@@ -24,18 +23,6 @@ namespace {
 
 constexpr auto kLimit = std::chrono::seconds(60);
 constexpr int kOrdersPerRound = 24;
-
-TimePoint Deadline() { return SystemClock().Now() + kLimit; }
-
-/// Waits until `condition` holds; fails the test at the limit.
-template <typename Condition>
-void WaitUntil(const char* what, Condition condition) {
-  const TimePoint deadline = Deadline();
-  while (!condition()) {
-    ASSERT_LT(SystemClock().Now(), deadline) << "waited in vain for " << what;
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  }
-}
 
 /// Requests as exec would send them for an order.
 TransactionRequest OrderRequest(int64_t order) {
@@ -94,7 +81,7 @@ class PowerCut : public ::testing::Test {
     stores_.redis().Kill();
     stores_.postgres().Kill();
     for (const char* of : {"serve", "redis"}) {
-      WaitUntil("the end of the trace", [&] { return TraceHasEnded(Trace(of)); });
+      ASSERT_TRUE(Eventually([&] { return TraceHasEnded(Trace(of)); }, kLimit)) << of;
       const Status status = files.Replay(Trace(of));
       ASSERT_TRUE(status.ok()) << status.ToString();
     }

@@ -7,17 +7,14 @@
 #include <fstream>
 #include <mutex>
 #include <set>
-#include <thread>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sqlite3.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "coordinator/service.h"
 #include "faults/process.h"
+#include "tests/support/stores.h"
 
 namespace indoubt::testing {
 namespace {
@@ -25,18 +22,6 @@ namespace {
 constexpr int kRounds = 40;
 constexpr int kCalls = 24;
 constexpr auto kLimit = std::chrono::seconds(60);
-
-/// Whether somebody accepts connections at the unix socket `path`.
-bool Accepts(const std::string& path) {
-  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
-  const bool accepts =
-      connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
-  close(fd);
-  return accepts;
-}
 
 class ServeKill : public ::testing::Test {
  protected:
@@ -47,31 +32,21 @@ class ServeKill : public ::testing::Test {
                                   nullptr, nullptr, nullptr);
     sqlite3_close(ledger);
     ASSERT_EQ(made, SQLITE_OK);
-    std::ofstream(folder_.path() + "/indoubt.toml")
+    std::ofstream(config_path())
         << "[coordinator]\nnode = \"kill\"\nlisten = \"unix:" << socket()
         << "\"\n[log]\npath = \"decisions\"\n[participants.ledger]\nkind = \"sqlite\"\n"
            "path = \"ledger.db\"\ntables = [\"entries\"]\n";
   }
 
+  std::string config_path() const { return folder_.path() + "/indoubt.toml"; }
   std::string socket() const { return folder_.path() + "/serve.sock"; }
 
   /// A server that kills itself when its 18th transaction has begun.
   void StartServer() {
     std::filesystem::remove(socket());
-    ProcessSpec spec;
-    spec.argv = {std::getenv("INDOUBT_BINARY"), "serve", "-c",
-                 folder_.path() + "/indoubt.toml"};
-    spec.environment["INDOUBT_FAILPOINT"] = "begun:18=kill";
-    spec.output_path = folder_.path() + "/serve.log";
-    auto process = Process::Start(spec);
-    ASSERT_TRUE(process) << process.error().ToString();
-    server_ = std::move(*process);
-    const TimePoint deadline = SystemClock().Now() + kLimit;
-    while (!Accepts(socket())) {
-      ASSERT_LT(SystemClock().Now(), deadline) << "waited in vain for the server's socket";
-      ASSERT_TRUE(server_->Running()) << "the server ended; see " << spec.output_path;
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
+    server_ = StartServing(config_path(), folder_.path() + "/serve.log",
+                           {{"INDOUBT_FAILPOINT", "begun:18=kill"}});
+    ASSERT_TRUE(server_->Running()) << "the server ended";
   }
 
   /// One call alone, then more at once than the server survives, on a client of their
@@ -102,9 +77,9 @@ class ServeKill : public ::testing::Test {
   }
 
   void Recover() {
-    const auto recovered = RunProgram({.argv = {std::getenv("INDOUBT_BINARY"), "recover", "-c",
-                                                folder_.path() + "/indoubt.toml"}},
-                                      SystemClock().Now() + kLimit);
+    const auto recovered =
+        RunProgram({.argv = {std::getenv("INDOUBT_BINARY"), "recover", "-c", config_path()}},
+                   SystemClock().Now() + kLimit);
     ASSERT_TRUE(recovered) << recovered.error().ToString();
   }
 

@@ -4,14 +4,15 @@
 #include "tests/support/sync_order.h"
 
 #include <fstream>
-#include <sstream>
-#include <thread>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "base/check.h"
 #include "coordinator/service.h"
+#include "tests/support/eventually.h"
 #include "tests/support/order_load.h"
+#include "tests/support/read_text.h"
 #include "tests/support/stores.h"
 #include "tests/support/strace_trace.h"
 
@@ -24,21 +25,6 @@ constexpr int kTogether = 8;  // and as many at once, so that syncs are shared
 constexpr int kRelaxed = 4;   // on a Redis that does not sync
 
 using Events = std::vector<TraceEvent>;
-
-template <typename Condition>
-void WaitUntil(const char* what, Condition condition) {
-  const TimePoint deadline = SystemClock().Now() + kLimit;
-  while (!condition()) {
-    ASSERT_LT(SystemClock().Now(), deadline) << "waited in vain for " << what;
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  }
-}
-
-std::string Slurp(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
 
 /// The servers and the coordinator, each under a tracer of its own.
 class TracedStores {
@@ -66,7 +52,7 @@ class TracedStores {
   }
 
   Events Load(const std::string& trace) {
-    WaitUntil("the end of a trace", [&] { return TraceHasEnded(TraceOf(trace)); });
+    INDOUBT_CHECK(Eventually([&] { return TraceHasEnded(TraceOf(trace)); }, kLimit), trace);
     auto events = LoadTraceEvents(TraceOf(trace));
     INDOUBT_CHECK(events.has_value(), events.error().ToString());
     return std::move(*events);
@@ -86,7 +72,7 @@ class TracedStores {
   /// From now on Redis leaves syncing to the kernel, and is configured as relaxed.
   void RelaxRedis() {
     ASSERT_EQ(stores_.AskRedis({"CONFIG", "SET", "appendfsync", "no"}), "OK");
-    std::string config = Slurp(stores_.config_path());
+    std::string config = ReadText(stores_.config_path());
     const std::string kind = "kind = \"redis\"\n";
     config.insert(config.find(kind) + kind.size(), "durability = \"relaxed\"\n");
     std::ofstream(stores_.config_path()) << config;

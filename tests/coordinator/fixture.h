@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "coordinator/coordinator.h"
+#include "tests/support/eventually.h"
 #include "tests/support/fake_participant.h"
 #include "tests/support/memory_log.h"
 
@@ -74,14 +75,10 @@ class CoordinatorFixture : public testing::Test {
     return report.value_or(RecoveryReport{});
   }
   static TimePoint In(Duration duration) { return SystemClock().Now() + duration; }
-  /// Polls until `condition` holds; fails the test after 20 s.
+  /// Waits until `condition` holds; fails the test when it does not.
   template <typename F>
   static void Await(F condition) {
-    const TimePoint deadline = In(std::chrono::seconds(20));
-    while (!condition()) {
-      ASSERT_LT(SystemClock().Now(), deadline) << "waited in vain";
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
+    ASSERT_TRUE(Eventually(condition, std::chrono::seconds(20))) << "waited in vain";
   }
   Gid OwnGid(uint64_t number) const { return {"n", log_->id(), 1, number}; }
 

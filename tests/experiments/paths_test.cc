@@ -12,6 +12,7 @@
 #include "experiments/paths/path.h"
 #include "experiments/stores/store_clients.h"
 #include "faults/servers.h"
+#include "tests/support/eventually.h"
 
 namespace indoubt {
 namespace {
@@ -93,11 +94,8 @@ class PathTest : public testing::TestWithParam<std::string> {
   }
 
   void AwaitDeath() {
-    const TimePoint deadline = SystemClock().Now() + kLimit;
-    while (!path_->StruckAt() && SystemClock().Now() < deadline) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    }
-    ASSERT_TRUE(path_->StruckAt()) << "the victim did not die";
+    ASSERT_TRUE(Eventually([&] { return path_->StruckAt().has_value(); }, kLimit))
+        << "the victim did not die";
   }
 
   /// An order's operation number at or after `i`.

@@ -3,8 +3,6 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
-#include <sstream>
-#include <thread>
 
 #include <fmt/format.h>
 #include <hiredis/hiredis.h>
@@ -14,6 +12,8 @@
 #include "base/check.h"
 #include "participants/redis/redis_keys.h"
 #include "participants/sqlite/sqlite_schema.h"
+#include "tests/support/eventually.h"
+#include "tests/support/read_text.h"
 
 namespace indoubt::testing {
 namespace {
@@ -21,12 +21,6 @@ namespace {
 constexpr auto kRunLimit = std::chrono::seconds(60);
 constexpr int64_t kBalance = 1'000'000;
 constexpr int64_t kStock = 1'000'000;
-
-std::string Slurp(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
 
 std::string Binary() {
   const char* binary = std::getenv("INDOUBT_BINARY");
@@ -101,32 +95,41 @@ Ran Stores::Indoubt(std::vector<std::string> arguments,
   Ran ran;
   ran.end = (*process)->Wait(SystemClock().Now() + kRunLimit);
   (*process)->KillAndWait();
-  ran.out = Slurp(spec.stdout_path);
-  ran.err = Slurp(spec.output_path);
+  ran.out = ReadText(spec.stdout_path);
+  ran.err = ReadText(spec.output_path);
   return ran;
 }
 
-std::unique_ptr<Process> Stores::Serve(std::map<std::string, std::string> environment,
-                                       std::vector<std::string> wrapper) {
+std::unique_ptr<Process> StartServing(const std::string& config_path,
+                                      const std::string& output_path,
+                                      std::map<std::string, std::string> environment,
+                                      std::vector<std::string> wrapper) {
   ProcessSpec spec;
   spec.argv = std::move(wrapper);
   for (const std::string& word :
-       {Binary(), std::string("serve"), std::string("-c"), config_path()}) {
+       {Binary(), std::string("serve"), std::string("-c"), config_path}) {
     spec.argv.push_back(word);
   }
   spec.environment = std::move(environment);
-  spec.output_path = folder() + "/serve.log";
+  spec.output_path = output_path;
   std::remove(spec.output_path.c_str());
   auto process = Process::Start(spec);
   INDOUBT_CHECK(process.has_value(), process.error().ToString());
   // The socket is there before it listens; the line that says so comes after.
-  const TimePoint deadline = SystemClock().Now() + kRunLimit;
-  while ((*process)->Running() &&
-         Slurp(spec.output_path).find("serving on") == std::string::npos) {
-    INDOUBT_CHECK(SystemClock().Now() < deadline, "serve does not start");
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  }
+  const bool serves_or_died = Eventually(
+      [&] {
+        return !(*process)->Running() ||
+               ReadText(output_path).find("serving on") != std::string::npos;
+      },
+      kRunLimit);
+  INDOUBT_CHECK(serves_or_died, "serve does not start");
   return std::move(*process);
+}
+
+std::unique_ptr<Process> Stores::Serve(std::map<std::string, std::string> environment,
+                                       std::vector<std::string> wrapper) {
+  return StartServing(config_path(), folder() + "/serve.log", std::move(environment),
+                      std::move(wrapper));
 }
 
 std::vector<std::string> Stores::OrderArguments(int64_t order) const {

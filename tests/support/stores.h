@@ -22,6 +22,14 @@ struct Ran {
   bool Exited(int code) const { return end && !end->by_signal && end->code == code; }
 };
 
+/// Starts `indoubt serve` on that configuration, with `environment` added and `wrapper`
+/// before its command line; returns once it serves, or has died. Aborts when it does
+/// neither within a minute.
+std::unique_ptr<Process> StartServing(const std::string& config_path,
+                                      const std::string& output_path,
+                                      std::map<std::string, std::string> environment = {},
+                                      std::vector<std::string> wrapper = {});
+
 /// Aborts the test program when a store does not start. Thread-compatible.
 class Stores {
  public:
@@ -31,8 +39,7 @@ class Stores {
   /// Runs `indoubt arguments...` to its end, with `environment` added.
   Ran Indoubt(std::vector<std::string> arguments,
               std::map<std::string, std::string> environment = {});
-  /// Starts `indoubt serve`, with `environment` added and `wrapper` before its command
-  /// line; returns once it serves, or has died.
+  /// StartServing on this shop.
   std::unique_ptr<Process> Serve(std::map<std::string, std::string> environment = {},
                                  std::vector<std::string> wrapper = {});
   /// Where Serve() listens.

@@ -8,17 +8,9 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "tests/support/read_text.h"
 
 namespace indoubt::testing {
-namespace {
-
-std::string Slurp(const std::filesystem::path& path) {
-  std::ostringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
-
-}  // namespace
 
 DurableFiles::DurableFiles(std::string folder, const std::string& skipped)
     : folder_(std::move(folder)) {
@@ -28,7 +20,7 @@ DurableFiles::DurableFiles(std::string folder, const std::string& skipped)
     if (entry->path() == skipped_path) entry.disable_recursion_pending();
     if (!entry->is_regular_file()) continue;
     FileState& file = files_[entry->path()];
-    file.durable = file.current = Slurp(entry->path());
+    file.durable = file.current = ReadText(entry->path());
   }
 }
 

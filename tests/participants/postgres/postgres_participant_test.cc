@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/participants/contract_calls.h"
-#include "tests/participants/postgres/postgres_store.h"
+#include "tests/participants/postgres/postgres_fixture.h"
 
 namespace indoubt {
 namespace {
@@ -16,20 +16,8 @@ Statement Sql(std::string text, std::vector<Value> params = {}) {
   return {.text = std::move(text), .params = std::move(params), .expect_rows = {}};
 }
 
-class PostgresParticipantTest : public testing::Test {
+class PostgresParticipantTest : public PostgresFixture {
  protected:
-  static void SetUpTestSuite() {
-    auto started = PostgresStore::Start();
-    store_.reset(static_cast<PostgresStore*>(started.release()));
-  }
-  static void TearDownTestSuite() { store_.reset(); }
-  void SetUp() override {
-    ASSERT_NE(store_, nullptr);
-    const Status reset = store_->Reset();
-    ASSERT_TRUE(reset.ok()) << reset.ToString();
-    participant_ = store_->MakeParticipant();
-  }
-
   std::string BranchName(const Gid& gid) { return BranchId{gid, "store"}.ToString(); }
   Token Vote(const Gid& gid) {
     const PrepareReply reply = PrepareNow(*participant_, gid, {store_->Add("a", 5)});
@@ -41,9 +29,6 @@ class PostgresParticipantTest : public testing::Test {
     for (std::string& text : texts) statements.push_back(Sql(std::move(text)));
     return PrepareNow(*participant_, NewTestGid(), std::move(statements));
   }
-
-  inline static std::unique_ptr<PostgresStore> store_;
-  std::unique_ptr<Participant> participant_;
 };
 
 TEST_F(PostgresParticipantTest, PreflightNamesTheVersion) {

@@ -3,27 +3,15 @@
 #include <gtest/gtest.h>
 
 #include "tests/participants/contract_calls.h"
-#include "tests/participants/postgres/postgres_store.h"
+#include "tests/participants/postgres/postgres_fixture.h"
 
 namespace indoubt {
 namespace {
 
 using testing::HasSubstr;
 
-class PostgresWaitDie : public testing::Test {
+class PostgresWaitDie : public PostgresFixture {
  protected:
-  static void SetUpTestSuite() {
-    auto started = PostgresStore::Start();
-    store_.reset(static_cast<PostgresStore*>(started.release()));
-  }
-  static void TearDownTestSuite() { store_.reset(); }
-  void SetUp() override {
-    ASSERT_NE(store_, nullptr);
-    const Status reset = store_->Reset();
-    ASSERT_TRUE(reset.ok()) << reset.ToString();
-    participant_ = store_->MakeParticipant();
-  }
-
   std::unique_ptr<Branch> Begin(const Gid& gid, TimePoint deadline = TestDeadline()) {
     return participant_->Begin(gid, deadline);
   }
@@ -52,8 +40,6 @@ class PostgresWaitDie : public testing::Test {
     return vote.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
   }
 
-  inline static std::unique_ptr<PostgresStore> store_;
-  std::unique_ptr<Participant> participant_;
   const TimePoint started_ = SystemClock().Now();
 };
 
