@@ -39,7 +39,7 @@ enum class EventLogState {
   kStreaming,
 };
 
-/// Reads events in order. Belongs to one thread.
+/// Reads events in order. Belongs to one thread, and must go before its log.
 class EventLogReader {
  public:
   virtual ~EventLogReader() = default;

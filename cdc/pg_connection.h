@@ -69,7 +69,7 @@ class PgConnection {
  private:
   PgConnection(PGconn* connection, pg::ConnectionString where, const StopSignal& stop)
       : connection_(connection, PQfinish), where_(std::move(where)), stop_(stop) {}
-  /// Waits until the socket can be read (or written), flushing what is unsent.
+  /// Waits until the socket can be read or, with `for_write`, written too. Sends nothing.
   /// kDeadlineExceeded, or kAborted when stopped.
   Status WaitSocket(bool for_write, TimePoint deadline);
   Status Send(const std::string& sql, TimePoint deadline);

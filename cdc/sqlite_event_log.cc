@@ -27,8 +27,8 @@ CREATE TABLE IF NOT EXISTS events(
 )";
 constexpr uint64_t kVersion = 1;
 
-// What the appender knows and the readers wait for. Shared: a reader may outlive
-// nothing, but takes the end without going through SQLite.
+// What the appender knows and the readers wait for. Readers refer to the log's own and
+// so must go before it; they learn the end without asking SQLite.
 struct Tail {
   mutable std::mutex mutex;
   mutable std::condition_variable changed;

@@ -1,7 +1,7 @@
 // The embedded event log: one SQLite file in WAL mode, synchronous=FULL.
 //
 //   events(sequence INTEGER PRIMARY KEY, lsn, ordinal, crc, payload)  UNIQUE(lsn, ordinal)
-//   log(one row: id, state, slot, complete)
+//   log(one row: version, id, state, slot, complete)
 //
 // payload is a serialised events.Transaction, crc its CRC-32C.
 #pragma once

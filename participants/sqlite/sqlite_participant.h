@@ -1,6 +1,7 @@
-// SQLite as a participant. SQLite has no XA: work is captured as a changeset,
-// undone, and stored with its locks in one durable SQLite transaction; triggers on
-// the managed tables hold every other writer off until the decision.
+// SQLite as a participant. SQLite has no XA: the rows that work changes are captured by
+// the pre-update hook (docs/adr/0002), undone, and stored with their locks in one durable
+// SQLite transaction; triggers on the managed tables hold every other writer off until
+// the decision.
 #pragma once
 
 #include <memory>

@@ -109,7 +109,8 @@ Status LoadIndexKey(Connection& connection, const std::string& index, bool prima
     table.keys.front() = std::move(key);
     return Status::Ok();
   }
-  // Two indexes on the same columns share a space; the weaker collation must win.
+  // An index that repeats another locks nothing more. One on the same columns with other
+  // collations holds other values for equal, and so has a space of its own.
   for (UniqueKey& other : table.keys) {
     if (other.columns == key.columns && other.collations == key.collations) return Status::Ok();
     if (other.space == key.space) key.space += "/" + index;

@@ -62,9 +62,10 @@ struct DatabaseModel {
 Result<DatabaseModel> LoadModel(Connection& connection,
                                 const std::vector<std::string>& managed);
 
-/// The SQL expression of a key's lock value, `columns` being its operands: equal
-/// exactly when the index holds the values for equal; may be NULL or hold 'NULL'
-/// where a value is NULL (such a key is never locked).
+/// The SQL expression of a key's lock value. `operands` are the SQL of the values of
+/// key.columns, in that order. Two lock values are equal exactly when the index holds the
+/// values for equal. With a NULL among them it is NULL (one column) or text with NULL in
+/// it (several); the caller leaves such keys out, for a NULL conflicts with nothing.
 std::string KeyExpression(const UniqueKey& key, const std::vector<std::string>& operands);
 
 }  // namespace indoubt::sqlite
