@@ -102,13 +102,18 @@ TransactionOutcome Await(TransactionExecutor& executor, TransactionRequest reque
   return ended.get_future().get();
 }
 
+void PrintValues(const std::vector<StatementResult>& results) {
+  for (const StatementResult& result : results) {
+    for (const Value& value : result.values) PrintLine(ToJson(value).dump());
+  }
+}
+
 int Report(const TransactionOutcome& outcome, bool json) {
   if (json) {
     PrintJson(ToJson(outcome));
   } else {
-    for (const StatementResult& result : outcome.results) {
-      for (const Value& value : result.values) PrintLine(ToJson(value).dump());
-    }
+    // What a rolled-back transaction has counted up to never was.
+    if (outcome.outcome != Outcome::kRolledBack) PrintValues(outcome.results);
     PrintLine(fmt::format("{} {}", ToString(outcome.outcome), outcome.gid));
   }
   if (!FinishOutput()) {
