@@ -72,8 +72,6 @@ class SqliteDatabase {
   std::string path_;
   std::unique_ptr<sqlite3, int (*)(sqlite3*)> db_;
   std::map<std::string, SqliteQuery> cache_;  // after db_: goes first
-
-  friend class SqliteQuery;
 };
 
 /// An open SQLite transaction that wants to write; rolled back unless committed.

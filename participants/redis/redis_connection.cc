@@ -40,11 +40,11 @@ class NoSigpipe {
   bool was_pending_ = false;
 };
 
+}  // namespace
+
 std::string Text(const redisReply& reply) {
   return reply.str == nullptr ? std::string() : std::string(reply.str, reply.len);
 }
-
-}  // namespace
 
 bool IsMissingFunction(const redisReply& reply) {
   return reply.type == REDIS_REPLY_ERROR &&

@@ -46,6 +46,9 @@ class RedisConnection {
   const std::string shown_;
 };
 
+/// The bytes of a string, status or error reply; empty for any other.
+std::string Text(const redisReply& reply);
+
 /// Whether an error reply says that a function is missing (FUNCTION FLUSH, a restart).
 bool IsMissingFunction(const redisReply& reply);
 

@@ -20,10 +20,6 @@ constexpr std::array kDurability{
     Requirement{"no-appendfsync-on-rewrite", "no", "a yes vote during a rewrite is not synced"},
     Requirement{"maxmemory-policy", "noeviction", "prepared branches could be evicted"}};
 
-std::string Text(const redisReply& reply) {
-  return reply.str == nullptr ? std::string() : std::string(reply.str, reply.len);
-}
-
 std::string InfoField(const std::string& info, const std::string& name) {
   const size_t at = info.find("\n" + name + ":");
   if (at == std::string::npos) return "";

@@ -1,12 +1,11 @@
 // The keys that the adapter keeps in a Redis database; library/head.lua has the same.
+// Every key that starts with "indoubt:" is the adapter's own.
 #pragma once
 
 #include <string_view>
 
 namespace indoubt {
 
-/// Every key that starts so is the adapter's own.
-inline constexpr std::string_view kRedisReservedPrefix = "indoubt:";
 /// Hash: prepared, undecided branch ("idt:gid:participant") -> its intent.
 inline constexpr std::string_view kRedisPreparedKey = "indoubt:prepared";
 /// Hash: key -> branch that holds its lock.

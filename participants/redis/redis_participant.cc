@@ -14,10 +14,6 @@ constexpr auto kLockPoll = std::chrono::milliseconds(3);
 constexpr auto kYoungerPatience = std::chrono::milliseconds(10);
 constexpr auto kForgetLimit = std::chrono::seconds(5);
 
-std::string Text(const redisReply& reply) {
-  return reply.str == nullptr ? std::string() : std::string(reply.str, reply.len);
-}
-
 /// An answer of the library's: {tag, ...}, or the server's own error.
 struct Answer {
   std::string tag;                       // "error" for the server's own

@@ -191,18 +191,28 @@ Status BranchStore::ReadOldRows(ChangeSet& changes) {
   return Status::Ok();
 }
 
+/// Ok: a call on a branch has its savepoint, and CloseCall must follow.
+Status BranchStore::OpenCall() {
+  INDOUBT_RETURN_IF_ERROR(model_problem_);
+  return connection_->Run(kSavepoint);
+}
+
+void BranchStore::CloseCall(BranchWork& work, std::vector<StatementResult> results,
+                            Attempt& attempt) {
+  if (Status status = connection_->Run(kRelease); attempt.status.ok()) attempt.status = status;
+  if (!attempt.status.ok()) return;
+  std::move(results.begin(), results.end(), std::back_inserter(work.results));
+}
+
 Attempt BranchStore::Work(BranchWork& work, const std::vector<Statement>& statements) {
-  if (!model_problem_.ok()) return Failed(model_problem_);
-  if (Status status = connection_->Run(kSavepoint); !status.ok()) return Failed(status);
+  if (Status status = OpenCall(); !status.ok()) return Failed(status);
   ChangeSet changes;
   std::vector<StatementResult> results;
   Attempt attempt = RunCaptured(work, statements, changes, results);
   Undo();
   if (attempt.status.ok()) attempt.status = ReadOldRows(changes);
-  if (Status status = connection_->Run(kRelease); attempt.status.ok()) attempt.status = status;
-  if (!attempt.status.ok()) return attempt;
-  work.changes = std::move(changes);
-  std::move(results.begin(), results.end(), std::back_inserter(work.results));
+  CloseCall(work, std::move(results), attempt);
+  if (attempt.status.ok()) work.changes = std::move(changes);
   return attempt;
 }
 
@@ -254,15 +264,21 @@ Attempt BranchStore::StoreBranch(const BranchWork& work, const std::string& stor
   return attempt;
 }
 
-Attempt BranchStore::Prepare(BranchWork& work, const std::vector<Statement>& last) {
-  if (!model_problem_.ok()) return Failed(model_problem_);
-  if (Status status = connection_->Run(kSavepoint); !status.ok()) return Failed(status);
-  ChangeSet changes;
-  std::vector<StatementResult> results;
+/// All work of a branch, and what is checked once it is complete.
+Attempt BranchStore::RunToTheVote(BranchWork& work, const std::vector<Statement>& last,
+                                  ChangeSet& changes, std::vector<StatementResult>& results) {
   Attempt attempt = RunCaptured(work, last, changes, results);
   if (attempt.status.ok() && BrokenForeignKeys() > 0) {
     attempt.status = Status(StatusCode::kAborted, "a deferred foreign key is violated");
   }
+  return attempt;
+}
+
+Attempt BranchStore::Prepare(BranchWork& work, const std::vector<Statement>& last) {
+  if (Status status = OpenCall(); !status.ok()) return Failed(status);
+  ChangeSet changes;
+  std::vector<StatementResult> results;
+  Attempt attempt = RunToTheVote(work, last, changes, results);
   Undo();
   if (attempt.status.ok()) attempt.status = ReadOldRows(changes);
   if (attempt.status.ok() && changes.empty()) {
@@ -273,22 +289,15 @@ Attempt BranchStore::Prepare(BranchWork& work, const std::vector<Statement>& las
     if (attempt.status.ok()) attempt = StoreBranch(work, stored, changes);
   }
   if (!attempt.status.ok()) Undo();
-  if (Status status = connection_->Run(kRelease); attempt.status.ok()) attempt.status = status;
-  if (attempt.status.ok()) {
-    std::move(results.begin(), results.end(), std::back_inserter(work.results));
-  }
+  CloseCall(work, std::move(results), attempt);
   return attempt;
 }
 
 Attempt BranchStore::CommitOnePhase(BranchWork& work, const std::vector<Statement>& last) {
-  if (!model_problem_.ok()) return Failed(model_problem_);
-  if (Status status = connection_->Run(kSavepoint); !status.ok()) return Failed(status);
+  if (Status status = OpenCall(); !status.ok()) return Failed(status);
   ChangeSet changes;
   std::vector<StatementResult> results;
-  Attempt attempt = RunCaptured(work, last, changes, results);
-  if (attempt.status.ok() && BrokenForeignKeys() > 0) {
-    attempt.status = Status(StatusCode::kAborted, "a deferred foreign key is violated");
-  }
+  Attempt attempt = RunToTheVote(work, last, changes, results);
   if (attempt.status.ok()) {
     // The triggers have not seen rows that a REPLACE deleted.
     auto locks = LocksOf(*connection_, model_, changes);
@@ -300,11 +309,8 @@ Attempt BranchStore::CommitOnePhase(BranchWork& work, const std::vector<Statemen
     }
   }
   if (!attempt.status.ok()) Undo();
-  if (Status status = connection_->Run(kRelease); attempt.status.ok()) attempt.status = status;
+  CloseCall(work, std::move(results), attempt);
   attempt.wrote = attempt.status.ok() && !changes.empty();
-  if (attempt.status.ok()) {
-    std::move(results.begin(), results.end(), std::back_inserter(work.results));
-  }
   return attempt;
 }
 

@@ -43,11 +43,11 @@ class BranchStore {
   void Rollback();
   /// SQLite ends a transaction by itself on some errors (disk full, I/O).
   bool InTransaction() const { return connection_->InTransaction(); }
-  /// The disk was full, so that nothing of a failed commit can have survived.
   /// Statements end early once `give_up` says so; none: they run to their end.
   void SetInterrupt(std::function<bool()> give_up) {
     connection_->SetInterrupt(std::move(give_up));
   }
+  /// The disk was full, so that nothing of a failed commit can have survived.
   bool DiskWasFull() const { return connection_->last_code() == SQLITE_FULL; }
 
   std::string LastFailure() const { return sqlite3_errstr(connection_->last_code()); }
@@ -65,6 +65,10 @@ class BranchStore {
 
   Status Reload();
   Status ApplyNeutrally(const DatabaseModel& model, const ChangeSet& changes);
+  Status OpenCall();
+  void CloseCall(BranchWork& work, std::vector<StatementResult> results, Attempt& attempt);
+  Attempt RunToTheVote(BranchWork& work, const std::vector<Statement>& last, ChangeSet& changes,
+                       std::vector<StatementResult>& results);
   Attempt RunCaptured(BranchWork& work, const std::vector<Statement>& statements,
                       ChangeSet& changes, std::vector<StatementResult>& results);
   Status ReadOldRows(ChangeSet& changes);

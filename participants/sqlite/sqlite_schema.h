@@ -9,9 +9,6 @@ namespace indoubt {
 
 inline constexpr std::string_view kSqliteBranchTable = "indoubt_branch";
 inline constexpr std::string_view kSqliteLockTable = "indoubt_lock";
-inline constexpr std::string_view kSqliteOutcomeTable = "indoubt_outcome";
-/// What every trigger of the adapter is called: this, the event and the table's name.
-inline constexpr std::string_view kSqliteTriggerPrefix = "indoubt_guard_";
 
 namespace sqlite_schema {
 
@@ -38,10 +35,6 @@ inline constexpr std::string_view kOutcomeTable =
     "CREATE TABLE indoubt_outcome(gid TEXT NOT NULL, participant TEXT NOT NULL, "
     "outcome TEXT NOT NULL, reason TEXT, redo TEXT, PRIMARY KEY(gid, participant)) "
     "WITHOUT ROWID";
-
-/// What an observer polls: gid, participant, prepared_ns of all in-doubt branches.
-inline constexpr std::string_view kListInDoubt =
-    "SELECT gid, participant, prepared_ns FROM indoubt_branch";
 
 /// What every other writer is told when a trigger holds it off. (A literal: the
 /// RAISE of SQLite before 3.47 takes no expression, so the gid cannot be in it.)
