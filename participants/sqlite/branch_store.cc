@@ -5,6 +5,7 @@
 
 #include <sys/random.h>
 
+#include "participants/result_limit.h"
 #include "participants/sqlite/guard_triggers.h"
 
 namespace indoubt::sqlite {
@@ -149,8 +150,9 @@ Attempt BranchStore::RunCaptured(BranchWork& work, const std::vector<Statement>&
     status = Status(status.code(),
                     "the branch's earlier work does not stand any more: " + status.message());
   }
+  size_t room = kMaxResultBytes - work.result_bytes;
   for (size_t i = 0; i < statements.size() && status.ok(); ++i) {
-    auto result = user_.Run(model_, statements[i]);
+    auto result = user_.Run(model_, statements[i], room);
     status = result.status();
     if (result.has_value()) results.push_back(std::move(*result));
   }
@@ -201,6 +203,9 @@ void BranchStore::CloseCall(BranchWork& work, std::vector<StatementResult> resul
                             Attempt& attempt) {
   if (Status status = connection_->Run(kRelease); attempt.status.ok()) attempt.status = status;
   if (!attempt.status.ok()) return;
+  for (const StatementResult& result : results) {
+    for (const Value& row : result.values) work.result_bytes += SizeInMemory(row);
+  }
   std::move(results.begin(), results.end(), std::back_inserter(work.results));
 }
 

@@ -17,7 +17,8 @@ struct BranchWork {
   std::string gid, participant;
   ChangeSet changes;  // the net effect of all work so far, undone in the file
   std::vector<StatementResult> results;
-  Status failure;  // of an earlier Work: the branch can only vote no
+  size_t result_bytes = 0;  // of those, as SizeInMemory counts
+  Status failure;           // of an earlier Work: the branch can only vote no
 };
 
 /// How a call on a branch ended. `holder` is the gid whose lock was in the way.

@@ -163,6 +163,12 @@ Result<std::vector<Row>> Connection::Query(const std::string& sql,
 
 Status Connection::Failure(int code, std::string_view doing) {
   last_code_ = code & 0xff;
+  if (last_code_ == SQLITE_INTERRUPT) {
+    return Status(StatusCode::kDeadlineExceeded,
+                  fmt::format("SQLite file {}: \"{}\" was stopped: the transaction's deadline "
+                              "has passed, or the participant is shutting down",
+                              path_, doing.substr(0, 60)));
+  }
   StatusCode kind = StatusCode::kInternal;
   if (last_code_ == SQLITE_BUSY || last_code_ == SQLITE_LOCKED) kind = StatusCode::kLocked;
   if (last_code_ == SQLITE_FULL || last_code_ == SQLITE_IOERR ||

@@ -2,6 +2,8 @@
 
 #include <charconv>
 
+#include "participants/result_limit.h"
+
 namespace indoubt::sqlite {
 namespace {
 
@@ -35,6 +37,22 @@ Result<std::vector<SqlValue>> ToSqlValues(const std::vector<Value>& params) {
 Value ToValue(SqlValue value) {
   return std::visit([](auto&& held) { return Value{std::move(held)}; }, std::move(value));
 }
+
+/// While it lives, SQLite makes no value larger than a branch may bring back. Only for
+/// what a user wrote: what is stored already must be applied, whatever its size.
+class ValueLimit {
+ public:
+  explicit ValueLimit(sqlite3* db)
+      : db_(db),
+        before_(sqlite3_limit(db, SQLITE_LIMIT_LENGTH, static_cast<int>(kMaxResultBytes))) {}
+  ~ValueLimit() { sqlite3_limit(db_, SQLITE_LIMIT_LENGTH, before_); }
+  ValueLimit(const ValueLimit&) = delete;
+  ValueLimit& operator=(const ValueLimit&) = delete;
+
+ private:
+  sqlite3* db_;
+  int before_;
+};
 
 /// Which parameter "?3" or "$3" names, from 1; 0 for any other name.
 int NumberOf(std::string_view name) {
@@ -166,7 +184,8 @@ Status UserStatements::BindAll(sqlite3_stmt* handle, const std::vector<SqlValue>
   return status;
 }
 
-Result<StatementResult> UserStatements::Step(sqlite3_stmt* handle, const Statement& statement) {
+Result<StatementResult> UserStatements::Step(sqlite3_stmt* handle, const Statement& statement,
+                                             size_t& room) {
   StatementResult result;
   const bool reads = sqlite3_stmt_readonly(handle) != 0;
   const int columns = sqlite3_column_count(handle);
@@ -178,13 +197,14 @@ Result<StatementResult> UserStatements::Step(sqlite3_stmt* handle, const Stateme
     }
     std::vector<Value> row;
     for (int i = 0; i < columns; ++i) row.push_back(ToValue(ReadColumn(handle, i)));
-    result.values.push_back(Value{std::move(row)});
-  }
-  if (code == SQLITE_INTERRUPT) {
-    return Status(StatusCode::kDeadlineExceeded,
-                  fmt::format("statement \"{}\" was stopped: the transaction's deadline has "
-                              "passed, or the participant is shutting down",
-                              statement.text.substr(0, 80)));
+    Value& taken = result.values.emplace_back(Value{std::move(row)});
+    const size_t bytes = SizeInMemory(taken);
+    if (bytes > room) {
+      return Status(
+          StatusCode::kAborted,
+          fmt::format("statement \"{}\": {}", statement.text.substr(0, 80), kTooManyResults));
+    }
+    room -= bytes;
   }
   if (code != SQLITE_DONE) {
     Status failure = connection_.Failure(code, statement.text);
@@ -203,7 +223,7 @@ Result<StatementResult> UserStatements::Step(sqlite3_stmt* handle, const Stateme
 }
 
 Result<StatementResult> UserStatements::Run(const DatabaseModel& model,
-                                            const Statement& statement) {
+                                            const Statement& statement, size_t& room) {
   INDOUBT_ASSIGN_OR_RETURN(const std::vector<SqlValue> values, ToSqlValues(statement.params));
   model_ = &model;
   Result<StatementResult> result = StatementResult{};
@@ -213,7 +233,8 @@ Result<StatementResult> UserStatements::Run(const DatabaseModel& model,
     result = bound;
   } else {
     const PreparedStatement in_use(*handle);
-    result = Step(*handle, statement);
+    const ValueLimit limit(connection_.handle());
+    result = Step(*handle, statement, room);
   }
   model_ = nullptr;
   return result;

@@ -8,49 +8,6 @@ namespace {
 constexpr auto kRetryInterval = std::chrono::milliseconds(5);
 constexpr auto kBusySlice = std::chrono::milliseconds(50);
 
-/// Tells how a job went.
-void Answer(Job& job) {
-  const Status& status = job.attempt.status;
-  switch (job.kind) {
-    case JobKind::kWork:
-      if (!status.ok()) return job.on_work(status);
-      return job.on_work(job.work->results);
-    case JobKind::kPrepare: {
-      PrepareReply reply;
-      reply.vote.kind = !status.ok()            ? VoteKind::kNo
-                        : job.attempt.read_only ? VoteKind::kReadOnly
-                                                : VoteKind::kYes;
-      reply.vote.reason = status.message();
-      if (reply.vote.kind == VoteKind::kYes) reply.vote.token = job.attempt.token;
-      reply.results = job.work->results;
-      return job.on_prepare(std::move(reply));
-    }
-    case JobKind::kOnePhase:
-      return job.on_one_phase(
-          {status.ok() ? OnePhaseKind::kCommitted : OnePhaseKind::kRolledBack, status.message(),
-           job.work->results});
-    case JobKind::kCommit:
-    case JobKind::kRollback:
-      return job.on_ack(job.ack);
-    case JobKind::kForget:
-      return;
-  }
-}
-
-/// Tells that a job was not done; `unknown` when it may have become durable after all.
-void AnswerFailure(Job& job, const Status& status, bool unknown) {
-  job.attempt = Attempt();
-  job.attempt.status = status;
-  job.ack = {AckKind::kRetry, status.message()};
-  if (unknown && job.kind == JobKind::kPrepare) {
-    return job.on_prepare({{VoteKind::kUnknown, "", status.message()}, {}});
-  }
-  if (unknown && job.kind == JobKind::kOnePhase) {
-    return job.on_one_phase({OnePhaseKind::kUnknown, status.message(), {}});
-  }
-  Answer(job);
-}
-
 Status TimeIsUp(const Job& job) {
   std::string why = "the deadline passed before SQLite could do it";
   if (!job.attempt.holder.empty()) {
@@ -58,11 +15,6 @@ Status TimeIsUp(const Job& job) {
           "; waited for it until the deadline";
   }
   return Status(StatusCode::kDeadlineExceeded, why);
-}
-
-bool IsSecondPhase(const Job& job) {
-  return job.kind == JobKind::kCommit || job.kind == JobKind::kRollback ||
-         job.kind == JobKind::kForget;
 }
 
 }  // namespace
@@ -176,11 +128,15 @@ Status WriteQueue::OpenTransaction(std::vector<Job>& batch) {
 }
 
 void WriteQueue::RunBatch(std::vector<Job> batch) {
-  if (batch.empty()) return;
+  while (!batch.empty()) batch = RunOnce(std::move(batch));
+}
+
+/// Runs a batch in one transaction. Returns those that must be run again, fewer.
+std::vector<Job> WriteQueue::RunOnce(std::vector<Job> batch) {
   if (Status status = OpenTransaction(batch); !status.ok()) {
     for (Job& job : batch) AnswerFailure(job, status, false);
     if (!batch.empty()) store_.reset();  // a file that was replaced is opened anew
-    return;
+    return {};
   }
   std::vector<Job> done;
   bool wrote = false;
@@ -192,9 +148,28 @@ void WriteQueue::RunBatch(std::vector<Job> batch) {
     wrote |= job.attempt.wrote;
     if (job.attempt.holder.empty() || !Park(job)) done.push_back(std::move(job));
   }
-  if (store_->InTransaction()) return FinishBatch(done, wrote);
-  // SQLite undid everything (disk full, I/O error, a writing statement that was stopped
-  // at its deadline): none of the batch has happened.
+  if (store_->InTransaction()) {
+    FinishBatch(done, wrote);
+    return {};
+  }
+  batch.erase(batch.begin(), batch.begin() + static_cast<std::ptrdiff_t>(next));
+  return AfterLoss(std::move(done), std::move(batch));
+}
+
+/// SQLite undid everything (disk full, I/O error, a writing statement that was stopped at
+/// its deadline): nothing of the batch has happened. Returns what to run again.
+std::vector<Job> WriteQueue::AfterLoss(std::vector<Job> done, std::vector<Job> rest) {
+  // Only one that was stopped is to blame for it; the others have time left.
+  if (!done.empty() && done.back().attempt.status.code() == StatusCode::kDeadlineExceeded) {
+    Job stopped = std::move(done.back());
+    done.pop_back();
+    AnswerFailure(stopped, Status(stopped.attempt.status), false);
+    for (Job& job : done) {
+      UndoInMemory(job);
+      rest.push_back(std::move(job));
+    }
+    return rest;
+  }
   const Status lost(StatusCode::kIoError,
                     fmt::format("SQLite rolled its transaction on {} back: {}", options_.path,
                                 store_->LastFailure()));
@@ -202,7 +177,8 @@ void WriteQueue::RunBatch(std::vector<Job> batch) {
     const Status own = job.attempt.status;
     AnswerFailure(job, own.ok() ? lost : own, false);
   }
-  for (; next < batch.size(); ++next) AnswerFailure(batch[next], lost, false);
+  for (Job& job : rest) AnswerFailure(job, lost, false);
+  return {};
 }
 
 void WriteQueue::FinishBatch(std::vector<Job>& done, bool wrote) {
@@ -226,6 +202,7 @@ void WriteQueue::Execute(Job& job) {
     job.attempt.status = job.work->failure;
     return;
   }
+  RememberWork(job);
   // A decision runs to its end; what a user wrote does not, or one endless statement
   // would hold up everybody who shares this file's writer.
   if (!IsSecondPhase(job)) {

@@ -7,30 +7,10 @@
 #include <mutex>
 #include <thread>
 
-#include "participants/sqlite/branch_store.h"
+#include "participants/sqlite/job.h"
 #include "participants/sqlite/sqlite_participant.h"
 
 namespace indoubt::sqlite {
-
-enum class JobKind { kWork, kPrepare, kOnePhase, kCommit, kRollback, kForget };
-
-/// One call of the participant's. Exactly the callback of its kind is set.
-struct Job {
-  JobKind kind = JobKind::kWork;
-  Gid gid;
-  TimePoint deadline;
-  std::shared_ptr<BranchWork> work;  // shared with the Branch object, which may go first
-  std::vector<Statement> statements;
-  Token token;
-  WorkCallback on_work;
-  PrepareCallback on_prepare;
-  OnePhaseCallback on_one_phase;
-  AckCallback on_ack;
-
-  // How it went, to be told once the transaction is durable.
-  Attempt attempt;
-  Ack ack;
-};
 
 /// Thread-safe.
 class WriteQueue {
@@ -53,6 +33,8 @@ class WriteQueue {
   void Run();
   std::vector<Job> Take();
   void RunBatch(std::vector<Job> batch);
+  std::vector<Job> RunOnce(std::vector<Job> batch);
+  std::vector<Job> AfterLoss(std::vector<Job> done, std::vector<Job> rest);
   Status OpenTransaction(std::vector<Job>& batch);
   void Execute(Job& job);
   bool Park(Job& job);

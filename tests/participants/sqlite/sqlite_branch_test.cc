@@ -200,32 +200,6 @@ TEST_F(SqliteBranches, AnotherProcessThatHoldsTheFileIsWaitedForUntilTheDeadline
   sqlite3_close(other);
 }
 
-constexpr const char* kEndlessRows =
-    "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c";
-
-TEST_F(SqliteBranches, AnEndlessStatementEndsAtItsDeadlineAndOthersGoOn) {
-  for (const std::string& endless :
-       {fmt::format("SELECT count(*) FROM ({})", kEndlessRows),
-        fmt::format("INSERT INTO person (id) SELECT max(x) FROM ({})", kEndlessRows)}) {
-    auto branch =
-        participant_->Begin(NewTestGid(), TestDeadline(std::chrono::milliseconds(100)));
-    const Vote vote = PrepareNow(*branch, {{endless, {}, {}}}).vote;
-    EXPECT_EQ(vote.kind, VoteKind::kNo) << endless;
-    EXPECT_THAT(vote.reason, ::testing::HasSubstr("deadline")) << endless;
-    const Gid gid = NewTestGid();
-    ExpectCommits(gid, PrepareYes(gid, "UPDATE person SET note = note || 'x' WHERE id = 1"));
-  }
-}
-
-TEST_F(SqliteBranches, ShuttingDownStopsAnEndlessStatement) {
-  auto branch = participant_->Begin(NewTestGid(), TestDeadline());
-  std::promise<Vote> vote;
-  branch->Prepare({{fmt::format("SELECT count(*) FROM ({})", kEndlessRows), {}, {}}},
-                  [&](PrepareReply reply) { vote.set_value(reply.vote); });
-  participant_.reset();
-  EXPECT_NE(vote.get_future().get().kind, VoteKind::kYes);
-}
-
 TEST_F(SqliteBranches, YesVoteSurvivesKillNineOfItsProcess) {
   const Gid gid = NewTestGid();
   participant_.reset();
