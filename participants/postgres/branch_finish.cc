@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "participants/postgres/branch_state.h"
+#include "participants/postgres/sql_text.h"
 
 namespace indoubt::pg {
 namespace {
@@ -75,7 +76,11 @@ void BranchState::Finish(Ending ending, std::vector<Statement> last, FinishedCal
 void BranchState::SendLast(std::vector<Statement> last) {
   if (!done_) return Refuse(Status(StatusCode::kDeadlineExceeded, "too late"));
   bool with_final = ending_ == Ending::kCommit || may_write_;
-  for (const Statement& statement : last) with_final = with_final && !statement.expect_rows;
+  for (const Statement& statement : last) {
+    with_final = with_final && !statement.expect_rows;
+    // A commit cannot be taken back when the rows turn out to be too many.
+    with_final = with_final && (ending_ == Ending::kPrepare || !MayReturnRows(statement.text));
+  }
   std::vector<Command> commands = OpeningCommands(/*stays_open=*/false);
   const size_t opening = commands.size();
   AddStatements(last, commands);
@@ -103,6 +108,10 @@ void BranchState::OnLast(ScriptReply reply, size_t opening, const std::vector<St
   const Status status = TakeStatementReplies(reply, opening, last);
   const bool lost_on_the_way = !status.ok() && status.code() == StatusCode::kUnavailable;
   if (lost_on_the_way && with_final) return OnFinal(reply, asked + 1);
+  if (!status.ok() && with_final && !reply.FirstError()) {
+    // Prepared all the same: not a no, so that the coordinator rolls it back.
+    return Conclude({.kind = Finished::Kind::kUnknown, .reason = status.message()});
+  }
   if (!status.ok()) return Refuse(status);
   if (reply.replies[asked].kind == Reply::Kind::kError) {
     return Refuse(Status(StatusCode::kAborted, reply.replies[asked].message));

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "participants/postgres/sql_text.h"
+#include "participants/result_limit.h"
 
 namespace indoubt::pg {
 namespace {
@@ -69,7 +70,7 @@ void BranchState::Run(std::vector<Command> commands, ScriptCallback done) {
 void BranchState::AddStatements(const std::vector<Statement>& statements,
                                 std::vector<Command>& commands) {
   for (const Statement& statement : statements) {
-    commands.push_back({.text = statement.text, .params = statement.params});
+    commands.push_back({.text = statement.text, .params = statement.params, .bounded = true});
   }
 }
 
@@ -91,6 +92,11 @@ Status BranchState::TakeStatementReplies(ScriptReply& reply, size_t first,
       return Status(StatusCode::kUnavailable, "connection lost: " + reply.lost_reason);
     }
     ++statements_;
+    result_bytes_ += SizeInMemory(answer.result);
+    if (answer.too_big || result_bytes_ > kMaxResultBytes) {
+      return Status(StatusCode::kAborted,
+                    fmt::format("statement {}: {}", statements_, kTooManyResults));
+    }
     const std::optional<int64_t> expected = statements[i].expect_rows;
     if (expected && answer.result.rows != expected) {
       return Status(StatusCode::kAborted,

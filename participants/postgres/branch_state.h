@@ -83,7 +83,8 @@ class BranchState : public std::enable_shared_from_this<BranchState> {
   bool taint_ = false;
   std::string ended_reason_;  // not empty: a step failed
   std::vector<StatementResult> results_;
-  size_t statements_ = 0;  // of the whole branch, to number them in messages
+  size_t result_bytes_ = 0;  // of results_
+  size_t statements_ = 0;    // of the whole branch, to number them in messages
 
   WorkCallback work_done_;
   Ending ending_ = Ending::kPrepare;

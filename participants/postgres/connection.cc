@@ -10,6 +10,7 @@
 
 #include "participants/postgres/sql_text.h"
 #include "participants/postgres/values.h"
+#include "participants/result_limit.h"
 
 namespace indoubt::pg {
 namespace {
@@ -99,6 +100,8 @@ void Connection::Run(std::vector<Command> commands) {
   script_.replies.resize(commands.size());
   next_reply_ = 0;
   reply_has_result_ = false;
+  room_ = kMaxResultBytes;
+  bounded_.clear();
   state_ = State::kRunning;
   for (const Command& command : commands) {
     const WireParameters parameters(command.params);
@@ -108,6 +111,9 @@ void Connection::Run(std::vector<Command> commands) {
                           parameters.formats(), /*resultFormat=*/0) == 1 &&
         (!command.flush_after || PQsendFlushRequest(connection_.get()) == 1);
     if (!sent) return Break(PQerrorMessage(connection_.get()));
+    // The first of a pipeline is the current one from now on, the others after a null.
+    if (bounded_.empty()) PQsetSingleRowMode(connection_.get());
+    bounded_.push_back(command.bounded);
   }
   if (PQpipelineSync(connection_.get()) != 1) return Break(PQerrorMessage(connection_.get()));
   Flush();
@@ -130,6 +136,8 @@ void Connection::ReadReplies() {
       last_was_null = true;
       if (reply_has_result_) ++next_reply_;
       reply_has_result_ = false;
+      // Row by row, so that libpq holds no result whole. (Refused before a sync's reply.)
+      PQsetSingleRowMode(connection_.get());
       continue;
     }
     last_was_null = false;
@@ -147,12 +155,14 @@ void Connection::TakeResult(PGresult* result) {
   Reply& reply = script_.replies[next_reply_];
   reply_has_result_ = true;
   if (status == PGRES_PIPELINE_ABORTED) return;
+  if (status == PGRES_SINGLE_TUPLE) return TakeRow(result, reply);
   if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY) {
     reply.kind = Reply::Kind::kDone;
     reply.tag = PQcmdStatus(result);
-    reply.result = ReadResult(result);
+    reply.result.rows = ReadResult(result).rows;  // the values came row by row
   } else if (status == PGRES_FATAL_ERROR && PQresultErrorField(result, PG_DIAG_SQLSTATE)) {
     reply.kind = Reply::Kind::kError;
+    reply.result = StatementResult{};
     reply.sqlstate = Field(result, PG_DIAG_SQLSTATE);
     reply.message = DescribeError(result);
   } else if (status == PGRES_FATAL_ERROR) {
@@ -160,6 +170,19 @@ void Connection::TakeResult(PGresult* result) {
   } else {
     Break(fmt::format("unexpected {} in reply", PQresStatus(status)));
   }
+}
+
+void Connection::TakeRow(PGresult* result, Reply& reply) {
+  if (reply.too_big) return;
+  StatementResult one = ReadResult(result);
+  const size_t size = bounded_[next_reply_] ? SizeInMemory(one) : 0;
+  if (size > room_) {
+    reply.too_big = true;
+    reply.result = StatementResult{};
+    return;
+  }
+  room_ -= size;
+  std::move(one.values.begin(), one.values.end(), std::back_inserter(reply.result.values));
 }
 
 void Connection::FinishScript(bool lost) {

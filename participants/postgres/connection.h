@@ -20,6 +20,9 @@ struct Command {
   std::vector<Value> params{};
   /// The server sends the replies up to here before it goes on.
   bool flush_after = false;
+  /// A user's: when the rows of all such of a script pass kMaxResultBytes, those of the
+  /// command that does so are read and dropped.
+  bool bounded = false;
 };
 
 struct Reply {
@@ -27,6 +30,7 @@ struct Reply {
   Kind kind = Kind::kSkipped;  // skipped: an earlier command of the script failed
   std::string tag;             // with kDone, e.g. "PREPARE TRANSACTION"
   StatementResult result;      // with kDone
+  bool too_big = false;        // with kDone: its rows were dropped
   std::string sqlstate;        // with kError
   std::string message;         // with kError: one line, with detail, hint and SQLSTATE
 };
@@ -77,6 +81,7 @@ class Connection {
   void Flush();
   void ReadReplies();
   void TakeResult(PGresult* result);
+  void TakeRow(PGresult* result, Reply& reply);
   void FinishScript(bool lost);
 
   const ConnectionString& where_;
@@ -86,6 +91,8 @@ class Connection {
   bool wants_write_ = false;
   std::string broken_reason_;
   ScriptReply script_;
+  std::vector<bool> bounded_;  // of the script's commands
+  size_t room_ = 0;            // what the results of those may still take
   size_t next_reply_ = 0;
   bool reply_has_result_ = false;
   std::optional<ScriptReply> finished_;

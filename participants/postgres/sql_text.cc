@@ -131,6 +131,11 @@ bool LooksReadOnly(std::string_view sql) {
   return IsOneOf(FirstKeyword(sql), kReading);
 }
 
+bool MayReturnRows(std::string_view sql) {
+  constexpr std::array<std::string_view, 4> kWriting{"INSERT", "UPDATE", "DELETE", "MERGE"};
+  return !IsOneOf(FirstKeyword(sql), kWriting) || ContainsIgnoringCase(sql, "RETURNING");
+}
+
 bool MayChangeSession(std::string_view sql) {
   constexpr std::array<std::string_view, 7> kPlain{"SELECT", "INSERT", "UPDATE", "DELETE",
                                                    "VALUES", "WITH",   "MERGE"};

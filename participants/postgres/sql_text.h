@@ -23,6 +23,9 @@ Status CheckStatement(const Statement& statement);
 /// save it. A guess: the server's word on a transaction id is what counts.
 bool LooksReadOnly(std::string_view sql);
 
+/// Whether rows may come back. False is certain but for rules that rewrite the statement.
+bool MayReturnRows(std::string_view sql);
+
 /// Whether the session may be another one after it (SET, session locks, LISTEN,
 /// temporary objects): such a connection is not used again.
 bool MayChangeSession(std::string_view sql);

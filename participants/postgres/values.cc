@@ -80,7 +80,8 @@ StatementResult ReadResult(const PGresult* result) {
       std::from_chars(count.data(), count.data() + count.size(), rows).ec == std::errc()) {
     read.rows = rows;
   }
-  if (PQresultStatus(result) != PGRES_TUPLES_OK) return read;
+  const ExecStatusType status = PQresultStatus(result);
+  if (status != PGRES_TUPLES_OK && status != PGRES_SINGLE_TUPLE) return read;
   const int columns = PQnfields(result);
   read.values.reserve(static_cast<size_t>(PQntuples(result)));
   for (int row = 0; row < PQntuples(result); ++row) {

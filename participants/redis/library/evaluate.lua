@@ -1,10 +1,24 @@
 -- Evaluation ------------------------------------------------------------------------
 
+-- As participants/result_limit.h counts: all results of a branch travel in one message.
+local MOST_RESULT_BYTES = 64 * 1024 * 1024
+local VALUE_BYTES = 40
+
+local function size_of(reply)
+  local size, held = VALUE_BYTES, reply[2]
+  if type(held) == 'string' then size = size + #held end
+  if type(held) == 'table' then
+    for i = 1, #held do size = size + size_of(held[i]) end
+  end
+  return size
+end
+
 -- Arguments: branch, seen, digest, count, then for each statement the rows it must
 -- touch (or ''), its number of words, the words. `seen` statements have been
 -- evaluated before (work); `digest` is of their results.
 local function evaluate(tx, args)
   local seen, count, at = tonumber(args[2]), tonumber(args[4]), 5
+  local room = MOST_RESULT_BYTES
   for i = 1, count do
     local expected, words, argv = args[at], tonumber(args[at + 1]), {}
     for j = 1, words do argv[j] = args[at + 1 + j] end
@@ -22,6 +36,10 @@ local function evaluate(tx, args)
     local reply, rows = known[3](tx, argv)
     if expected ~= '' and expected ~= string.format('%d', rows) then
       refuse('it touched ' .. rows .. ' rows, expected ' .. expected)
+    end
+    room = room - size_of(reply)
+    if room < 0 then
+      refuse('the results of this transaction take more than 64 MiB here; ask for less')
     end
     tx.results[i] = {rows, reply}
     if i == seen then tx.digest = redis.sha1hex(cmsgpack.pack(tx.results)) end

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "tests/participants/contract_calls.h"
 #include "tests/participants/postgres/postgres_fixture.h"
@@ -127,6 +128,41 @@ TEST_F(PostgresParticipantTest, ParametersAndResultsKeepTheirTypes) {
   ASSERT_EQ(result->front().values.size(), 1u);
   EXPECT_EQ(result->front().values.front(), Value{row});
   EXPECT_EQ(result->front().rows, 1);
+}
+
+TEST_F(PostgresParticipantTest, ResultsBeyondTheirBoundAreNeitherKeptNorAYes) {
+  const std::string endless = "SELECT repeat('x', 1000) FROM generate_series(1, 2000000)";
+  rusage before{}, after{};
+  getrusage(RUSAGE_SELF, &before);
+  auto branch = participant_->Begin(NewTestGid(), TestDeadline());
+  const auto worked = WorkNow(*branch, {Sql("UPDATE held SET amount = 0"), Sql(endless)});
+  ASSERT_FALSE(worked);
+  EXPECT_THAT(worked.error().message(), HasSubstr("more than 64 MiB"));
+  EXPECT_EQ(PrepareNow(*branch).vote.kind, VoteKind::kNo);
+  const Gid gid = NewTestGid();
+  const PrepareReply at_once =
+      PrepareNow(*participant_, gid, {Sql("DELETE FROM held"), Sql(endless)});
+  EXPECT_EQ(at_once.vote.kind, VoteKind::kUnknown) << "prepared, though too big";
+  EXPECT_THAT(at_once.vote.reason, HasSubstr("more than 64 MiB"));
+  EXPECT_EQ(RollbackNow(*participant_, gid).kind, AckKind::kDone);
+  auto alone = participant_->Begin(NewTestGid(), TestDeadline());
+  const OnePhaseReply committed =
+      CommitOnePhaseNow(*alone, {Sql("DELETE FROM held"), Sql(endless)});
+  EXPECT_EQ(committed.kind, OnePhaseKind::kRolledBack) << committed.reason;
+  EXPECT_THAT(committed.reason, HasSubstr("more than 64 MiB"));
+  getrusage(RUSAGE_SELF, &after);
+  EXPECT_LT(after.ru_maxrss - before.ru_maxrss, 512 * 1024) << "KiB, of 2 GB sent";
+}
+
+TEST_F(PostgresParticipantTest, ManyRowsComeWholeAndInOrder) {
+  const PrepareReply reply =
+      PrepareSql({"SELECT n FROM generate_series(1, 10000) n", "SELECT 'last'"});
+  ASSERT_EQ(reply.vote.kind, VoteKind::kReadOnly) << reply.vote.reason;
+  ASSERT_EQ(reply.results.size(), 2u);
+  EXPECT_EQ(reply.results[0].rows, 10000);
+  ASSERT_EQ(reply.results[0].values.size(), 10000u);
+  EXPECT_EQ(reply.results[0].values[9999], (Value{std::vector<Value>{{int64_t{10000}}}}));
+  EXPECT_EQ(reply.results[1].values[0], (Value{std::vector<Value>{{std::string("last")}}}));
 }
 
 TEST_F(PostgresParticipantTest, SessionSettingsDoNotReachTheNextBranch) {

@@ -218,6 +218,15 @@ TEST_F(RedisPromise, BranchThatChangesNothingIsReadOnlyAndLocksNothing) {
   ExpectClean();
 }
 
+TEST_F(RedisPromise, ResultsOfABranchAreBoundedTogether) {
+  Say({"SETRANGE", "big", "30000000", "x"});
+  EXPECT_EQ(Prepare(NewTestGid(), {"GET big", "GET big"}).kind, VoteKind::kReadOnly);
+  const Vote vote = Prepare(NewTestGid(), {"GET big", "GET big", "GET big"});
+  EXPECT_EQ(vote.kind, VoteKind::kNo);
+  EXPECT_THAT(vote.reason, HasSubstr("statement 3 (GET big)"));
+  EXPECT_THAT(vote.reason, HasSubstr("more than 64 MiB"));
+}
+
 TEST_F(RedisPromise, ReadThatWentStaleBeforeThePrepareIsANo) {
   Say({"SET", "k", "1"});
   auto stale = participant_->Begin(NewTestGid(), TestDeadline());
