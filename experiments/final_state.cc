@@ -41,7 +41,7 @@ Status FindLockedRows(PostgresClient& client, const std::string& table,
   for (const Row& row : free) writable.insert(row[0].value_or(""));
   for (const Row& row : all) {
     const std::string id = row[0].value_or("");
-    if (!writable.contains(id)) unwritable.push_back(table + ":" + id);
+    if (!writable.contains(id)) unwritable.push_back(fmt::format("{}:{}", table, id));
   }
   return Status::Ok();
 }

@@ -166,16 +166,16 @@ void LoadGenerator::Issue(uint64_t i, TimePoint intended) {
     }
     // In a closed loop nothing was intended before it could start.
     pending.started = plan_.mode == LoadMode::kOpen ? SystemClock().Now() : intended;
-    shared_->pending.emplace(i, std::move(pending));
+    shared_->pending.emplace(i, pending);
   }
   if (order != 0) shared_->recent->Add(order);
-  path_.Submit(std::move(request), [shared = shared_, i](TransactionOutcome outcome) {
-    Answered(shared, i, std::move(outcome));
+  path_.Submit(std::move(request), [shared = shared_, i](const TransactionOutcome& outcome) {
+    Answered(shared, i, outcome);
   });
 }
 
 void LoadGenerator::Answered(const std::shared_ptr<Shared>& shared, uint64_t i,
-                             TransactionOutcome outcome) {
+                             const TransactionOutcome& outcome) {
   const TimePoint ended = SystemClock().Now();
   std::lock_guard lock(shared->mutex);
   const auto at = shared->pending.find(i);

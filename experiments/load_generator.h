@@ -58,7 +58,7 @@ class LoadGenerator {
   void Issue(uint64_t i, TimePoint intended);
   bool WaitUntil(TimePoint when);
   static void Answered(const std::shared_ptr<Shared>& shared, uint64_t i,
-                       TransactionOutcome outcome);
+                       const TransactionOutcome& outcome);
 
   const Shop& shop_;
   Path& path_;

@@ -80,6 +80,7 @@ Result<std::optional<User>> LookUpUser(const std::string& name) {
 
 std::vector<char*> Pointers(std::vector<std::string>& strings) {
   std::vector<char*> pointers;
+  pointers.reserve(strings.size() + 1);
   for (std::string& s : strings) pointers.push_back(s.data());
   pointers.push_back(nullptr);
   return pointers;
@@ -91,7 +92,7 @@ std::vector<std::string> MergedEnvironment(const std::map<std::string, std::stri
     const std::string_view text = *entry;
     if (!added.contains(std::string(text.substr(0, text.find('='))))) merged.emplace_back(text);
   }
-  for (const auto& [key, value] : added) merged.push_back(key + "=" + value);
+  for (const auto& [key, value] : added) merged.push_back(fmt::format("{}={}", key, value));
   return merged;
 }
 

@@ -20,6 +20,7 @@ constexpr size_t kMostQueued = 4096;
 
 std::vector<Cell> Cells(const std::vector<Value>& values) {
   std::vector<Cell> cells;
+  cells.reserve(values.size());
   for (const Value& value : values) cells.push_back(TextOf(value));
   return cells;
 }
@@ -169,6 +170,7 @@ class DualWriteExecutor final : public TransactionExecutor {
   static Status PassPointsAfter(size_t written, const std::vector<StoreWork>& work) {
     if (written == 0) {
       std::vector<std::string> stores;
+      stores.reserve(work.size());
       for (const StoreWork& store : work) stores.push_back(store.participant);
       INDOUBT_RETURN_IF_ERROR(HitFailPoint("dual_write_first", stores));
     }

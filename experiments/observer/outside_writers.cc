@@ -83,7 +83,7 @@ class OutsideWriters::Writer {
     if (!key) return Status::Ok();
     const int64_t started = MonotonicNanos();
     ++waiting_;
-    const Status status = Write(*key);
+    Status status = Write(*key);
     --waiting_;
     const int64_t ended = MonotonicNanos();
     // An attempt that failed for another reason says nothing of blocking.

@@ -30,6 +30,7 @@ Status SetUpRedis(const ShopOptions& options, const std::string& uri) {
   for (const char* pattern : {"stock:*", "price:*", "reserved:*"}) {
     INDOUBT_ASSIGN_OR_RETURN(const auto keys, client->Keys(pattern));
     std::vector<std::vector<std::string>> deletions;
+    deletions.reserve(keys.size());
     for (const std::string& key : keys) deletions.push_back({"DEL", key});
     INDOUBT_RETURN_IF_ERROR(client->RunAll(deletions).status());
   }

@@ -94,7 +94,7 @@ bool Connection::LooksAlive() const {
   return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-void Connection::Run(std::vector<Command> commands) {
+void Connection::Run(const std::vector<Command>& commands) {
   INDOUBT_CHECK(state_ == State::kIdle && !finished_, "one script at a time");
   script_ = ScriptReply{};
   script_.replies.resize(commands.size());

@@ -65,7 +65,7 @@ class Connection {
 
   /// Sends `commands` as one pipeline. Needs kIdle. The reply shows up in
   /// TakeReply, also when the connection breaks.
-  void Run(std::vector<Command> commands);
+  void Run(const std::vector<Command>& commands);
   std::optional<ScriptReply> TakeReply();
 
   /// Closes it; a script under way ends as lost.

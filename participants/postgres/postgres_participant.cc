@@ -33,12 +33,12 @@ class PostgresParticipant : public Participant {
 
   void Commit(const Gid& gid, const Token& token, TimePoint deadline,
               AckCallback done) override {
-    Decide(pg::SecondPhase::kCommit, gid, token, deadline, std::move(done));
+    Decide(pg::SecondPhase::kCommit, gid, token, deadline, done);
   }
 
   void Rollback(const Gid& gid, const Token& token, TimePoint deadline,
                 AckCallback done) override {
-    Decide(pg::SecondPhase::kRollback, gid, token, deadline, std::move(done));
+    Decide(pg::SecondPhase::kRollback, gid, token, deadline, done);
   }
 
   Result<std::vector<PreparedBranch>> ListPrepared(TimePoint deadline) override {
@@ -50,7 +50,7 @@ class PostgresParticipant : public Participant {
 
  private:
   void Decide(pg::SecondPhase decision, const Gid& gid, const Token& token, TimePoint deadline,
-              AckCallback done) {
+              const AckCallback& done) {
     const std::string branch = BranchId{gid, core_->name}.ToString();
     const bool posted =
         core_->pool.Post([core = core_, decision, branch, token, deadline, done] {

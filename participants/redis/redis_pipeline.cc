@@ -123,6 +123,7 @@ void RedisPipeline::RunBatch(std::deque<RedisCall> batch) {
 void RedisPipeline::SendBatch(std::deque<RedisCall> batch) {
   Status status = EnsureConnected();
   std::vector<RedisArguments> commands;
+  commands.reserve(batch.size());
   for (const RedisCall& call : batch) commands.push_back(call.command);
   bool sent = false;
   for (int attempt = 0; status.ok() && attempt < 2; ++attempt) {

@@ -1,6 +1,8 @@
 // The second phase of BranchStore: what a decision does to a prepared branch.
 #include <array>
 
+#include <fmt/format.h>
+
 #include "participants/sqlite/branch_store.h"
 
 namespace indoubt::sqlite {

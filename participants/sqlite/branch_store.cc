@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include <fmt/format.h>
 #include <sys/random.h>
 
 #include "participants/result_limit.h"

@@ -1,5 +1,7 @@
 #include "participants/sqlite/change_capture.h"
 
+#include <fmt/format.h>
+
 namespace indoubt::sqlite {
 
 ChangeCapture::ChangeCapture(Connection& connection) : connection_(connection) {

@@ -1,5 +1,7 @@
 #include "participants/sqlite/guard_triggers.h"
 
+#include <fmt/format.h>
+
 #include "participants/sqlite/sqlite_schema.h"
 
 namespace indoubt::sqlite {
@@ -8,6 +10,7 @@ namespace {
 std::vector<std::string> Operands(const TableModel& table, const std::vector<int>& columns,
                                   const std::string& row) {
   std::vector<std::string> operands;
+  operands.reserve(columns.size());
   for (int column : columns) {
     operands.push_back(row + "." + QuoteName(table.columns[static_cast<size_t>(column)].name));
   }

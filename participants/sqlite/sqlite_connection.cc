@@ -1,5 +1,9 @@
 #include "participants/sqlite/sqlite_connection.h"
 
+#include <chrono>
+#include <thread>
+
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 namespace indoubt::sqlite {

@@ -1,5 +1,7 @@
 #include "participants/sqlite/sqlite_participant.h"
 
+#include <fmt/format.h>
+
 #include "participants/sqlite/sqlite_preflight.h"
 #include "participants/sqlite/write_queue.h"
 

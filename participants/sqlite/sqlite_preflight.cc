@@ -1,5 +1,6 @@
 #include "participants/sqlite/sqlite_preflight.h"
 
+#include <fmt/format.h>
 #include <sys/vfs.h>
 
 #include "participants/sqlite/branch_store.h"

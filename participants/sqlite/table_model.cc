@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
 #include <strings.h>
 
 namespace indoubt::sqlite {

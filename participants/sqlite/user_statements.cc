@@ -2,6 +2,8 @@
 
 #include <charconv>
 
+#include <fmt/format.h>
+
 #include "participants/result_limit.h"
 
 namespace indoubt::sqlite {
@@ -35,7 +37,8 @@ Result<std::vector<SqlValue>> ToSqlValues(const std::vector<Value>& params) {
 }
 
 Value ToValue(SqlValue value) {
-  return std::visit([](auto&& held) { return Value{std::move(held)}; }, std::move(value));
+  return std::visit([](auto&& held) { return Value{std::forward<decltype(held)>(held)}; },
+                    std::move(value));
 }
 
 /// While it lives, SQLite makes no value larger than a branch may bring back. Only for
@@ -196,6 +199,7 @@ Result<StatementResult> UserStatements::Step(sqlite3_stmt* handle, const Stateme
                     fmt::format("it returns more than {} rows; narrow it", kMaxRows));
     }
     std::vector<Value> row;
+    row.reserve(static_cast<size_t>(columns));
     for (int i = 0; i < columns; ++i) row.push_back(ToValue(ReadColumn(handle, i)));
     Value& taken = result.values.emplace_back(Value{std::move(row)});
     const size_t bytes = SizeInMemory(taken);

@@ -15,6 +15,7 @@ using ReplyPtr = std::unique_ptr<redisReply, void (*)(redisReply*)>;
 ReplyPtr RedisAsk(const std::string& socket_path, const std::vector<std::string>& command) {
   const RedisContextPtr context(redisConnectUnix(socket_path.c_str()), redisFree);
   std::vector<const char*> arguments;
+  arguments.reserve(command.size());
   for (const std::string& argument : command) arguments.push_back(argument.c_str());
   return ReplyPtr(
       static_cast<redisReply*>(redisCommandArgv(
