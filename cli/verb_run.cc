@@ -145,12 +145,13 @@ void AddRun(CLI::App& app, Action& action) {
       ->allow_extra_args(false);
   verb->add_option("--repeat", arguments->repeat, "Repetitions of each cell")
       ->check(CLI::Range(1, 1000));
-  verb->add_option("--seed", arguments->seed, "Of schedule and workload");
+  verb->add_option("--seed", arguments->seed, "Of schedule and workload")
+      ->check(CLI::NonNegativeNumber);
   verb->add_option("--out", arguments->out, "Folder of the runs")->capture_default_str();
   verb->add_option("--postgres", arguments->postgres,
-                   "DSN of a running server; its shop tables are dropped");
+                   "DSN of a running server; tables of an earlier run are dropped");
   verb->add_option("--redis", arguments->redis,
-                   "URI of a running server; its shop keys are dropped");
+                   "URI of a running server; keys of an earlier run are dropped");
   verb->add_flag("--keep", arguments->keep, "Keep the stores' data folders");
   verb->add_flag("--json", arguments->json, "The summary as JSON on stdout");
   verb->add_flag("--quiet", arguments->quiet, "No progress on stderr");

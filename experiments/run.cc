@@ -13,6 +13,7 @@
 #include "experiments/ndjson.h"
 #include "experiments/repetition.h"
 #include "experiments/workloads/random.h"
+#include "experiments/workloads/shop.h"
 
 namespace indoubt {
 namespace {
@@ -203,6 +204,8 @@ Result<RunResult> RunScenario(const Scenario& scenario, const RunOptions& option
   if (options.repeat && *options.repeat < 1) {
     return Status(StatusCode::kInvalidArgument, "--repeat must be at least 1");
   }
+  INDOUBT_RETURN_IF_ERROR(
+      Shop::CheckDroppable(options.postgres_dsn.value_or(""), options.redis_uri.value_or("")));
   return ScenarioRun(scenario, options).Run();
 }
 

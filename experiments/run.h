@@ -33,7 +33,8 @@ struct RunOptions {
   std::vector<std::string> argv;  // as asked for, for run.json
   std::optional<int> repeat;      // instead of the scenario's
   std::optional<uint64_t> seed;
-  /// Running servers instead of private ones. Their shop tables and keys are dropped.
+  /// Running servers instead of private ones. Shop tables and keys that an earlier run
+  /// made there are dropped; anybody else's stop the run before it begins.
   std::optional<std::string> postgres_dsn, redis_uri;
   bool keep = false;                                 // keep the stores' data folders
   std::function<void(const RunProgress&)> progress;  // from the calling thread's loop
@@ -52,8 +53,8 @@ std::vector<size_t> CellOrder(uint64_t seed, int n, size_t cells);
 
 /// Blocks for as long as the scenario takes. Processes that it starts die with
 /// the calling thread. An error means that no run came about (kInvalidArgument,
-/// kNotFound for missing servers, kIoError); a repetition that failed is in
-/// run.json, with the run's status "failed".
+/// kNotFound for missing servers, kUnavailable and kRefused for given ones, kIoError); a
+/// repetition that failed is in run.json, with the run's status "failed".
 Result<RunResult> RunScenario(const Scenario& scenario, const RunOptions& options);
 
 }  // namespace indoubt

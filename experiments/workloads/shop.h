@@ -86,6 +86,11 @@ class Shop {
  public:
   explicit Shop(ShopOptions options);
 
+  /// Ok when SetUp() would drop nothing but what an earlier SetUp() made: tables and
+  /// keys of the workload's names that somebody else put there are kRefused, by name.
+  /// `postgres_dsn` and `redis_uri`, where not empty, name the servers to look at.
+  static Status CheckDroppable(const std::string& postgres_dsn, const std::string& redis_uri);
+
   /// Makes schema and first rows in all three stores, dropping what was there.
   Status SetUp(const StoreEndpoints& stores) const;
 

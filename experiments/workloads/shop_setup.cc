@@ -10,24 +10,61 @@ namespace {
 
 constexpr auto kSqliteBusy = std::chrono::seconds(10);
 constexpr size_t kKeysPerCommand = 1000;
+constexpr const char* kPatterns[] = {"stock:*", "price:*", "reserved:*"};
+// What tells our own tables and keys from those of somebody who uses the same names.
+constexpr const char* kTableMark = "made by indoubt run; dropped by the next one";
+constexpr const char* kKeyMark = "indoubt:shop";
+
+Status RefuseToDrop(const std::string& what, const char* option) {
+  return Status(StatusCode::kRefused,
+                fmt::format("{} {} was not made by indoubt, and a run would drop it: give the "
+                            "run a database of its own, or remove it first",
+                            option, what));
+}
+
+Status CheckTables(const std::string& dsn) {
+  INDOUBT_ASSIGN_OR_RETURN(const auto client, PostgresClient::Connect(dsn));
+  INDOUBT_ASSIGN_OR_RETURN(
+      const auto theirs,
+      client->Query("SELECT oid::regclass::text FROM pg_class WHERE oid IN"
+                    " (to_regclass('account'), to_regclass('item'), to_regclass('orders'))"
+                    " AND obj_description(oid, 'pg_class') IS DISTINCT FROM $1 ORDER BY 1",
+                    {kTableMark}));
+  if (theirs.empty()) return Status::Ok();
+  return RefuseToDrop(fmt::format("table {}", theirs[0][0].value_or("?")), "--postgres:");
+}
+
+Status CheckKeys(const std::string& uri) {
+  INDOUBT_ASSIGN_OR_RETURN(const auto client, RedisClient::Connect(uri));
+  INDOUBT_ASSIGN_OR_RETURN(const auto mark, client->Get({kKeyMark}));
+  if (mark[0]) return Status::Ok();
+  for (const char* pattern : kPatterns) {
+    INDOUBT_ASSIGN_OR_RETURN(const auto keys, client->Keys(pattern));
+    if (!keys.empty()) return RefuseToDrop(fmt::format("key {}", keys[0]), "--redis:");
+  }
+  return Status::Ok();
+}
 
 Status SetUpPostgres(const ShopOptions& options, const std::string& dsn) {
   INDOUBT_ASSIGN_OR_RETURN(const auto client, PostgresClient::Connect(dsn));
-  return client->Run(
-      fmt::format("SET client_min_messages = error; DROP TABLE IF EXISTS account, item, orders;"
-                  "CREATE TABLE account (id bigint PRIMARY KEY, balance bigint NOT NULL);"
-                  "CREATE TABLE item (id bigint PRIMARY KEY, price bigint NOT NULL);"
-                  "CREATE TABLE orders (id bigint PRIMARY KEY, account bigint NOT NULL,"
-                  " item bigint NOT NULL, quantity bigint NOT NULL, amount bigint NOT NULL);"
-                  "INSERT INTO account SELECT g, {} FROM generate_series(1, {}) g;"
-                  "INSERT INTO item SELECT g, {} FROM generate_series(1, {}) g;"
-                  "ANALYZE account; ANALYZE item",
-                  options.initial_balance, options.accounts, kInitialPrice, options.items));
+  return client->Run(fmt::format(
+      "SET client_min_messages = error; DROP TABLE IF EXISTS account, item, orders;"
+      "CREATE TABLE account (id bigint PRIMARY KEY, balance bigint NOT NULL);"
+      "CREATE TABLE item (id bigint PRIMARY KEY, price bigint NOT NULL);"
+      "CREATE TABLE orders (id bigint PRIMARY KEY, account bigint NOT NULL,"
+      " item bigint NOT NULL, quantity bigint NOT NULL, amount bigint NOT NULL);"
+      "INSERT INTO account SELECT g, {0} FROM generate_series(1, {1}) g;"
+      "INSERT INTO item SELECT g, {2} FROM generate_series(1, {3}) g;"
+      "COMMENT ON TABLE account IS '{4}'; COMMENT ON TABLE item IS '{4}';"
+      "COMMENT ON TABLE orders IS '{4}';"
+      "ANALYZE account; ANALYZE item",
+      options.initial_balance, options.accounts, kInitialPrice, options.items, kTableMark));
 }
 
 Status SetUpRedis(const ShopOptions& options, const std::string& uri) {
   INDOUBT_ASSIGN_OR_RETURN(const auto client, RedisClient::Connect(uri));
-  for (const char* pattern : {"stock:*", "price:*", "reserved:*"}) {
+  INDOUBT_RETURN_IF_ERROR(client->Run({"SET", kKeyMark, "1"}).status());
+  for (const char* pattern : kPatterns) {
     INDOUBT_ASSIGN_OR_RETURN(const auto keys, client->Keys(pattern));
     std::vector<std::vector<std::string>> deletions;
     deletions.reserve(keys.size());
@@ -56,6 +93,12 @@ Status SetUpSqlite(const std::string& path) {
 }
 
 }  // namespace
+
+Status Shop::CheckDroppable(const std::string& postgres_dsn, const std::string& redis_uri) {
+  if (!postgres_dsn.empty()) INDOUBT_RETURN_IF_ERROR(CheckTables(postgres_dsn));
+  if (!redis_uri.empty()) INDOUBT_RETURN_IF_ERROR(CheckKeys(redis_uri));
+  return Status::Ok();
+}
 
 Status Shop::SetUp(const StoreEndpoints& stores) const {
   INDOUBT_RETURN_IF_ERROR(SetUpPostgres(options_, stores.postgres_dsn));

@@ -95,5 +95,25 @@ TEST_F(ShopStoresTest, WhatClientsWereToldIsHeldAgainstTheStores) {
   EXPECT_THAT(resurrected_, testing::IsEmpty());
 }
 
+TEST_F(ShopStoresTest, WhatAnotherRunMadeMayBeDropped) {
+  const Status ours = Shop::CheckDroppable(stores_.postgres_dsn, stores_.redis_uri);
+  EXPECT_TRUE(ours.ok()) << ours.ToString();
+}
+
+TEST_F(ShopStoresTest, TablesOfSomebodyElseAreNotDropped) {
+  Postgres("DROP TABLE item; CREATE TABLE item (id int)");
+  const Status theirs = Shop::CheckDroppable(stores_.postgres_dsn, "");
+  EXPECT_EQ(theirs.code(), StatusCode::kRefused);
+  EXPECT_THAT(theirs.message(), testing::HasSubstr("table item was not made by indoubt"));
+}
+
+TEST_F(ShopStoresTest, KeysOfSomebodyElseAreNotDropped) {
+  Redis({"FLUSHALL"});
+  Redis({"SET", "price:9", "12"});
+  const Status theirs = Shop::CheckDroppable("", stores_.redis_uri);
+  EXPECT_EQ(theirs.code(), StatusCode::kRefused);
+  EXPECT_THAT(theirs.message(), testing::HasSubstr("key price:9 was not made by indoubt"));
+}
+
 }  // namespace
 }  // namespace indoubt
