@@ -146,7 +146,9 @@ void AddRun(CLI::App& app, Action& action) {
   verb->add_option("--repeat", arguments->repeat, "Repetitions of each cell")
       ->check(CLI::Range(1, 1000));
   verb->add_option("--seed", arguments->seed, "Of schedule and workload")
-      ->check(CLI::NonNegativeNumber);
+      ->check([](const std::string& text) {
+        return text.starts_with("-") ? "must be 0 or more" : std::string();
+      });
   verb->add_option("--out", arguments->out, "Folder of the runs")->capture_default_str();
   verb->add_option("--postgres", arguments->postgres,
                    "DSN of a running server; tables of an earlier run are dropped");
