@@ -12,15 +12,17 @@ namespace indoubt {
 using TimePoint = std::chrono::time_point<std::chrono::steady_clock, std::chrono::nanoseconds>;
 using Duration = std::chrono::nanoseconds;
 
-/// A source of monotonic time; a seam so that a simulator can own it.
+/// A source of time; a seam so that a simulator can own it.
 /// Implementations are thread-safe.
 class Clock {
  public:
   virtual ~Clock() = default;
   virtual TimePoint Now() const = 0;
+  /// The wall clock: seconds since 1970, for what outlives a boot. It may jump.
+  virtual int64_t WallSeconds() const = 0;
 };
 
-/// The machine's own CLOCK_MONOTONIC.
+/// The machine's own clocks.
 const Clock& SystemClock();
 
 /// Nanoseconds of CLOCK_MONOTONIC now, for records that processes share.

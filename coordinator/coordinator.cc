@@ -1,5 +1,7 @@
 #include "coordinator/coordinator.h"
 
+#include <algorithm>
+#include <mutex>
 #include <set>
 
 #include <fmt/format.h>
@@ -15,11 +17,9 @@ constexpr Duration kBetweenChecks = std::chrono::milliseconds(100);
 /// For one preflight or listing in the background.
 constexpr Duration kBackgroundCall = std::chrono::seconds(3);
 
-TimePoint Now() { return SystemClock().Now(); }
-
-void Refuse(const OutcomeCallback& done, TimePoint began, const Status& why) {
+void Refuse(const OutcomeCallback& done, Duration elapsed, const Status& why) {
   TransactionOutcome outcome = RefusedBecause(why);
-  outcome.elapsed = Now() - began;
+  outcome.elapsed = elapsed;
   done(std::move(outcome));
 }
 
@@ -48,40 +48,44 @@ Status CheckNames(const CoordinatorOptions& options,
 Result<std::unique_ptr<Coordinator>> Coordinator::Start(
     CoordinatorOptions options, std::unique_ptr<DecisionLog> log,
     std::vector<std::unique_ptr<Participant>> participants) {
+  return StartCoordinator(NewThreadRuntime(), std::move(options), std::move(log),
+                          std::move(participants));
+}
+
+Result<std::unique_ptr<Coordinator>> StartCoordinator(
+    std::unique_ptr<Runtime> runtime, CoordinatorOptions options,
+    std::unique_ptr<DecisionLog> log, std::vector<std::unique_ptr<Participant>> participants) {
   INDOUBT_CHECK(log != nullptr, "a coordinator needs a decision log");
   INDOUBT_RETURN_IF_ERROR(CheckNames(options, participants));
   INDOUBT_RETURN_IF_ERROR(
       CheckTimeout(options.default_timeout).WithContext("coordinator.default_timeout"));
-  auto coordinator = std::make_unique<LiveCoordinator>(std::move(options), std::move(log),
-                                                       std::move(participants));
+  auto coordinator = std::make_unique<LiveCoordinator>(std::move(runtime), std::move(options),
+                                                       std::move(log), std::move(participants));
   INDOUBT_RETURN_IF_ERROR(coordinator->Open());
   return std::unique_ptr<Coordinator>(std::move(coordinator));
 }
 
-LiveCoordinator::LiveCoordinator(CoordinatorOptions options, std::unique_ptr<DecisionLog> log,
+LiveCoordinator::LiveCoordinator(std::unique_ptr<Runtime> runtime, CoordinatorOptions options,
+                                 std::unique_ptr<DecisionLog> log,
                                  std::vector<std::unique_ptr<Participant>> participants)
     : options_(std::move(options)),
       longest_timeout_(options_.default_timeout.count()),
-      engine_(std::move(log), std::move(participants), options_.apply_timeout) {}
+      engine_(std::move(runtime), std::move(log), std::move(participants),
+              options_.apply_timeout) {}
 
 LiveCoordinator::~LiveCoordinator() {
   draining_ = true;
-  {
-    std::lock_guard lock(maintain_mutex_);
-    stopping_ = true;
-  }
-  maintain_changed_.notify_all();
-  if (maintainer_.joinable()) maintainer_.join();
+  engine_.runtime().StopMaintenance();
   const Duration patience =
       Duration(longest_timeout_.load()) + options_.apply_timeout + std::chrono::seconds(1);
-  engine_.WaitUntil(Now() + patience, [this] {
+  engine_.WaitUntil(engine_.Now() + patience, [this] {
     for (const auto& live : engine_.Live()) {
       if (!live->recovered() && !live->answered()) return false;
     }
     return true;
   });
   // Those answered have an end record to write, unless they wait for a store.
-  engine_.WaitUntil(Now() + std::chrono::milliseconds(100),
+  engine_.WaitUntil(engine_.Now() + std::chrono::milliseconds(100),
                     [this] { return engine_.live_count() == 0; });
   ForgetTheLast();
 }
@@ -101,11 +105,14 @@ void LiveCoordinator::ForgetTheLast() {
 Status LiveCoordinator::Open() {
   INDOUBT_RETURN_IF_ERROR(engine_.log().health());
   const TimePoint deadline =
-      Now() + std::min<Duration>(options_.default_timeout, kBackgroundCall);
+      engine_.Now() + std::min<Duration>(options_.default_timeout, kBackgroundCall);
   engine_.readiness().Check(Readiness::Whom::kEverybody, deadline);
   INDOUBT_RETURN_IF_ERROR(GuardEmptyLog());
   engine_.readiness().OnSuspect([this] { CheckSoon(); });
-  maintainer_ = std::thread([this] { Maintain(); });
+  const bool passes = options_.recovery_interval > Duration{};
+  next_pass_ = passes ? engine_.Now() : TimePoint::max();
+  next_full_check_ = engine_.Now() + options_.check_interval;
+  engine_.runtime().StartMaintenance([this] { return Maintain(); });
   return Status::Ok();
 }
 
@@ -113,7 +120,7 @@ Status LiveCoordinator::GuardEmptyLog() {
   if (engine_.log().accepted()) return Status::Ok();
   switch (options_.empty_log) {
     case EmptyLog::kRefuse:
-      return RefuseForeignBranches(Now() + kBackgroundCall);
+      return RefuseForeignBranches(engine_.Now() + kBackgroundCall);
     case EmptyLog::kAccept:
       accepted_empty_log_ = true;
       return AskLog("accepting the new log",
@@ -183,15 +190,15 @@ Status LiveCoordinator::Admit(const std::vector<BranchWork>& work,
 }
 
 void LiveCoordinator::Execute(TransactionRequest request, OutcomeCallback done) {
-  const TimePoint began = Now();
+  const TimePoint began = engine_.Now();
   if (Status timeout = CheckTimeout(request.timeout); !timeout.ok()) {
-    return Refuse(done, began, timeout);
+    return Refuse(done, engine_.Now() - began, timeout);
   }
   Result<std::vector<BranchWork>> work = Split(request);
-  if (!work) return Refuse(done, began, work.error());
+  if (!work) return Refuse(done, engine_.Now() - began, work.error());
   std::vector<std::string> warnings;
   if (Status admitted = Admit(*work, warnings); !admitted.ok()) {
-    return Refuse(done, began, admitted);
+    return Refuse(done, engine_.Now() - began, admitted);
   }
   const Duration timeout =
       request.timeout > Duration{} ? request.timeout : options_.default_timeout;
@@ -204,7 +211,7 @@ void LiveCoordinator::Execute(TransactionRequest request, OutcomeCallback done) 
   auto live = LiveTransaction::New(engine_, gid, std::move(*work), began, std::move(warnings),
                                    std::move(done));
   if (!engine_.Register(live, /*bounded=*/true)) {
-    return Refuse(live->TakeCallback(), began,
+    return Refuse(live->TakeCallback(), engine_.Now() - began,
                   Status(StatusCode::kUnavailable,
                          fmt::format("{} transactions are under way already; try again later",
                                      Engine::kMaxLive)));
@@ -244,20 +251,25 @@ Status LiveCoordinator::AskLog(const std::string& what,
                                const std::function<void(LogCallback)>& ask) {
   struct Answered {
     std::mutex mutex;
-    std::condition_variable changed;
-    std::optional<Status> status;
+    std::optional<Status> status;  // guarded by mutex
   };
   // Shared: the log may answer after the wait was given up.
   auto answered = std::make_shared<Answered>();
-  ask([answered](Status status) {
-    std::lock_guard lock(answered->mutex);
-    answered->status = std::move(status);
-    answered->changed.notify_all();
+  ask([this, answered](Status status) {
+    {
+      const std::lock_guard lock(answered->mutex);
+      answered->status = std::move(status);
+    }
+    engine_.Notify();
   });
-  std::unique_lock lock(answered->mutex);
-  const bool in_time = answered->changed.wait_for(lock, std::chrono::seconds(10),
-                                                  [&] { return answered->status.has_value(); });
-  if (in_time) return *answered->status;
+  const auto in_time = [&answered] {
+    const std::lock_guard lock(answered->mutex);
+    return answered->status.has_value();
+  };
+  if (engine_.WaitUntil(engine_.Now() + std::chrono::seconds(10), in_time)) {
+    const std::lock_guard lock(answered->mutex);
+    return *answered->status;
+  }
   return Status(StatusCode::kDeadlineExceeded,
                 fmt::format("{}: the decision log did not answer within 10 s", what));
 }
@@ -269,46 +281,34 @@ void LiveCoordinator::Drain(TimePoint deadline) {
 }
 
 void LiveCoordinator::CheckSoon() {
-  {
-    std::lock_guard lock(maintain_mutex_);
-    if (check_wanted_) return;
-    check_wanted_ = true;
-  }
-  maintain_changed_.notify_all();
+  if (!check_wanted_.exchange(true)) engine_.runtime().WakeMaintenance();
 }
 
-void LiveCoordinator::Maintain() {
-  const bool passes = options_.recovery_interval > Duration{};
-  TimePoint next_pass = passes ? Now() : TimePoint::max();
-  TimePoint next_check{};
-  TimePoint next_full_check = Now() + options_.check_interval;
-  std::unique_lock lock(maintain_mutex_);
-  while (!stopping_) {
-    TimePoint wake = std::min(next_pass, next_full_check);
-    if (check_wanted_) wake = std::min(wake, next_check);
-    if (Now() < wake) {
-      maintain_changed_.wait_until(lock, wake);
-      continue;
+TimePoint LiveCoordinator::NextMaintenance() const {
+  const TimePoint wake = std::min(next_pass_, next_full_check_);
+  return check_wanted_ ? std::min(wake, next_check_) : wake;
+}
+
+TimePoint LiveCoordinator::Maintain() {
+  if (engine_.Now() < NextMaintenance()) return NextMaintenance();
+  check_wanted_ = false;
+  const bool full = engine_.Now() >= next_full_check_;
+  if (full) next_full_check_ = engine_.Now() + options_.check_interval;
+  engine_.readiness().Check(full ? Readiness::Whom::kEverybody : Readiness::Whom::kUnready,
+                            engine_.Now() + kBackgroundCall);
+  next_check_ = engine_.Now() + kBetweenChecks;
+  if (engine_.Now() >= next_pass_) {
+    if (recovering_.Open(engine_.runtime(), engine_.Now())) {
+      // What it cannot do now, the next pass tries again; health() tells of a
+      // stopped log, List of what is in doubt.
+      (void)RunRecoveryPass(engine_, options_.node, engine_.Now() + kBackgroundCall,
+                            std::nullopt)
+          .status();
+      recovering_.Close(engine_.runtime());
     }
-    check_wanted_ = false;
-    lock.unlock();
-    const bool full = Now() >= next_full_check;
-    if (full) next_full_check = Now() + options_.check_interval;
-    engine_.readiness().Check(full ? Readiness::Whom::kEverybody : Readiness::Whom::kUnready,
-                              Now() + kBackgroundCall);
-    next_check = Now() + kBetweenChecks;
-    if (Now() >= next_pass) {
-      if (recovering_.Open(Now())) {
-        // What it cannot do now, the next pass tries again; health() tells of a
-        // stopped log, List of what is in doubt.
-        (void)RunRecoveryPass(engine_, options_.node, Now() + kBackgroundCall, std::nullopt)
-            .status();
-        recovering_.Close();
-      }
-      next_pass = Now() + options_.recovery_interval;
-    }
-    lock.lock();
+    next_pass_ = engine_.Now() + options_.recovery_interval;
   }
+  return NextMaintenance();
 }
 
 }  // namespace indoubt

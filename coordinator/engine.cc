@@ -1,23 +1,23 @@
 #include "coordinator/engine.h"
 
-#include <random>
 #include <thread>
 
 #include "coordinator/live_transaction.h"
 
 namespace indoubt {
 
-Engine::Engine(std::unique_ptr<DecisionLog> log,
+Engine::Engine(std::unique_ptr<Runtime> runtime, std::unique_ptr<DecisionLog> log,
                std::vector<std::unique_ptr<Participant>> participants, Duration apply_timeout)
-    : log_(std::move(log)),
+    : runtime_(std::move(runtime)),
+      log_(std::move(log)),
       participants_(std::move(participants)),
       apply_timeout_(apply_timeout),
-      readiness_(participants_),
-      backoff_(std::random_device()()) {}
+      readiness_(*runtime_, participants_),
+      backoff_(runtime_->Seed()) {}
 
 Engine::~Engine() {
   stopping_ = true;
-  timer_.Stop();
+  runtime_->StopTimer();
   // Whoever acts was inside before the flag; a step is short.
   while (acting_ > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   for (const auto& transaction : Live()) transaction->Abandon();
@@ -61,26 +61,6 @@ size_t Engine::live_count() const {
   return live_.size();
 }
 
-bool Engine::WaitUntil(TimePoint deadline, const std::function<bool()>& done) {
-  ++waiters_;
-  bool reached = done();
-  while (!reached && SystemClock().Now() < deadline) {
-    std::unique_lock lock(live_mutex_);
-    // done() takes locks of its own, so it is not asked under this one; a
-    // notification in between costs at most this slice.
-    const TimePoint slice = SystemClock().Now() + std::chrono::milliseconds(10);
-    changed_.wait_until(lock, std::min(deadline, slice));
-    lock.unlock();
-    reached = done();
-  }
-  --waiters_;
-  return reached;
-}
-
-void Engine::Notify() {
-  if (waiters_.load(std::memory_order_relaxed) > 0) changed_.notify_all();
-}
-
 bool Engine::Enter() {
   ++acting_;
   if (!stopping_) return true;
@@ -97,7 +77,7 @@ void Engine::Retire(std::vector<std::unique_ptr<Branch>> branches) {
     if (branch) retired_.push_back(std::move(branch));
   }
   if (!first || retired_.empty()) return;
-  timer_.ScheduleAt(SystemClock().Now() + std::chrono::milliseconds(20), [this] {
+  runtime_->ScheduleAt(Now() + std::chrono::milliseconds(20), [this] {
     std::vector<std::unique_ptr<Branch>> freed;
     std::lock_guard inner(retired_mutex_);
     freed.swap(retired_);

@@ -1,9 +1,8 @@
-// What all live transactions of one coordinator share: participants, log, timer,
+// What all live transactions of one coordinator share: participants, log, runtime,
 // and the register of those under way (the active set of recovery).
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -13,6 +12,7 @@
 
 #include "coordinator/readiness.h"
 #include "coordinator/retry.h"
+#include "coordinator/runtime.h"
 #include "participants/participant.h"
 #include "recovery/decision_log.h"
 
@@ -28,7 +28,7 @@ class Engine {
   /// while a participant that is down holds decided ones up.
   static constexpr size_t kMaxLive = 16384;
 
-  Engine(std::unique_ptr<DecisionLog> log,
+  Engine(std::unique_ptr<Runtime> runtime, std::unique_ptr<DecisionLog> log,
          std::vector<std::unique_ptr<Participant>> participants, Duration apply_timeout);
   /// Stops the timer, lets no transaction act any more, ends participants and log.
   ~Engine();
@@ -41,7 +41,8 @@ class Engine {
   /// The position of the participant `name`; none when there is no such.
   std::optional<size_t> Position(const std::string& name) const;
   Readiness& readiness() { return readiness_; }
-  Timer& timer() { return timer_; }
+  Runtime& runtime() { return *runtime_; }
+  TimePoint Now() const { return runtime_->Now(); }
   Backoff& backoff() { return backoff_; }
   Duration apply_timeout() const { return apply_timeout_; }
 
@@ -54,8 +55,10 @@ class Engine {
 
   /// Waits until `done()` or `deadline`. It is asked again whenever a transaction
   /// was answered or is over.
-  bool WaitUntil(TimePoint deadline, const std::function<bool()>& done);
-  void Notify();
+  bool WaitUntil(TimePoint deadline, const std::function<bool()>& done) {
+    return runtime_->WaitUntil(deadline, done);
+  }
+  void Notify() { runtime_->Notify(); }
 
   /// A transaction may act between Enter() and Leave(); not once it returns false.
   bool Enter();
@@ -81,6 +84,7 @@ class Engine {
   /// the participants, which costs them a record each.
   static constexpr size_t kMaxEnded = 65536;
 
+  const std::unique_ptr<Runtime> runtime_;  // first: the others use it to their end
   std::unique_ptr<DecisionLog> log_;
   std::vector<std::unique_ptr<Participant>> participants_;
   const Duration apply_timeout_;
@@ -88,9 +92,7 @@ class Engine {
   Backoff backoff_;
 
   mutable std::mutex live_mutex_;
-  std::condition_variable changed_;
   std::unordered_map<Gid, std::shared_ptr<LiveTransaction>> live_;  // guarded by live_mutex_
-  std::atomic<int> waiters_{0};
 
   std::atomic<int> acting_{0};
   std::atomic<bool> stopping_{false};
@@ -101,8 +103,6 @@ class Engine {
   mutable std::mutex ended_mutex_;
   std::deque<EndedTransaction> ended_;  // guarded by ended_mutex_
   uint64_t ended_count_ = 0;            // guarded by ended_mutex_
-
-  Timer timer_;  // last: its thread uses the others
 };
 
 }  // namespace indoubt

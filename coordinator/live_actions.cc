@@ -114,7 +114,7 @@ void LiveTransaction::OnDecided(DecisionOutcome outcome, std::string reason,
   Status durable;
   if (outcome == DecisionOutcome::kCommitted) durable = PassPoint("decision_durable");
   if (!recovered_) {
-    SetCallerTimer(SystemClock().Now() + engine_.apply_timeout(), CallerTimedOut{});
+    SetCallerTimer(engine_.Now() + engine_.apply_timeout(), CallerTimedOut{});
   }
   if (durable.ok()) {
     Post(std::move(decided));
@@ -136,10 +136,10 @@ void LiveTransaction::Do(const TellRollback& tell) {
 
 void LiveTransaction::TellAfterBackoff(size_t part, int attempt, bool commit) {
   if (attempt == 0) return Tell(part, commit);
-  const TimePoint when = SystemClock().Now() + engine_.backoff().Delay(attempt);
+  const TimePoint when = engine_.Now() + engine_.backoff().Delay(attempt);
   std::lock_guard lock(mutex_);
   parts_[part].retry =
-      engine_.timer().ScheduleAt(when, [self = shared_from_this(), part, commit] {
+      engine_.runtime().ScheduleAt(when, [self = shared_from_this(), part, commit] {
         if (!self->engine_.Enter()) return;
         self->Tell(part, commit);
         self->engine_.Leave();
@@ -173,7 +173,7 @@ void LiveTransaction::Tell(size_t part, bool commit) {
     token = machine_.branches()[part].token;
   }
   Participant& participant = *engine_.participants()[parts_[part].participant];
-  const TimePoint deadline = SystemClock().Now() + kAttempt;
+  const TimePoint deadline = engine_.Now() + kAttempt;
   auto done = [self = shared_from_this(), part, commit](Ack ack) {
     self->OnTold(part, commit, std::move(ack));
   };
@@ -211,12 +211,12 @@ void LiveTransaction::Do(const StoreHeuristic& store) {
 
 void LiveTransaction::Do(const WriteEnd& end) {
   if (Status acknowledged = PassPoint("acknowledged"); !acknowledged.ok()) {
-    engine_.timer().ScheduleAt(SystemClock().Now() + engine_.backoff().Delay(1),
-                               [self = shared_from_this(), end] {
-                                 if (!self->engine_.Enter()) return;
-                                 self->Do(end);
-                                 self->engine_.Leave();
-                               });
+    engine_.runtime().ScheduleAt(engine_.Now() + engine_.backoff().Delay(1),
+                                 [self = shared_from_this(), end] {
+                                   if (!self->engine_.Enter()) return;
+                                   self->Do(end);
+                                   self->engine_.Leave();
+                                 });
     return;
   }
   // A stray branch of an ended transaction needs no second end record.
@@ -237,7 +237,7 @@ void LiveTransaction::Do(const Answer& answer) {
   outcome.outcome = answer.outcome;
   outcome.code = answer.code;
   outcome.reason = answer.reason;
-  outcome.elapsed = SystemClock().Now() - began_;
+  outcome.elapsed = engine_.Now() - began_;
   outcome.warnings = std::move(warnings_);
   {
     std::lock_guard lock(mutex_);
@@ -250,7 +250,7 @@ void LiveTransaction::Do(const Answer& answer) {
         outcome.results[part.positions[i]] = std::move(part.results[i]);
       }
     }
-    if (caller_timer_) engine_.timer().Cancel(*caller_timer_);
+    if (caller_timer_) engine_.runtime().Cancel(*caller_timer_);
     caller_timer_.reset();
   }
   const OutcomeCallback done = std::move(done_);

@@ -3,10 +3,11 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <functional>
-#include <mutex>
-#include <thread>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "coordinator/coordinator.h"
 #include "coordinator/engine.h"
@@ -18,20 +19,19 @@ namespace indoubt {
 class PassGate {
  public:
   /// Whether the caller may run a pass now, after waiting until `deadline` at most;
-  /// if so it has to Close().
-  bool Open(TimePoint deadline);
-  void Close();
+  /// if so it has to Close(), which lets in the next that waits in `runtime`.
+  bool Open(Runtime& runtime, TimePoint deadline);
+  void Close(Runtime& runtime);
 
  private:
-  std::mutex mutex_;
-  std::condition_variable closed_;
-  bool open_ = false;  // guarded by mutex_
+  std::atomic<bool> open_{false};
 };
 
 /// Thread-safe.
 class LiveCoordinator : public Coordinator {
  public:
-  LiveCoordinator(CoordinatorOptions options, std::unique_ptr<DecisionLog> log,
+  LiveCoordinator(std::unique_ptr<Runtime> runtime, CoordinatorOptions options,
+                  std::unique_ptr<DecisionLog> log,
                   std::vector<std::unique_ptr<Participant>> participants);
   ~LiveCoordinator() override;
 
@@ -58,7 +58,9 @@ class LiveCoordinator : public Coordinator {
   /// Blocks until the log has done what `ask` asked of it, for 10 s at most.
   Status AskLog(const std::string& what, const std::function<void(LogCallback)>& ask);
   void ForgetTheLast();
-  void Maintain();
+  /// Checks participants and runs a recovery pass, if due; when it wants to run next.
+  TimePoint Maintain();
+  TimePoint NextMaintenance() const;
   void CheckSoon();
 
   const CoordinatorOptions options_;
@@ -69,13 +71,15 @@ class LiveCoordinator : public Coordinator {
 
   PassGate recovering_;
 
-  std::mutex maintain_mutex_;
-  std::condition_variable maintain_changed_;
-  bool stopping_ = false;      // guarded by maintain_mutex_
-  bool check_wanted_ = false;  // guarded by maintain_mutex_
-  std::thread maintainer_;
+  std::atomic<bool> check_wanted_{false};
+  TimePoint next_pass_{}, next_check_{}, next_full_check_{};  // of maintenance only
 
   Engine engine_;  // last: it ends first, and its participants' last answers use the others
 };
+
+/// Coordinator::Start on another runtime than the machine.
+Result<std::unique_ptr<Coordinator>> StartCoordinator(
+    std::unique_ptr<Runtime> runtime, CoordinatorOptions options,
+    std::unique_ptr<DecisionLog> log, std::vector<std::unique_ptr<Participant>> participants);
 
 }  // namespace indoubt

@@ -107,12 +107,12 @@ void LiveTransaction::RunStrand() {
 }
 
 void LiveTransaction::PostAt(TimePoint when, Event event) {
-  engine_.timer().ScheduleAt(
+  engine_.runtime().ScheduleAt(
       when, [self = shared_from_this(), event = std::move(event)] { self->Post(event); });
 }
 
 void LiveTransaction::PostLater(Event event) {
-  PostAt(SystemClock().Now() + engine_.backoff().Delay(1), std::move(event));
+  PostAt(engine_.Now() + engine_.backoff().Delay(1), std::move(event));
 }
 
 void LiveTransaction::SetCallerTimer(TimePoint when, Event event) {
@@ -122,7 +122,7 @@ void LiveTransaction::SetCallerTimer(TimePoint when, Event event) {
     if (!was_timeout) return;
     // Too late to abort perhaps; then the caller's patience starts to run out.
     const bool lone = self->parts_.size() == 1;
-    const TimePoint now = SystemClock().Now();
+    const TimePoint now = self->engine_.Now();
     if (lone) {
       self->Post(CallerTimedOut{});
     } else {
@@ -131,8 +131,8 @@ void LiveTransaction::SetCallerTimer(TimePoint when, Event event) {
   };
   std::lock_guard lock(mutex_);
   if (machine_.answered()) return;
-  if (caller_timer_) engine_.timer().Cancel(*caller_timer_);
-  caller_timer_ = engine_.timer().ScheduleAt(when, std::move(fire));
+  if (caller_timer_) engine_.runtime().Cancel(*caller_timer_);
+  caller_timer_ = engine_.runtime().ScheduleAt(when, std::move(fire));
 }
 
 void LiveTransaction::Nudge() {
@@ -140,7 +140,7 @@ void LiveTransaction::Nudge() {
   {
     std::lock_guard lock(mutex_);
     for (size_t i = 0; i < parts_.size(); ++i) {
-      if (!parts_[i].retry || !engine_.timer().Cancel(*parts_[i].retry)) continue;
+      if (!parts_[i].retry || !engine_.runtime().Cancel(*parts_[i].retry)) continue;
       parts_[i].retry.reset();
       due.push_back(i);
     }

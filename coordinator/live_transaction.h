@@ -58,9 +58,9 @@ class LiveTransaction : public std::enable_shared_from_this<LiveTransaction> {
     std::unique_ptr<Branch> branch;
     std::vector<Statement> statements;
     std::vector<size_t> positions;
-    std::vector<StatementResult> results;  // guarded by mutex_
-    std::optional<Timer::Id> retry;        // guarded by mutex_
-    bool busy = false;                     // guarded by mutex_; the branch owes an answer
+    std::vector<StatementResult> results;   // guarded by mutex_
+    std::optional<Runtime::TimerId> retry;  // guarded by mutex_
+    bool busy = false;                      // guarded by mutex_; the branch owes an answer
   };
 
   LiveTransaction(Engine& engine, Transaction machine, bool recovered);
@@ -104,10 +104,10 @@ class LiveTransaction : public std::enable_shared_from_this<LiveTransaction> {
   OutcomeCallback done_;
 
   mutable std::mutex mutex_;
-  Transaction machine_;                    // guarded by mutex_
-  std::vector<Event> inbox_;               // guarded by mutex_; few: one a participant
-  bool running_ = false;                   // guarded by mutex_; somebody is in the strand
-  std::optional<Timer::Id> caller_timer_;  // guarded by mutex_
+  Transaction machine_;       // guarded by mutex_
+  std::vector<Event> inbox_;  // guarded by mutex_; few: one a participant
+  bool running_ = false;      // guarded by mutex_; somebody is in the strand
+  std::optional<Runtime::TimerId> caller_timer_;  // guarded by mutex_
 };
 
 }  // namespace indoubt

@@ -1,8 +1,5 @@
 #include "coordinator/readiness.h"
 
-#include <functional>
-#include <thread>
-
 #include <fmt/format.h>
 
 namespace indoubt {
@@ -21,17 +18,9 @@ Status Judge(const std::string& name, const PreflightReport& report) {
 
 }  // namespace
 
-void InParallel(const std::vector<size_t>& positions, const std::function<void(size_t)>& work) {
-  std::vector<std::thread> threads;
-  for (size_t i = 1; i < positions.size(); ++i) {
-    threads.emplace_back([&work, position = positions[i]] { work(position); });
-  }
-  if (!positions.empty()) work(positions.front());
-  for (std::thread& thread : threads) thread.join();
-}
-
-Readiness::Readiness(const std::vector<std::unique_ptr<Participant>>& participants)
-    : participants_(participants), states_(participants.size()) {
+Readiness::Readiness(Runtime& runtime,
+                     const std::vector<std::unique_ptr<Participant>>& participants)
+    : runtime_(runtime), participants_(participants), states_(participants.size()) {
   for (size_t i = 0; i < states_.size(); ++i) {
     states_[i].status =
         Status(StatusCode::kUnavailable,
@@ -49,7 +38,7 @@ void Readiness::Check(Whom whom, TimePoint deadline) {
       if (whom == Whom::kEverybody || unready) chosen.push_back(i);
     }
   }
-  InParallel(chosen, [this, deadline](size_t i) { CheckOne(i, deadline); });
+  runtime_.RunAll(chosen, [this, deadline](size_t i) { CheckOne(i, deadline); });
 }
 
 void Readiness::CheckOne(size_t participant, TimePoint deadline) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/runtime.h"
 #include "participants/participant.h"
 
 namespace indoubt {
@@ -15,8 +16,8 @@ namespace indoubt {
 /// Thread-safe. Participants are named by their position.
 class Readiness {
  public:
-  /// `participants` must outlive it. Nobody is ready before the first Check.
-  explicit Readiness(const std::vector<std::unique_ptr<Participant>>& participants);
+  /// `runtime` and `participants` must outlive it. Nobody is ready before the first Check.
+  Readiness(Runtime& runtime, const std::vector<std::unique_ptr<Participant>>& participants);
 
   enum class Whom { kEverybody, kUnready };
   /// Runs preflights, all at once, and blocks until the last is done or `deadline`.
@@ -40,16 +41,12 @@ class Readiness {
   };
   void CheckOne(size_t participant, TimePoint deadline);
 
+  Runtime& runtime_;
   const std::vector<std::unique_ptr<Participant>>& participants_;
   std::mutex checking_;              // one Check at a time
   mutable std::shared_mutex mutex_;  // guards states_
   std::vector<State> states_;
   std::function<void()> on_suspect_;
 };
-
-/// Runs `work(i)` for each of the positions on threads of their own; returns when
-/// all have. For calls that block on a store, so that one that is down costs its
-/// own deadline only once.
-void InParallel(const std::vector<size_t>& positions, const std::function<void(size_t)>& work);
 
 }  // namespace indoubt

@@ -81,7 +81,7 @@ Listing ListAt(Engine& engine, const std::set<std::string>& names, TimePoint dea
   }
   Listing listing;
   std::mutex mutex;
-  InParallel(chosen, [&](size_t i) {
+  engine.runtime().RunAll(chosen, [&](size_t i) {
     Result<std::vector<PreparedBranch>> branches = participants[i]->ListPrepared(deadline);
     std::lock_guard lock(mutex);
     if (branches) {

@@ -96,29 +96,23 @@ void CountRecorded(const DecisionLog& log, const PassResult& pass, RecoveryRepor
 
 }  // namespace
 
-bool PassGate::Open(TimePoint deadline) {
-  std::unique_lock lock(mutex_);
-  if (!closed_.wait_until(lock, deadline, [this] { return !open_; })) return false;
-  open_ = true;
-  return true;
+bool PassGate::Open(Runtime& runtime, TimePoint deadline) {
+  return runtime.WaitUntil(deadline, [this] { return !open_.exchange(true); });
 }
 
-void PassGate::Close() {
-  {
-    std::lock_guard lock(mutex_);
-    open_ = false;
-  }
-  closed_.notify_one();
+void PassGate::Close(Runtime& runtime) {
+  open_ = false;
+  runtime.Notify();
 }
 
 Result<RecoveryReport> LiveCoordinator::Recover(TimePoint deadline,
                                                 std::optional<LogId> adopt) {
-  if (!recovering_.Open(deadline)) {
+  if (!recovering_.Open(engine_.runtime(), deadline)) {
     return Status(StatusCode::kDeadlineExceeded,
                   "another recovery pass was under way all along");
   }
   Result<RecoveryReport> report = RecoverAlone(deadline, adopt);
-  recovering_.Close();
+  recovering_.Close(engine_.runtime());
   return report;
 }
 

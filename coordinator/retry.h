@@ -11,7 +11,7 @@
 #include <thread>
 #include <utility>
 
-#include "base/clock.h"
+#include "coordinator/runtime.h"
 
 namespace indoubt {
 
@@ -36,7 +36,7 @@ class Backoff {
 /// transactions.
 class Timer {
  public:
-  using Id = std::pair<TimePoint, uint64_t>;
+  using Id = Runtime::TimerId;
 
   Timer();
   ~Timer();

@@ -2,21 +2,12 @@
 
 #include <algorithm>
 #include <condition_variable>
-#include <deque>
 #include <mutex>
-#include <optional>
 #include <thread>
-#include <unordered_set>
 #include <utility>
 
-#include <fmt/format.h>
-
-#include "base/check.h"
-#include "base/failpoint.h"
+#include "recovery/log_core.h"
 #include "recovery/log_folder.h"
-#include "recovery/log_format.h"
-#include "recovery/log_state.h"
-#include "recovery/segment.h"
 
 namespace indoubt {
 namespace {
@@ -32,36 +23,12 @@ constexpr int kRestInSyncs = 3;
 constexpr Duration kLongestRest = std::chrono::milliseconds(2);
 // How long an end record may wait for a commit to ride along with.
 constexpr Duration kLazyEnds = std::chrono::milliseconds(50);
-constexpr uint64_t kMaxGroupBytes = log_format::kMaxRecordBytes;
-constexpr size_t kMaxQueued = 1 << 16;
 
-struct Pending {
-  LogRecord record;
-  std::string body;        // empty: no record, waits only for what comes before it
-  DecideCallback decided;  // for a commit
-  LogCallback logged;      // for the others
-
-  void Complete(const Status& status) {
-    if (decided) {
-      decided(status.ok() ? DecisionOutcome::kCommitted : DecisionOutcome::kUnknown, status);
-    } else {
-      logged(status);
-    }
-  }
-};
-
-class FileLog final : public DecisionLog {
+/// The log with a thread of its own, which flushes whatever callers do not.
+class FileLog final : public LogCore {
  public:
   FileLog(FileSystem& files, OpenedFolder folder, const FileLogOptions& options)
-      : files_(files),
-        options_(options),
-        folder_path_(std::move(folder.path)),
-        lock_(std::move(folder.lock)),
-        id_(folder.writer->header().log),
-        incarnation_(folder.writer->header().incarnation),
-        writer_(std::move(folder.writer)),
-        state_(std::move(folder.state)),
-        flusher_([this] { RunFlusher(); }) {}
+      : LogCore(files, std::move(folder), options), flusher_([this] { RunFlusher(); }) {}
 
   ~FileLog() override {
     {
@@ -73,95 +40,20 @@ class FileLog final : public DecisionLog {
     flusher_.join();
   }
 
-  const LogId& id() const override { return id_; }
-  uint32_t incarnation() const override { return incarnation_; }
-  bool accepted() const override {
-    const std::lock_guard lock(mutex_);
-    return state_.accepted();
-  }
-  void Accept(LogCallback done) override {
-    Submit(AcceptedRecord{"accepted while it was empty", WallClockNow()}, {}, std::move(done));
-  }
-
-  void Decide(const Gid& gid, DecisionOutcome outcome, std::vector<BranchRecord> branches,
-              DecideCallback done) override {
-    if (outcome != DecisionOutcome::kCommitted) {
-      AnswerAbort(gid, outcome, done);
-      return;
-    }
-    Submit(Decision{gid, std::move(branches)}, std::move(done), {});
-  }
-
-  void End(const Gid& gid) override {
-    const std::lock_guard lock(mutex_);
-    if (!health_.ok() || !state_.End(gid, SystemClock().Now())) return;
-    ends_.push_back(EncodeLogRecord(EndRecord{gid}));
-    if (flusher_state_ == Flusher::kWaitsForAnything || ends_.size() > kMaxQueued / 4) {
-      WakeFlusher();
-    }
-  }
-
-  void FlushEnds(LogCallback done) override { Enqueue({{}, {}, {}, std::move(done)}); }
-
-  void RecordHeuristic(HeuristicRecord record, LogCallback done) override {
-    Submit(std::move(record), {}, std::move(done));
-  }
-  void ForgetHeuristics(const Gid& gid, LogCallback done) override {
-    Submit(ForgetRecord{gid}, {}, std::move(done));
-  }
-
-  std::vector<Decision> Unended() const override {
-    const std::lock_guard lock(mutex_);
-    return state_.Unended();
-  }
-  std::vector<HeuristicRecord> Heuristics() const override {
-    const std::lock_guard lock(mutex_);
-    return state_.Heuristics();
-  }
-  LoggedState Find(const Gid& gid) const override {
-    const std::lock_guard lock(mutex_);
-    return state_.Find(gid, SystemClock().Now());
-  }
-  Status health() const override {
-    const std::lock_guard lock(mutex_);
-    return health_;
-  }
-
  private:
-  using Lock = std::unique_lock<std::mutex>;
-  using Batch = std::vector<Pending>;
+  void BeforeQueueing(Lock& lock) override;
+  void OnQueued(Lock& lock) override;
+  void OnEndWaits() override;
+  void OnFlushed(size_t records, TimePoint began, TimePoint ended) override;
 
-  void AnswerAbort(const Gid& gid, DecisionOutcome outcome, const DecideCallback& done) const;
-  void Submit(LogRecord record, DecideCallback decided, LogCallback logged);
-  void Enqueue(Pending pending);
   void RunFlusher();
   void WaitForWork(Lock& lock);
   void WakeFlusher();
   bool IsIdle() const;
-  void Flush(Lock& lock);
-  Batch TakeBatch(std::vector<std::string>& bodies);
-  Status WriteGroup(const Batch& batch, const std::vector<std::string>& bodies);
-  Status Rotate(uint64_t payload_bytes);
-  Status Stop(const Status& why);
 
-  FileSystem& files_;
-  const FileLogOptions options_;
-  const std::string folder_path_;
-  const std::unique_ptr<FileLock> lock_;
-  const LogId id_;
-  const uint32_t incarnation_;
-
-  // Used only by the thread that set flushing_.
-  std::unique_ptr<SegmentWriter> writer_;
-
-  mutable std::mutex mutex_;      // guards everything below
+  // Guarded by mutex_, as all below.
   std::condition_variable work_;  // the flusher waits here, and only it
   std::condition_variable room_;  // the queue got shorter
-  LogState state_;                // of what is durable (ends: of what was said)
-  std::deque<Pending> queue_;
-  std::deque<std::string> ends_;      // end records that wait for company
-  std::unordered_set<Gid> proposed_;  // commits not known durable; kept after a failure
-  bool flushing_ = false;             // some thread writes or syncs
   bool stopping_ = false;
   // What would get the flusher out of its sleep; a needless wake costs a switch.
   enum class Flusher {
@@ -172,60 +64,18 @@ class FileLog final : public DecisionLog {
   size_t waiting_for_room_ = 0;
   TimePoint last_flush_{};
   TimePoint rest_until_{};
-  Status health_;
   std::thread flusher_;  // last: it uses all of the above
 };
 
-// Presumed abort: no record is the record. But a commit that was proposed stands, or
-// may, and no abort replaces it.
-void FileLog::AnswerAbort(const Gid& gid, DecisionOutcome outcome,
-                          const DecideCallback& done) const {
-  DecisionOutcome stands = outcome;
-  Status why;
-  {
-    const std::lock_guard lock(mutex_);
-    if (state_.Find(gid, SystemClock().Now()) != LoggedState::kUnknown) {
-      stands = DecisionOutcome::kCommitted;
-    } else if (proposed_.count(gid) > 0) {
-      stands = DecisionOutcome::kUnknown;
-      why = health_.ok()
-                ? Status(StatusCode::kUnavailable,
-                         fmt::format("the commit of {} is being written", gid.ToString()))
-                : health_;
-    }
-  }
-  done(stands, why);
-}
-
-void FileLog::Submit(LogRecord record, DecideCallback decided, LogCallback logged) {
-  Pending pending{std::move(record), {}, std::move(decided), std::move(logged)};
-  pending.body = EncodeLogRecord(pending.record);
-  if (pending.body.size() > log_format::kMaxRecordBytes / 2) {
-    pending.Complete(Status(StatusCode::kInvalidArgument,
-                            fmt::format("a log record of {} bytes is too long (at most {}): "
-                                        "use fewer participants",
-                                        pending.body.size(), log_format::kMaxRecordBytes / 2)));
-    return;
-  }
-  Enqueue(std::move(pending));
-}
-
-void FileLog::Enqueue(Pending pending) {
-  Lock lock(mutex_);
+void FileLog::BeforeQueueing(Lock& lock) {
   // The flusher itself, in a callback, must not wait for the flusher.
-  if (std::this_thread::get_id() != flusher_.get_id()) {
-    ++waiting_for_room_;
-    room_.wait(lock, [this] { return queue_.size() < kMaxQueued || !health_.ok(); });
-    --waiting_for_room_;
-  }
-  if (!health_.ok()) {
-    const Status why = health_;
-    lock.unlock();
-    pending.Complete(why);
-    return;
-  }
-  if (pending.decided) proposed_.insert(std::get<Decision>(pending.record).gid);
-  queue_.push_back(std::move(pending));
+  if (std::this_thread::get_id() == flusher_.get_id()) return;
+  ++waiting_for_room_;
+  room_.wait(lock, [this] { return queue_.size() < kMaxQueued || !health_.ok(); });
+  --waiting_for_room_;
+}
+
+void FileLog::OnQueued(Lock& lock) {
   if (IsIdle()) {
     Flush(lock);
   } else if (!flushing_) {
@@ -233,8 +83,21 @@ void FileLog::Enqueue(Pending pending) {
   }
 }
 
+void FileLog::OnEndWaits() {
+  if (flusher_state_ == Flusher::kWaitsForAnything || ends_.size() > kManyEnds) WakeFlusher();
+}
+
+void FileLog::OnFlushed(size_t records, TimePoint began, TimePoint ended) {
+  if (records >= kRestFrom) {
+    rest_until_ = ended + std::min(kRestInSyncs * (ended - began), kLongestRest);
+  }
+  last_flush_ = ended;
+  if (waiting_for_room_ > 0) room_.notify_all();
+  if (HasWork() || stopping_) WakeFlusher();
+}
+
 bool FileLog::IsIdle() const {
-  return !flushing_ && queue_.size() == 1 && SystemClock().Now() - last_flush_ > kIdleAfter;
+  return !flushing_ && queue_.size() == 1 && Now() - last_flush_ > kIdleAfter;
 }
 
 void FileLog::WakeFlusher() {
@@ -247,8 +110,8 @@ void FileLog::RunFlusher() {
   Lock lock(mutex_);
   for (;;) {
     WaitForWork(lock);
-    if (stopping_ && queue_.empty() && ends_.empty()) return;
-    if (rest_until_ > SystemClock().Now()) {
+    if (stopping_ && !HasWork()) return;
+    if (rest_until_ > Now()) {
       work_.wait_until(lock, rest_until_, [this] { return stopping_; });
     }
     if (!flushing_) Flush(lock);
@@ -259,7 +122,7 @@ void FileLog::RunFlusher() {
 // a while for a commit whose sync they can share.
 void FileLog::WaitForWork(Lock& lock) {
   const auto wants_flush = [this] {
-    return !flushing_ && (stopping_ || !queue_.empty() || ends_.size() > kMaxQueued / 4);
+    return !flushing_ && (stopping_ || !queue_.empty() || ends_.size() > kManyEnds);
   };
   while (!wants_flush()) {
     if (flushing_ || ends_.empty() || !health_.ok()) {
@@ -273,106 +136,6 @@ void FileLog::WaitForWork(Lock& lock) {
     flusher_state_ = Flusher::kAwake;
     if (!woken && !flushing_ && !ends_.empty()) return;
   }
-}
-
-// Writes and syncs one group and completes it. Called with the lock and without
-// flushing_; other threads queue meanwhile.
-void FileLog::Flush(Lock& lock) {
-  flushing_ = true;
-  const TimePoint began = SystemClock().Now();
-  std::vector<std::string> bodies;
-  Batch batch = TakeBatch(bodies);
-  Status status = health_;
-  if (status.ok() && !bodies.empty()) {
-    lock.unlock();
-    status = WriteGroup(batch, bodies);
-    lock.lock();
-  }
-  const TimePoint now = SystemClock().Now();
-  if (batch.size() >= kRestFrom) {
-    rest_until_ = now + std::min(kRestInSyncs * (now - began), kLongestRest);
-  }
-  if (status.ok()) {
-    for (Pending& pending : batch) {
-      if (pending.decided) proposed_.erase(std::get<Decision>(pending.record).gid);
-      if (!pending.body.empty()) state_.Apply(std::move(pending.record), now);
-    }
-  } else {
-    status = Stop(status);
-  }
-  last_flush_ = now;
-  flushing_ = false;
-  if (waiting_for_room_ > 0) room_.notify_all();
-  if (!queue_.empty() || !ends_.empty() || stopping_) WakeFlusher();
-  lock.unlock();
-  for (Pending& pending : batch) pending.Complete(status);
-  lock.lock();
-}
-
-// Whoever is completed may take every end before it for durable: stores forget then.
-// So ends go first, and as long as some do not fit, nothing else is written.
-FileLog::Batch FileLog::TakeBatch(std::vector<std::string>& bodies) {
-  Batch batch;
-  uint64_t bytes = 0;
-  while (!ends_.empty() && bytes < kMaxGroupBytes / 2) {
-    bytes += log_format::kRecordHeaderBytes + ends_.front().size();
-    bodies.push_back(std::move(ends_.front()));
-    ends_.pop_front();
-  }
-  while (!queue_.empty() && ends_.empty()) {
-    const uint64_t more = log_format::kRecordHeaderBytes + queue_.front().body.size();
-    if (!batch.empty() && bytes + more > kMaxGroupBytes) break;
-    bytes += more;
-    if (!queue_.front().body.empty()) bodies.push_back(queue_.front().body);
-    batch.push_back(std::move(queue_.front()));
-    queue_.pop_front();
-  }
-  return batch;
-}
-
-Status FileLog::WriteGroup(const Batch& batch, const std::vector<std::string>& bodies) {
-  const uint64_t payload_bytes = PayloadBytes(bodies);
-  if (!writer_->HasRoom(payload_bytes)) INDOUBT_RETURN_IF_ERROR(Rotate(payload_bytes));
-  INDOUBT_RETURN_IF_ERROR(writer_->Append(bodies));
-  for (const Pending& pending : batch) {
-    if (pending.decided) INDOUBT_RETURN_IF_ERROR(HitFailPoint("decision_written"));
-  }
-  INDOUBT_RETURN_IF_ERROR(writer_->Sync());
-  for (const Pending& pending : batch) {
-    if (std::holds_alternative<HeuristicRecord>(pending.record)) {
-      INDOUBT_RETURN_IF_ERROR(HitFailPoint("heuristic_recorded"));
-    }
-  }
-  return Status::Ok();
-}
-
-// Everything written so far is synced and in state_ (this thread holds flushing_),
-// so the new segment can carry all of it, and the old one may go.
-Status FileLog::Rotate(uint64_t payload_bytes) {
-  std::vector<std::string> carried;
-  {
-    const Lock lock(mutex_);
-    carried = CarriedRecords(state_, incarnation_, options_.node);
-  }
-  log_format::SegmentHeader header = Successor(*writer_);
-  header.size = std::max(std::min(options_.segment_bytes, 2 * writer_->header().size),
-                         log_format::kGroupsStart + log_format::GroupBytes(payload_bytes));
-  const uint64_t old = writer_->header().number;
-  INDOUBT_ASSIGN_OR_RETURN(writer_,
-                           SegmentWriter::Create(files_, folder_path_, header, carried));
-  INDOUBT_RETURN_IF_ERROR(HitFailPoint("segment_opened"));
-  return DropSegments(files_, folder_path_, {old});
-}
-
-// For good: nobody may be told anything after a failed write or sync, and what is
-// queued is in doubt with it.
-Status FileLog::Stop(const Status& why) {
-  if (health_.ok()) {
-    health_ = why.WithContext(
-        fmt::format("the decision log {} stopped, restart to recover", folder_path_));
-  }
-  ends_.clear();
-  return health_;
 }
 
 }  // namespace

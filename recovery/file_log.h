@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -19,6 +20,10 @@ struct FileLogOptions {
   bool must_exist = false;
   /// How long to wait for the lock that another process holds.
   Duration lock_timeout{};
+  /// Tells how old ended transactions are; must outlive the log.
+  const Clock* clock = &SystemClock();
+  /// The identity of a log that is made; none: a random one.
+  std::optional<LogId> new_id;
 };
 
 /// Opens the log in the folder `path` (made if absent, 0700), reads it, re-syncs

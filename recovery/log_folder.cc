@@ -52,7 +52,7 @@ std::string ParentOf(const std::string& path) {
 
 // Reads segment `number` into `state` and returns the header that follows it.
 Result<SegmentHeader> ReadSegment(FileSystem& files, const std::string& folder, uint64_t number,
-                                  LogState& state) {
+                                  const Clock& clock, LogState& state) {
   const std::string path = folder + "/" + log_format::SegmentName(number);
   INDOUBT_ASSIGN_OR_RETURN(const auto file, files.Open(path, OpenMode::kRead));
   INDOUBT_ASSIGN_OR_RETURN(const SegmentHeader header, ReadSegmentHeader(*file, number));
@@ -65,7 +65,7 @@ Result<SegmentHeader> ReadSegment(FileSystem& files, const std::string& folder, 
       if (!record) {
         return record.error().WithContext(fmt::format("{}: offset {}", path, raw.offset));
       }
-      state.Apply(std::move(*record), SystemClock().Now());
+      state.Apply(std::move(*record), clock.Now());
     }
   }
   SegmentHeader next;
@@ -121,7 +121,8 @@ Result<OpenedFolder> OpenLogFolder(FileSystem& files, const std::string& path,
   INDOUBT_RETURN_IF_ERROR(CheckOptions(options));
   if (options.must_exist) INDOUBT_RETURN_IF_ERROR(RequireLog(files, path));
   INDOUBT_RETURN_IF_ERROR(files.CreateDirectory(path));
-  OpenedFolder opened{path, nullptr, LogState(options.outcome_retention), nullptr};
+  OpenedFolder opened{path, nullptr, LogState(options.outcome_retention, *options.clock),
+                      nullptr};
   INDOUBT_ASSIGN_OR_RETURN(opened.lock, WaitForLock(files, path, options.lock_timeout));
   INDOUBT_RETURN_IF_ERROR(RemoveUnfinished(files, path));
   INDOUBT_ASSIGN_OR_RETURN(const auto numbers, ListSegments(files, path));
@@ -130,12 +131,13 @@ Result<OpenedFolder> OpenLogFolder(FileSystem& files, const std::string& path,
   if (numbers.empty()) {
     INDOUBT_RETURN_IF_ERROR(files.SyncDirectory(ParentOf(path)));
     header.number = 1;
-    header.log = LogId::Random();
+    header.log = options.new_id.value_or(LogId::Random());
     header.first_sequence = 1;
   } else {
     // The newest segment holds all that its predecessors held and still matters:
     // it was synced before it got its name, and they go only after that.
-    INDOUBT_ASSIGN_OR_RETURN(header, ReadSegment(files, path, numbers.back(), opened.state));
+    INDOUBT_ASSIGN_OR_RETURN(
+        header, ReadSegment(files, path, numbers.back(), *options.clock, opened.state));
     INDOUBT_RETURN_IF_ERROR(RequireOneLog(files, path, numbers, header.log));
   }
   if (opened.state.incarnation() >= kMaxIncarnation) {
@@ -148,7 +150,7 @@ Result<OpenedFolder> OpenLogFolder(FileSystem& files, const std::string& path,
   header.size = std::min(options.segment_bytes, kFirstSegmentBytes);
   // What was read may live in the page cache only, after a sync that failed:
   // syncing the same file again would prove nothing. The fresh one proves it.
-  const auto carried = CarriedRecords(opened.state, header.incarnation, options.node);
+  const auto carried = CarriedRecords(opened.state, header.incarnation, options);
   INDOUBT_ASSIGN_OR_RETURN(opened.writer, SegmentWriter::Create(files, path, header, carried));
   INDOUBT_RETURN_IF_ERROR(HitFailPoint("segment_opened"));
   INDOUBT_RETURN_IF_ERROR(HitFailPoint("incarnation_durable"));
@@ -167,10 +169,10 @@ Result<std::vector<uint64_t>> ListSegments(FileSystem& files, const std::string&
 }
 
 std::vector<std::string> CarriedRecords(LogState& state, uint32_t incarnation,
-                                        const std::string& node) {
+                                        const FileLogOptions& options) {
   std::vector<std::string> bodies{
-      EncodeLogRecord(OpenedRecord{incarnation, node, WallClockNow()})};
-  for (std::string& body : state.Carry(SystemClock().Now())) bodies.push_back(std::move(body));
+      EncodeLogRecord(OpenedRecord{incarnation, options.node, WallClockNow()})};
+  for (std::string& body : state.Carry(options.clock->Now())) bodies.push_back(std::move(body));
   return bodies;
 }
 

@@ -29,7 +29,7 @@ Result<std::vector<uint64_t>> ListSegments(FileSystem& files, const std::string&
 
 /// The records that a fresh segment begins with.
 std::vector<std::string> CarriedRecords(LogState& state, uint32_t incarnation,
-                                        const std::string& node);
+                                        const FileLogOptions& options);
 
 /// The header of the segment after `writer`'s; its size is for the caller to set.
 log_format::SegmentHeader Successor(const SegmentWriter& writer);

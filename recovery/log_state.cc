@@ -6,12 +6,6 @@
 namespace indoubt {
 namespace {
 
-int64_t WallSeconds() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
 Gid FirstOfBlock(Gid gid) {
   gid.number -= gid.number % EndedSet::kBlockNumbers;
   return gid;
@@ -103,7 +97,7 @@ void LogState::Apply(LogRecord record, TimePoint now) {
   } else if (auto* opened = std::get_if<OpenedRecord>(&record)) {
     incarnation_ = std::max(incarnation_, opened->incarnation);
   } else if (auto* ended = std::get_if<EndedRecord>(&record)) {
-    ended_.Add(*ended, now, WallSeconds());
+    ended_.Add(*ended, now, clock_->WallSeconds());
   } else if (auto* accepted = std::get_if<AcceptedRecord>(&record)) {
     accepted_ = std::move(*accepted);
   }
@@ -140,7 +134,7 @@ std::vector<std::string> LogState::Carry(TimePoint now) {
   std::vector<std::string> bodies;
   if (accepted_) bodies.push_back(EncodeLogRecord(*accepted_));
   for (const auto& [key, record] : heuristics_) bodies.push_back(EncodeLogRecord(record));
-  for (const EndedRecord& record : ended_.Carry(now, WallSeconds())) {
+  for (const EndedRecord& record : ended_.Carry(now, clock_->WallSeconds())) {
     bodies.push_back(EncodeLogRecord(record));
   }
   for (const auto& [age, decision] : unended_) bodies.push_back(EncodeLogRecord(decision));

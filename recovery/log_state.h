@@ -50,7 +50,9 @@ class EndedSet {
 /// Thread-compatible.
 class LogState {
  public:
-  explicit LogState(Duration retention) : ended_(retention) {}
+  /// `clock` must outlive it.
+  explicit LogState(Duration retention, const Clock& clock = SystemClock())
+      : clock_(&clock), ended_(retention) {}
 
   void Apply(LogRecord record, TimePoint now);
   /// False when `gid` has no commit here that has not ended.
@@ -69,6 +71,7 @@ class LogState {
   std::vector<std::string> Carry(TimePoint now);
 
  private:
+  const Clock* clock_;  // a pointer, so that a state can be assigned
   uint32_t incarnation_ = 0;
   std::optional<AcceptedRecord> accepted_;
   uint64_t next_age_ = 0;

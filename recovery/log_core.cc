@@ -1,0 +1,233 @@
+#include "recovery/log_core.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/check.h"
+#include "base/failpoint.h"
+#include "recovery/log_format.h"
+
+namespace indoubt {
+namespace {
+
+constexpr uint64_t kMaxGroupBytes = log_format::kMaxRecordBytes;
+
+}  // namespace
+
+void LogCore::Pending::Complete(const Status& status) {
+  if (decided) {
+    decided(status.ok() ? DecisionOutcome::kCommitted : DecisionOutcome::kUnknown, status);
+  } else {
+    logged(status);
+  }
+}
+
+LogCore::LogCore(FileSystem& files, OpenedFolder folder, const FileLogOptions& options)
+    : state_(std::move(folder.state)),
+      files_(files),
+      options_(options),
+      folder_path_(std::move(folder.path)),
+      lock_(std::move(folder.lock)),
+      id_(folder.writer->header().log),
+      incarnation_(folder.writer->header().incarnation),
+      writer_(std::move(folder.writer)) {}
+
+bool LogCore::accepted() const {
+  const std::lock_guard lock(mutex_);
+  return state_.accepted();
+}
+
+void LogCore::Accept(LogCallback done) {
+  Submit(AcceptedRecord{"accepted while it was empty", WallClockNow()}, {}, std::move(done));
+}
+
+void LogCore::Decide(const Gid& gid, DecisionOutcome outcome,
+                     std::vector<BranchRecord> branches, DecideCallback done) {
+  if (outcome != DecisionOutcome::kCommitted) {
+    AnswerAbort(gid, outcome, done);
+    return;
+  }
+  Submit(Decision{gid, std::move(branches)}, std::move(done), {});
+}
+
+void LogCore::End(const Gid& gid) {
+  const std::lock_guard lock(mutex_);
+  if (!health_.ok() || !state_.End(gid, Now())) return;
+  ends_.push_back(EncodeLogRecord(EndRecord{gid}));
+  OnEndWaits();
+}
+
+void LogCore::FlushEnds(LogCallback done) { Enqueue({{}, {}, {}, std::move(done)}); }
+
+void LogCore::RecordHeuristic(HeuristicRecord record, LogCallback done) {
+  Submit(std::move(record), {}, std::move(done));
+}
+
+void LogCore::ForgetHeuristics(const Gid& gid, LogCallback done) {
+  Submit(ForgetRecord{gid}, {}, std::move(done));
+}
+
+std::vector<Decision> LogCore::Unended() const {
+  const std::lock_guard lock(mutex_);
+  return state_.Unended();
+}
+
+std::vector<HeuristicRecord> LogCore::Heuristics() const {
+  const std::lock_guard lock(mutex_);
+  return state_.Heuristics();
+}
+
+LoggedState LogCore::Find(const Gid& gid) const {
+  const std::lock_guard lock(mutex_);
+  return state_.Find(gid, Now());
+}
+
+Status LogCore::health() const {
+  const std::lock_guard lock(mutex_);
+  return health_;
+}
+
+// Presumed abort: no record is the record. But a commit that was proposed stands, or
+// may, and no abort replaces it.
+void LogCore::AnswerAbort(const Gid& gid, DecisionOutcome outcome,
+                          const DecideCallback& done) const {
+  DecisionOutcome stands = outcome;
+  Status why;
+  {
+    const std::lock_guard lock(mutex_);
+    if (state_.Find(gid, Now()) != LoggedState::kUnknown) {
+      stands = DecisionOutcome::kCommitted;
+    } else if (proposed_.count(gid) > 0) {
+      stands = DecisionOutcome::kUnknown;
+      why = health_.ok()
+                ? Status(StatusCode::kUnavailable,
+                         fmt::format("the commit of {} is being written", gid.ToString()))
+                : health_;
+    }
+  }
+  done(stands, why);
+}
+
+void LogCore::Submit(LogRecord record, DecideCallback decided, LogCallback logged) {
+  Pending pending{std::move(record), {}, std::move(decided), std::move(logged)};
+  pending.body = EncodeLogRecord(pending.record);
+  if (pending.body.size() > log_format::kMaxRecordBytes / 2) {
+    pending.Complete(Status(StatusCode::kInvalidArgument,
+                            fmt::format("a log record of {} bytes is too long (at most {}): "
+                                        "use fewer participants",
+                                        pending.body.size(), log_format::kMaxRecordBytes / 2)));
+    return;
+  }
+  Enqueue(std::move(pending));
+}
+
+void LogCore::Enqueue(Pending pending) {
+  Lock lock(mutex_);
+  BeforeQueueing(lock);
+  if (!health_.ok()) {
+    const Status why = health_;
+    lock.unlock();
+    pending.Complete(why);
+    return;
+  }
+  if (pending.decided) proposed_.insert(std::get<Decision>(pending.record).gid);
+  queue_.push_back(std::move(pending));
+  OnQueued(lock);
+}
+
+void LogCore::Flush(Lock& lock) {
+  flushing_ = true;
+  const TimePoint began = Now();
+  std::vector<std::string> bodies;
+  Batch batch = TakeBatch(bodies);
+  Status status = health_;
+  if (status.ok() && !bodies.empty()) {
+    lock.unlock();
+    status = WriteGroup(batch, bodies);
+    lock.lock();
+  }
+  const TimePoint now = Now();
+  if (status.ok()) {
+    for (Pending& pending : batch) {
+      if (pending.decided) proposed_.erase(std::get<Decision>(pending.record).gid);
+      if (!pending.body.empty()) state_.Apply(std::move(pending.record), now);
+    }
+  } else {
+    status = Stop(status);
+  }
+  flushing_ = false;
+  OnFlushed(batch.size(), began, now);
+  lock.unlock();
+  for (Pending& pending : batch) pending.Complete(status);
+  lock.lock();
+}
+
+// Whoever is completed may take every end before it for durable: stores forget then.
+// So ends go first, and as long as some do not fit, nothing else is written.
+LogCore::Batch LogCore::TakeBatch(std::vector<std::string>& bodies) {
+  Batch batch;
+  uint64_t bytes = 0;
+  while (!ends_.empty() && bytes < kMaxGroupBytes / 2) {
+    bytes += log_format::kRecordHeaderBytes + ends_.front().size();
+    bodies.push_back(std::move(ends_.front()));
+    ends_.pop_front();
+  }
+  while (!queue_.empty() && ends_.empty()) {
+    const uint64_t more = log_format::kRecordHeaderBytes + queue_.front().body.size();
+    if (!batch.empty() && bytes + more > kMaxGroupBytes) break;
+    bytes += more;
+    if (!queue_.front().body.empty()) bodies.push_back(queue_.front().body);
+    batch.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  return batch;
+}
+
+Status LogCore::WriteGroup(const Batch& batch, const std::vector<std::string>& bodies) {
+  const uint64_t payload_bytes = PayloadBytes(bodies);
+  if (!writer_->HasRoom(payload_bytes)) INDOUBT_RETURN_IF_ERROR(Rotate(payload_bytes));
+  INDOUBT_RETURN_IF_ERROR(writer_->Append(bodies));
+  for (const Pending& pending : batch) {
+    if (pending.decided) INDOUBT_RETURN_IF_ERROR(HitFailPoint("decision_written"));
+  }
+  INDOUBT_RETURN_IF_ERROR(writer_->Sync());
+  for (const Pending& pending : batch) {
+    if (std::holds_alternative<HeuristicRecord>(pending.record)) {
+      INDOUBT_RETURN_IF_ERROR(HitFailPoint("heuristic_recorded"));
+    }
+  }
+  return Status::Ok();
+}
+
+// Everything written so far is synced and in state_ (this thread holds flushing_),
+// so the new segment can carry all of it, and the old one may go.
+Status LogCore::Rotate(uint64_t payload_bytes) {
+  std::vector<std::string> carried;
+  {
+    const Lock lock(mutex_);
+    carried = CarriedRecords(state_, incarnation_, options_);
+  }
+  log_format::SegmentHeader header = Successor(*writer_);
+  header.size = std::max(std::min(options_.segment_bytes, 2 * writer_->header().size),
+                         log_format::kGroupsStart + log_format::GroupBytes(payload_bytes));
+  const uint64_t old = writer_->header().number;
+  INDOUBT_ASSIGN_OR_RETURN(writer_,
+                           SegmentWriter::Create(files_, folder_path_, header, carried));
+  INDOUBT_RETURN_IF_ERROR(HitFailPoint("segment_opened"));
+  return DropSegments(files_, folder_path_, {old});
+}
+
+// For good: nobody may be told anything after a failed write or sync, and what is
+// queued is in doubt with it.
+Status LogCore::Stop(const Status& why) {
+  if (health_.ok()) {
+    health_ = why.WithContext(
+        fmt::format("the decision log {} stopped, restart to recover", folder_path_));
+  }
+  ends_.clear();
+  return health_;
+}
+
+}  // namespace indoubt

@@ -1,0 +1,106 @@
+// The decision log in files, all but its thread: what is queued, written and synced as
+// one group, applied, answered. Whoever owns a thread says when to flush (file_log.cc);
+// a simulator says it at a time of its own choosing.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "recovery/log_folder.h"
+#include "recovery/log_state.h"
+
+namespace indoubt {
+
+/// Thread-safe as DecisionLog says. A derived class decides which thread flushes; one
+/// at a time does.
+class LogCore : public DecisionLog {
+ public:
+  /// `files` and the clock of `options` must outlive the log.
+  LogCore(FileSystem& files, OpenedFolder folder, const FileLogOptions& options);
+
+  const LogId& id() const override { return id_; }
+  uint32_t incarnation() const override { return incarnation_; }
+  bool accepted() const override;
+  void Accept(LogCallback done) override;
+  void Decide(const Gid& gid, DecisionOutcome outcome, std::vector<BranchRecord> branches,
+              DecideCallback done) override;
+  void End(const Gid& gid) override;
+  void FlushEnds(LogCallback done) override;
+  void RecordHeuristic(HeuristicRecord record, LogCallback done) override;
+  void ForgetHeuristics(const Gid& gid, LogCallback done) override;
+  std::vector<Decision> Unended() const override;
+  std::vector<HeuristicRecord> Heuristics() const override;
+  LoggedState Find(const Gid& gid) const override;
+  Status health() const override;
+
+ protected:
+  using Lock = std::unique_lock<std::mutex>;
+
+  /// No more than this are to wait in the queue.
+  static constexpr size_t kMaxQueued = 1 << 16;
+  /// End records beyond this are flushed without company.
+  static constexpr size_t kManyEnds = kMaxQueued / 4;
+
+  // What happens, told to the derived class with the lock held.
+
+  /// Somebody is about to queue; may wait until there is room or health_ is not Ok.
+  virtual void BeforeQueueing(Lock& lock) = 0;
+  /// The queue has grown: flush now (the lock is released meanwhile) or see to it.
+  virtual void OnQueued(Lock& lock) = 0;
+  /// An end record waits for a group to ride along with.
+  virtual void OnEndWaits() = 0;
+  /// A group of so many commits and other records is durable, or failed; it is not yet
+  /// answered.
+  virtual void OnFlushed(size_t records, TimePoint began, TimePoint ended) = 0;
+
+  /// Writes and syncs one group and answers it. Called with the lock and without
+  /// flushing_; other threads queue meanwhile.
+  void Flush(Lock& lock);
+
+  TimePoint Now() const { return options_.clock->Now(); }
+  bool HasWork() const { return !queue_.empty() || !ends_.empty(); }
+
+  struct Pending {
+    LogRecord record;
+    std::string body;        // empty: no record, waits only for what comes before it
+    DecideCallback decided;  // for a commit
+    LogCallback logged;      // for the others
+
+    void Complete(const Status& status);
+  };
+
+  mutable std::mutex mutex_;      // guards everything below
+  std::deque<Pending> queue_;     // commits and others that wait for a group
+  std::deque<std::string> ends_;  // end records that wait for company
+  bool flushing_ = false;         // some thread writes or syncs
+  Status health_;
+
+ private:
+  using Batch = std::vector<Pending>;
+
+  void AnswerAbort(const Gid& gid, DecisionOutcome outcome, const DecideCallback& done) const;
+  void Submit(LogRecord record, DecideCallback decided, LogCallback logged);
+  void Enqueue(Pending pending);
+  Batch TakeBatch(std::vector<std::string>& bodies);
+  Status WriteGroup(const Batch& batch, const std::vector<std::string>& bodies);
+  Status Rotate(uint64_t payload_bytes);
+  Status Stop(const Status& why);
+
+  LogState state_;                    // of what is durable (ends: of what was said)
+  std::unordered_set<Gid> proposed_;  // commits not known durable; kept after a failure
+
+  // Constant, or used only by the thread that set flushing_.
+  FileSystem& files_;
+  const FileLogOptions options_;
+  const std::string folder_path_;
+  const std::unique_ptr<FileLock> lock_;
+  const LogId id_;
+  const uint32_t incarnation_;
+  std::unique_ptr<SegmentWriter> writer_;
+};
+
+}  // namespace indoubt
