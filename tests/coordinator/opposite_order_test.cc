@@ -12,6 +12,7 @@
 #include "coordinator/coordinator.h"
 #include "tests/participants/postgres/postgres_store.h"
 #include "tests/participants/redis/redis_ask.h"
+#include "tests/support/gated_participant.h"
 #include "tests/support/memory_log.h"
 
 namespace indoubt {
@@ -60,55 +61,12 @@ class Gate {
   std::function<void()> held_;
 };
 
-class GatedBranch : public Branch {
- public:
-  GatedBranch(std::unique_ptr<Branch> branch, Gate& gate)
-      : branch_(std::move(branch)), gate_(gate) {}
-  void Work(std::vector<Statement> statements, WorkCallback done) override {
-    branch_->Work(std::move(statements), std::move(done));
-  }
-  void Prepare(std::vector<Statement> last, PrepareCallback done) override {
-    gate_.Pass([branch = branch_, last, done] { branch->Prepare(last, done); });
-  }
-  void CommitOnePhase(std::vector<Statement> last, OnePhaseCallback done) override {
-    branch_->CommitOnePhase(std::move(last), std::move(done));
-  }
-
- private:
-  const std::shared_ptr<Branch> branch_;  // shared with a prepare that is held
-  Gate& gate_;
-};
-
-/// A real participant behind a gate.
-class GatedParticipant : public Participant {
- public:
-  GatedParticipant(std::unique_ptr<Participant> store, Gate& gate)
-      : store_(std::move(store)), gate_(gate) {}
-  const std::string& name() const override { return store_->name(); }
-  std::string kind() const override { return store_->kind(); }
-  Result<PreflightReport> Preflight(TimePoint deadline) override {
-    return store_->Preflight(deadline);
-  }
-  std::unique_ptr<Branch> Begin(const Gid& gid, TimePoint deadline) override {
-    return std::make_unique<GatedBranch>(store_->Begin(gid, deadline), gate_);
-  }
-  void Commit(const Gid& gid, const Token& token, TimePoint deadline,
-              AckCallback done) override {
-    store_->Commit(gid, token, deadline, std::move(done));
-  }
-  void Rollback(const Gid& gid, const Token& token, TimePoint deadline,
-                AckCallback done) override {
-    store_->Rollback(gid, token, deadline, std::move(done));
-  }
-  Result<std::vector<PreparedBranch>> ListPrepared(TimePoint deadline) override {
-    return store_->ListPrepared(deadline);
-  }
-  void Forget(const Gid& gid) override { store_->Forget(gid); }
-
- private:
-  const std::unique_ptr<Participant> store_;
-  Gate& gate_;
-};
+PrepareGate Through(Gate& gate) {
+  return [&gate](const std::shared_ptr<Branch>& branch, const std::vector<Statement>& last,
+                 const PrepareCallback& done) {
+    gate.Pass([branch, last, done] { branch->Prepare(last, done); });
+  };
+}
 
 class OppositeOrder : public testing::Test {
  protected:
@@ -123,9 +81,10 @@ class OppositeOrder : public testing::Test {
     auto stock = MakeRedisParticipant({.name = "stock", .uri = redis_->uri()});
     ASSERT_TRUE(stock) << stock.error().ToString();
     std::vector<std::unique_ptr<Participant>> stores;
+    stores.push_back(std::make_unique<GatedParticipant>(postgres_->MakeParticipant(),
+                                                        Through(postgres_gate_)));
     stores.push_back(
-        std::make_unique<GatedParticipant>(postgres_->MakeParticipant(), postgres_gate_));
-    stores.push_back(std::make_unique<GatedParticipant>(*std::move(stock), redis_gate_));
+        std::make_unique<GatedParticipant>(*std::move(stock), Through(redis_gate_)));
     auto coordinator = Coordinator::Start({.node = "n", .default_timeout = kTimeout},
                                           std::make_unique<MemoryLog>(), std::move(stores));
     ASSERT_TRUE(coordinator) << coordinator.error().ToString();
