@@ -180,6 +180,28 @@ int FakeFileSystem::syncs() const {
   return syncs_;
 }
 
+std::vector<std::string> FakeFileSystem::DurablePaths() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> paths;
+  for (const auto& [path, inode] : durable_names_) paths.push_back(path);
+  return paths;
+}
+
+std::string FakeFileSystem::DurableContents(const std::string& path) const {
+  const std::lock_guard lock(mutex_);
+  const auto it = durable_names_.find(path);
+  return it == durable_names_.end() ? std::string() : it->second->durable;
+}
+
+bool FakeFileSystem::HasUnsynced() const {
+  const std::lock_guard lock(mutex_);
+  if (names_ != durable_names_) return true;
+  for (const auto& [path, inode] : names_) {
+    if (!inode->dirty.empty() || inode->cached != inode->durable) return true;
+  }
+  return false;
+}
+
 Result<std::unique_ptr<File>> FakeFileSystem::Open(const std::string& path, OpenMode mode) {
   const std::lock_guard lock(mutex_);
   auto it = names_.find(path);

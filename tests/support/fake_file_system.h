@@ -49,6 +49,11 @@ class FakeFileSystem final : public FileSystem {
   void Overwrite(const std::string& path, uint64_t offset, const std::string& bytes);
   void Resize(const std::string& path, uint64_t size);
   int syncs() const;
+  /// What a power cut would leave if nothing unsynced survived.
+  std::vector<std::string> DurablePaths() const;
+  std::string DurableContents(const std::string& path) const;
+  /// Whether a power cut may lose anything.
+  bool HasUnsynced() const;
 
   // --- FileSystem -----------------------------------------------------------------
 

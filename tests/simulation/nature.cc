@@ -1,0 +1,43 @@
+#include "tests/simulation/nature.h"
+
+namespace indoubt::simulation {
+
+const char* ToString(MessageKind kind) {
+  switch (kind) {
+    case MessageKind::kPrepare:
+      return "prepare";
+    case MessageKind::kOnePhase:
+      return "one-phase commit";
+    case MessageKind::kCommit:
+      return "commit";
+    case MessageKind::kRollback:
+      return "rollback";
+    case MessageKind::kList:
+      return "list";
+    case MessageKind::kPreflight:
+      return "preflight";
+    case MessageKind::kForget:
+      return "forget";
+  }
+  return "?";
+}
+
+const char* ToString(DiskStep step) {
+  switch (step) {
+    case DiskStep::kWrite:
+      return "write";
+    case DiskStep::kSync:
+      return "sync";
+    case DiskStep::kCreate:
+      return "create";
+    case DiskStep::kRename:
+      return "rename";
+    case DiskStep::kRemove:
+      return "remove";
+    case DiskStep::kSyncDirectory:
+      return "sync of the folder";
+  }
+  return "?";
+}
+
+}  // namespace indoubt::simulation
