@@ -35,6 +35,8 @@ constexpr std::array kFailPoints{
     FailPoint{"one_phase_before", "before a one-phase commit"},
     FailPoint{"one_phase_after", "after a one-phase commit"},
     FailPoint{"heuristic_recorded", "a heuristic outcome became durable"},
+    FailPoint{"segment_synced", "log rotation: the new segment is synced, not yet renamed"},
+    FailPoint{"checkpoint_written", "what the log carries into a new segment is durable there"},
     FailPoint{"segment_opened", "log rotation: the new segment is durable, nothing in it"},
     FailPoint{"segment_dropped", "log clean-up: an old segment was removed"},
     FailPoint{"incarnation_durable", "the new incarnation is durable, nothing else done"},

@@ -15,7 +15,7 @@ namespace indoubt {
 struct FileLogOptions {
   std::string node;  // written into the log, for people
   Duration outcome_retention = std::chrono::hours(1);
-  uint64_t segment_bytes = 16u << 20;  // 64 KiB to 1 GiB
+  uint64_t segment_bytes = 16u << 20;  // 4 KiB to 1 GiB
   /// kNotFound, and nothing is written, when there is no log yet.
   bool must_exist = false;
   /// How long to wait for the lock that another process holds.
@@ -30,7 +30,9 @@ struct FileLogOptions {
 /// what it read of the tail into a fresh segment, and raises the incarnation
 /// durably. `files` must outlive the log. Errors: kLocked names the holder's pid;
 /// kCorrupt names file and offset of damage that is no torn tail, or two segments that
-/// are of different logs; kIoError; kNotFound with must_exist.
+/// are of different logs; kRefused names a format version that this one cannot read;
+/// kIoError; kNotFound with must_exist. A process that may run under a limit on file size
+/// must ignore SIGXFSZ, so that the limit becomes a kIoError too.
 /// Thread-safe as DecisionLog says; callbacks run on the flusher or the caller.
 Result<std::unique_ptr<DecisionLog>> OpenFileLog(FileSystem& files, const std::string& path,
                                                  const FileLogOptions& options);

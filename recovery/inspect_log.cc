@@ -67,39 +67,42 @@ InspectedRecord Describe(const std::string& path, const log_format::RawRecord& r
   return shown;
 }
 
+InspectedRecord DescribeHeader(const std::string& path,
+                               const log_format::SegmentHeader& header) {
+  return Note(path, 0, "segment",
+              fmt::format("number {} of log {}, format {}, {} bytes, carried until {}, after "
+                          "segment {} that ends at {}",
+                          header.number, header.log.text(), log_format::kVersion, header.size,
+                          header.carried_end, header.predecessor, header.predecessor_end));
+}
+
 Status InspectSegment(FileSystem& files, const std::string& path, uint64_t number,
                       std::vector<InspectedRecord>& out) {
   INDOUBT_ASSIGN_OR_RETURN(const auto file, files.Open(path, OpenMode::kRead));
-  const auto header = ReadSegmentHeader(*file, number);
-  if (!header && header.error().code() != StatusCode::kCorrupt) return header.error();
-  if (!header) {
-    out.push_back(Note(path, 0, "damage", header.error().message()));
+  auto reader = SegmentReader::Open(*file, number);
+  if (!reader && reader.error().code() == StatusCode::kIoError) return reader.error();
+  if (!reader) {
+    out.push_back(Note(path, 0, "damage", reader.error().message()));
     return Status::Ok();
   }
-  out.push_back(
-      Note(path, 0, "segment",
-           fmt::format("number {} of log {}, {} bytes, carried until {}, after segment "
-                       "{} that ends at {}",
-                       header->number, header->log.text(), header->size, header->carried_end,
-                       header->predecessor, header->predecessor_end)));
-  SegmentReader reader(*file, *header);
+  out.push_back(DescribeHeader(path, reader->header()));
   for (bool more = true; more;) {
-    const auto records = reader.Next();
+    const auto records = reader->Next();
     if (records && *records) {
       for (const auto& raw : **records) out.push_back(Describe(path, raw));
     } else if (records) {
       more = false;
     } else if (records.error().code() == StatusCode::kCorrupt) {
-      out.push_back(Note(path, reader.end(), "damage", records.error().message()));
-      INDOUBT_ASSIGN_OR_RETURN(more, reader.SkipDamage());
+      out.push_back(Note(path, reader->end(), "damage", records.error().message()));
+      INDOUBT_ASSIGN_OR_RETURN(more, reader->SkipDamage());
     } else {
       return records.error();
     }
   }
-  for (const std::string& what : reader.repaired()) {
-    out.push_back(Note(path, reader.end(), "repaired", what));
+  for (const HarmlessDamage& damage : reader->repaired()) {
+    out.push_back(Note(path, damage.offset, "repaired", damage.what));
   }
-  if (!reader.torn().empty()) out.push_back(Note(path, reader.end(), "torn", reader.torn()));
+  if (!reader->torn().empty()) out.push_back(Note(path, reader->end(), "torn", reader->torn()));
   return Status::Ok();
 }
 

@@ -20,10 +20,11 @@ constexpr uint64_t kFirstSegmentBytes = 256 << 10;
 constexpr uint32_t kMaxIncarnation = 0xfffff;
 
 Status CheckOptions(const FileLogOptions& options) {
-  if (options.segment_bytes < (64u << 10) || options.segment_bytes > (1u << 30)) {
+  if (options.segment_bytes < log_format::kMinSegmentBytes ||
+      options.segment_bytes > (1u << 30)) {
     return Status(
         StatusCode::kInvalidArgument,
-        fmt::format("segment_bytes {} must be from 64 KiB to 1 GiB", options.segment_bytes));
+        fmt::format("segment_bytes {} must be from 4 KiB to 1 GiB", options.segment_bytes));
   }
   if (!IsValidName(options.node)) {
     return Status(StatusCode::kInvalidArgument, "node must be [A-Za-z0-9_-]{1,32}");
@@ -55,8 +56,7 @@ Result<SegmentHeader> ReadSegment(FileSystem& files, const std::string& folder, 
                                   const Clock& clock, LogState& state) {
   const std::string path = folder + "/" + log_format::SegmentName(number);
   INDOUBT_ASSIGN_OR_RETURN(const auto file, files.Open(path, OpenMode::kRead));
-  INDOUBT_ASSIGN_OR_RETURN(const SegmentHeader header, ReadSegmentHeader(*file, number));
-  SegmentReader reader(*file, header);
+  INDOUBT_ASSIGN_OR_RETURN(SegmentReader reader, SegmentReader::Open(*file, number));
   for (;;) {
     INDOUBT_ASSIGN_OR_RETURN(auto records, reader.Next());
     if (!records) break;
@@ -70,7 +70,7 @@ Result<SegmentHeader> ReadSegment(FileSystem& files, const std::string& folder, 
   }
   SegmentHeader next;
   next.number = number + 1;
-  next.log = header.log;
+  next.log = reader.header().log;
   next.first_sequence = reader.last_sequence() + 1;
   next.predecessor = number;
   next.predecessor_end = reader.end();

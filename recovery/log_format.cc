@@ -10,18 +10,41 @@
 namespace indoubt::log_format {
 namespace {
 
-constexpr std::string_view kSegmentMagic = "IDTSEG01";
+constexpr std::string_view kSegmentMagic = "IDTSEG";  // and two digits: the version
+constexpr size_t kMagicBytes = 8;
+constexpr size_t kHeaderCrcAt = kSegmentHeaderBytes - sizeof(uint32_t);
 constexpr size_t kLogIdBytes = 10;
 
-// Each frame begins and ends with a mark of several bits, so that neither a
+// Each frame begins and ends with a tag of several bits, so that neither a
 // lost sector (zeros) nor one flipped bit looks like the other.
-struct Marks {
+struct Tags {
   std::string_view begin, end;
 };
-constexpr Marks kHeaderMarks{"IDTG", "GRP>"};
-constexpr Marks kTrailerMarks{"IDTT", "END>"};
-const Marks& MarksOf(FrameKind kind) {
-  return kind == FrameKind::kHeader ? kHeaderMarks : kTrailerMarks;
+constexpr Tags kHeaderTags{"IDTG", "GRP>"};
+constexpr Tags kTrailerTags{"IDTT", "END>"};
+constexpr Tags kMarkTags{"IDTM", "MRK>"};
+const Tags& TagsOf(FrameKind kind) {
+  switch (kind) {
+    case FrameKind::kHeader:
+      return kHeaderTags;
+    case FrameKind::kTrailer:
+      return kTrailerTags;
+    case FrameKind::kMark:
+      break;
+  }
+  return kMarkTags;
+}
+
+bool IsInPlace(const Frame& frame, FrameKind kind, uint64_t position) {
+  switch (kind) {
+    case FrameKind::kHeader:
+      return frame.offset == position;
+    case FrameKind::kTrailer:
+      return frame.TrailerOffset() == position;
+    case FrameKind::kMark:
+      break;
+  }
+  return true;
 }
 
 template <typename T>
@@ -50,23 +73,34 @@ uint32_t FrameCrc(const SegmentHeader& segment, std::string_view fields) {
 }
 
 std::string EncodeFrame(const Frame& frame, FrameKind kind, const SegmentHeader& segment) {
-  std::string out(MarksOf(kind).begin);
+  std::string out(TagsOf(kind).begin);
   Put(out, frame.payload_bytes);
   Put(out, frame.first_sequence);
   Put(out, frame.records);
   Put(out, frame.payload_crc);
   Put(out, frame.offset);
   Put(out, FrameCrc(segment, out));
-  out += MarksOf(kind).end;
+  out += TagsOf(kind).end;
   return out;
 }
 
 uint64_t Padded(uint64_t bytes) { return (bytes + 7) / 8 * 8; }
 
+// Whether `bytes` begin with a whole header of any version.
+bool IsHeader(std::string_view bytes) {
+  return bytes.size() >= kSegmentHeaderBytes && bytes.starts_with(kSegmentMagic) &&
+         Crc32c(bytes.substr(0, kHeaderCrcAt)) == Get<uint32_t>(bytes, kHeaderCrcAt);
+}
+
+std::string_view VersionOf(std::string_view header) {
+  return header.substr(kSegmentMagic.size(), kMagicBytes - kSegmentMagic.size());
+}
+
 }  // namespace
 
 std::string EncodeSegmentHeader(const SegmentHeader& header) {
   std::string out(kSegmentMagic);
+  out += kVersion;
   Put(out, header.number);
   Put(out, header.size);
   INDOUBT_CHECK(header.log.text().size() == kLogIdBytes, "a log has an identity");
@@ -78,15 +112,13 @@ std::string EncodeSegmentHeader(const SegmentHeader& header) {
   Put(out, header.predecessor);
   Put(out, header.predecessor_end);
   Put(out, header.predecessor_last_sequence);
-  out.resize(kSegmentHeaderBytes - sizeof(uint32_t), '\0');
+  out.resize(kHeaderCrcAt, '\0');
   Put(out, Crc32c(out));
   return out;
 }
 
 std::optional<SegmentHeader> DecodeSegmentHeader(std::string_view bytes) {
-  if (bytes.size() < kSegmentHeaderBytes || !bytes.starts_with(kSegmentMagic)) return {};
-  const size_t crc_at = kSegmentHeaderBytes - sizeof(uint32_t);
-  if (Crc32c(bytes.substr(0, crc_at)) != Get<uint32_t>(bytes, crc_at)) return {};
+  if (!IsHeader(bytes) || VersionOf(bytes) != kVersion) return {};
   SegmentHeader header;
   header.number = Get<uint64_t>(bytes, 8);
   header.size = Get<uint64_t>(bytes, 16);
@@ -102,13 +134,18 @@ std::optional<SegmentHeader> DecodeSegmentHeader(std::string_view bytes) {
   return header;
 }
 
+std::optional<std::string> OtherVersion(std::string_view bytes) {
+  if (!IsHeader(bytes) || VersionOf(bytes) == kVersion) return {};
+  return std::string(VersionOf(bytes));
+}
+
 uint64_t Frame::TrailerOffset() const { return offset + kFrameBytes + Padded(payload_bytes); }
 
 std::optional<Frame> DecodeFrame(std::string_view bytes, FrameKind kind,
                                  const SegmentHeader& segment, uint64_t position) {
-  const Marks& marks = MarksOf(kind);
-  if (bytes.size() < kFrameBytes || !bytes.starts_with(marks.begin)) return {};
-  if (bytes.substr(36, 4) != marks.end) return {};
+  const Tags& tags = TagsOf(kind);
+  if (bytes.size() < kFrameBytes || !bytes.starts_with(tags.begin)) return {};
+  if (bytes.substr(36, 4) != tags.end) return {};
   if (Get<uint32_t>(bytes, 32) != FrameCrc(segment, bytes.substr(0, 32))) return {};
   Frame frame;
   frame.payload_bytes = Get<uint32_t>(bytes, 4);
@@ -116,9 +153,7 @@ std::optional<Frame> DecodeFrame(std::string_view bytes, FrameKind kind,
   frame.records = Get<uint32_t>(bytes, 16);
   frame.payload_crc = Get<uint32_t>(bytes, 20);
   frame.offset = Get<uint64_t>(bytes, 24);
-  const bool in_place =
-      kind == FrameKind::kHeader ? frame.offset == position : frame.TrailerOffset() == position;
-  if (!in_place || frame.payload_bytes > kMaxPayloadBytes) return {};
+  if (!IsInPlace(frame, kind, position) || frame.payload_bytes > kMaxPayloadBytes) return {};
   return frame;
 }
 
@@ -134,18 +169,19 @@ void AppendRecord(std::string& payload, uint64_t sequence, std::string_view body
   payload += body;
 }
 
-std::string EncodeGroup(const SegmentHeader& segment, uint64_t offset, uint64_t first_sequence,
-                        uint32_t records, std::string_view payload) {
-  Frame frame;
-  frame.offset = offset;
-  frame.payload_bytes = static_cast<uint32_t>(payload.size());
-  frame.payload_crc = Crc32c(payload);
-  frame.first_sequence = first_sequence;
-  frame.records = records;
-  std::string group = EncodeFrame(frame, FrameKind::kHeader, segment);
-  group += payload;
-  group.resize(kFrameBytes + Padded(payload.size()), '\0');
-  group += EncodeFrame(frame, FrameKind::kTrailer, segment);
+EncodedGroup EncodeGroup(const SegmentHeader& segment, uint64_t offset, uint64_t first_sequence,
+                         uint32_t records, std::string_view payload) {
+  const Frame frame{.offset = offset,
+                    .payload_bytes = static_cast<uint32_t>(payload.size()),
+                    .payload_crc = Crc32c(payload),
+                    .first_sequence = first_sequence,
+                    .records = records};
+  EncodedGroup group;
+  group.bytes = EncodeFrame(frame, FrameKind::kHeader, segment);
+  group.bytes += payload;
+  group.bytes.resize(kFrameBytes + Padded(payload.size()), '\0');
+  group.bytes += EncodeFrame(frame, FrameKind::kTrailer, segment);
+  group.mark = EncodeFrame(frame, FrameKind::kMark, segment);
   return group;
 }
 

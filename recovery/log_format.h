@@ -1,9 +1,10 @@
 // The bytes of a log segment, as docs/log-format.md describes them: a header in
-// two copies, then groups of records. All integers are little-endian. Segments
-// are zero-filled before use and never reused, so a zero is a byte that was
-// never written.
+// two copies, two marks, then groups of records. All integers are little-endian.
+// Segments are zero-filled before use and never reused, so a zero is a byte that
+// was never written. Only the marks are written more than once.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -16,11 +17,13 @@
 namespace indoubt::log_format {
 
 inline constexpr uint64_t kSegmentHeaderBytes = 128;
-inline constexpr uint64_t kSegmentHeaderCopyAt = 2048;
-inline constexpr uint64_t kGroupsStart = 4096;
+inline constexpr uint64_t kSectorBytes = 512;  // what a disk writes whole or not at all
+inline constexpr uint64_t kSegmentHeaderCopyAt = 512;
+inline constexpr std::array<uint64_t, 2> kMarksAt{1024, 1536};
+inline constexpr uint64_t kGroupsStart = 2048;
+inline constexpr uint64_t kMinSegmentBytes = 4096;
 inline constexpr uint64_t kFrameBytes = 40;  // before and after each group's payload
 inline constexpr uint64_t kRecordHeaderBytes = 16;
-inline constexpr uint64_t kSectorBytes = 512;  // what a disk writes whole or not at all
 inline constexpr uint64_t kMaxRecordBytes = 1 << 20;
 inline constexpr uint64_t kMaxPayloadBytes = 2 * kMaxRecordBytes;
 
@@ -40,10 +43,17 @@ struct SegmentHeader {
 };
 
 std::string EncodeSegmentHeader(const SegmentHeader& header);
-/// None when the bytes are not a whole, undamaged header.
+/// None when the bytes are not a whole, undamaged header of this version.
 std::optional<SegmentHeader> DecodeSegmentHeader(std::string_view bytes);
+/// The version of this format: the two digits that end the magic.
+inline constexpr std::string_view kVersion = "02";
+/// The version of a whole, undamaged header of another version; none otherwise.
+/// Every version keeps its first 8 bytes and its checksum where they are.
+std::optional<std::string> OtherVersion(std::string_view bytes);
 
-/// What stands before and, a second time, after a group's payload.
+/// What stands before and, a second time, after a group's payload; and, for the last
+/// two groups, a third time at kMarksAt, in turn. The groups before a marked one were
+/// synced before it was written: a mark tells how far the log must reach.
 struct Frame {
   uint64_t offset = 0;  // of the group: where its predecessor ends
   uint32_t payload_bytes = 0;
@@ -54,18 +64,21 @@ struct Frame {
   uint64_t TrailerOffset() const;
   uint64_t End() const { return TrailerOffset() + kFrameBytes; }
 };
-enum class FrameKind { kHeader, kTrailer };
+enum class FrameKind { kHeader, kTrailer, kMark };
 
 /// None unless `bytes` start with an undamaged frame of this kind and segment
-/// that stands at file offset `position`.
+/// that stands at file offset `position` (of a mark: wherever it stands).
 std::optional<Frame> DecodeFrame(std::string_view bytes, FrameKind kind,
                                  const SegmentHeader& segment, uint64_t position);
 
 /// Appends one record (header and body) to a group's payload.
 void AppendRecord(std::string& payload, uint64_t sequence, std::string_view body);
-/// The whole group: frame, payload, padding, frame.
-std::string EncodeGroup(const SegmentHeader& segment, uint64_t offset, uint64_t first_sequence,
-                        uint32_t records, std::string_view payload);
+struct EncodedGroup {
+  std::string bytes;  // the whole group: frame, payload, padding, frame
+  std::string mark;   // of this group
+};
+EncodedGroup EncodeGroup(const SegmentHeader& segment, uint64_t offset, uint64_t first_sequence,
+                         uint32_t records, std::string_view payload);
 /// Bytes of a group with that much payload.
 uint64_t GroupBytes(uint64_t payload_bytes);
 

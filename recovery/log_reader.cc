@@ -13,6 +13,7 @@ using log_format::DecodeFrame;
 using log_format::Frame;
 using log_format::FrameKind;
 using log_format::kFrameBytes;
+using log_format::kGroupsStart;
 using log_format::kSectorBytes;
 using log_format::RawRecord;
 using log_format::SegmentHeader;
@@ -30,11 +31,19 @@ bool AllZero(std::string_view bytes) {
 }  // namespace
 
 Result<SegmentHeader> ReadSegmentHeader(File& file, uint64_t number) {
+  std::optional<std::string> version;
   for (const uint64_t at : {uint64_t{0}, log_format::kSegmentHeaderCopyAt}) {
     INDOUBT_ASSIGN_OR_RETURN(const std::string bytes,
                              file.ReadAt(at, log_format::kSegmentHeaderBytes));
     const auto header = log_format::DecodeSegmentHeader(bytes);
     if (header && header->number == number) return *header;
+    if (!version) version = log_format::OtherVersion(bytes);
+  }
+  if (version) {
+    return Status(StatusCode::kRefused,
+                  fmt::format("{}: offset 6: is of format version {}, and this indoubt reads "
+                              "{}: use the one that wrote it",
+                              file.path(), *version, log_format::kVersion));
   }
   return Status(
       StatusCode::kCorrupt,
@@ -43,14 +52,56 @@ Result<SegmentHeader> ReadSegmentHeader(File& file, uint64_t number) {
                   file.path()));
 }
 
-SegmentReader::SegmentReader(File& file, const SegmentHeader& header)
-    : file_(file), header_(header), next_sequence_(header.first_sequence) {}
+Result<SegmentReader> SegmentReader::Open(File& file, uint64_t number) {
+  INDOUBT_ASSIGN_OR_RETURN(const SegmentHeader header, ReadSegmentHeader(file, number));
+  SegmentReader reader(file, header);
+  INDOUBT_ASSIGN_OR_RETURN(const std::string head, file.ReadAt(0, kGroupsStart));
+  reader.ReadHead(head);
+  INDOUBT_ASSIGN_OR_RETURN(const uint64_t size, file.Size());
+  if (size != header.size) {
+    reader.repaired_.push_back(
+        {size, fmt::format("the file ends here, and should at {}", header.size)});
+  }
+  return reader;
+}
+
+// The marks, and what is wrong with everything before the groups.
+void SegmentReader::ReadHead(std::string_view head) {
+  std::string whole(head);
+  whole.resize(kGroupsStart, '\0');
+  const std::string_view view(whole);
+  for (const uint64_t at : {uint64_t{0}, log_format::kSegmentHeaderCopyAt}) {
+    if (!log_format::DecodeSegmentHeader(view.substr(at))) {
+      repaired_.push_back(
+          {at, "this copy of the segment's header is damaged, the other is not"});
+    }
+    const uint64_t end = at + log_format::kSegmentHeaderBytes;
+    NoteUnused(view.substr(end, at + kSectorBytes - end), end);
+  }
+  for (const uint64_t at : log_format::kMarksAt) {
+    const auto mark = DecodeFrame(view.substr(at), FrameKind::kMark, header_, at);
+    if (mark) begun_ = std::max(begun_, mark->offset);
+    if (!mark && !AllZero(view.substr(at, kFrameBytes))) {
+      repaired_.push_back({at, "a mark is damaged; the groups are judged without it"});
+    }
+    const uint64_t end = at + kFrameBytes;
+    NoteUnused(view.substr(end, at + kSectorBytes - end), end);
+  }
+}
+
+void SegmentReader::NoteUnused(std::string_view bytes, uint64_t offset) {
+  const size_t at = bytes.find_first_not_of('\0');
+  if (at != std::string_view::npos) {
+    repaired_.push_back({offset + at, "a byte that nothing uses is not zero"});
+  }
+}
 
 Result<std::optional<std::vector<RawRecord>>> SegmentReader::Next() {
   INDOUBT_ASSIGN_OR_RETURN(const auto frame, FindFrame());
   if (!frame) return JudgeMissingFrame();
-  INDOUBT_ASSIGN_OR_RETURN(const std::string payload,
-                           file_.ReadAt(frame->offset + kFrameBytes, frame->payload_bytes));
+  const uint64_t begin = frame->offset + kFrameBytes;
+  INDOUBT_ASSIGN_OR_RETURN(const std::string bytes, file_.ReadAt(begin, frame->End() - begin));
+  const std::string_view payload = std::string_view(bytes).substr(0, frame->payload_bytes);
   std::vector<RawRecord> records;
   const auto bad = log_format::DecodeRecords(*frame, payload, records);
   if (bad || Crc32c(payload) != frame->payload_crc) {
@@ -59,6 +110,14 @@ Result<std::optional<std::vector<RawRecord>>> SegmentReader::Next() {
   if (frame->first_sequence != next_sequence_) {
     return Damage(offset_, fmt::format("record {} stands where {} belongs",
                                        frame->first_sequence, next_sequence_));
+  }
+  const uint64_t trailer = std::min<uint64_t>(frame->TrailerOffset() - begin, bytes.size());
+  const std::string_view rest(bytes);
+  NoteUnused(rest.substr(payload.size(), trailer - payload.size()), begin + payload.size());
+  if (!DecodeFrame(rest.substr(trailer), FrameKind::kTrailer, header_,
+                   frame->TrailerOffset())) {
+    repaired_.push_back(
+        {frame->TrailerOffset(), "the group's second header is damaged, its first is not"});
   }
   next_sequence_ += records.size();
   offset_ = frame->End();
@@ -77,17 +136,27 @@ Result<std::optional<Frame>> SegmentReader::FindFrame() {
   INDOUBT_ASSIGN_OR_RETURN(
       frame, Scan(offset_ + kFrameBytes, [&](const Frame& f) { return f.offset == offset_; }));
   if (frame) {
-    repaired_.push_back(fmt::format("{}: offset {}: group header restored from its copy",
-                                    file_.path(), offset_));
+    repaired_.push_back({offset_, "the group's header was restored from its second copy"});
   }
   return frame;
+}
+
+// Why the group at offset_ must have been durable; none when it may be the last one that
+// was begun, whose sync perhaps never returned.
+std::optional<std::string> SegmentReader::ProofOfSync() const {
+  if (offset_ < header_.carried_end) return "was synced before the segment got its name";
+  if (offset_ < begun_) return "was synced before another was begun";
+  return {};
 }
 
 // Neither frame of the group at offset_ is readable: the clean end of the log, a
 // write that the disk never finished, or damage.
 Result<SegmentReader::Group> SegmentReader::JudgeMissingFrame() {
-  if (offset_ < header_.carried_end) return Damage(offset_, "a synced group is unreadable");
+  if (const auto proof = ProofOfSync()) {
+    return Damage(offset_, "a group is unreadable that " + *proof);
+  }
   INDOUBT_ASSIGN_OR_RETURN(const bool clean, IsZero(offset_, header_.size));
+  if (clean && offset_ == begun_) return CutTail("nothing of the last group was ever written");
   if (clean) return Group();
   INDOUBT_ASSIGN_OR_RETURN(const auto later, LaterGroup());
   if (later) return Damage(offset_, "a group is unreadable that has another behind it");
@@ -98,7 +167,9 @@ Result<SegmentReader::Group> SegmentReader::JudgeMissingFrame() {
 
 Result<SegmentReader::Group> SegmentReader::JudgeBadPayload(const Frame& frame,
                                                             uint64_t bad_offset) {
-  if (offset_ < header_.carried_end) return Damage(bad_offset, "a synced record is damaged");
+  if (const auto proof = ProofOfSync()) {
+    return Damage(bad_offset, "a record is damaged whose group " + *proof);
+  }
   INDOUBT_ASSIGN_OR_RETURN(const auto later, LaterGroup());
   if (later) return Damage(bad_offset, "a record is damaged that has others behind it");
   INDOUBT_ASSIGN_OR_RETURN(const bool lost, HasLostSector(frame.offset, frame.End()));

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "base/check.h"
+#include "base/failpoint.h"
 
 namespace indoubt {
 
@@ -47,22 +50,33 @@ Result<std::unique_ptr<SegmentWriter>> SegmentWriter::Create(
   header.carried_end = log_format::kGroupsStart + carried_bytes;
   // As much room again as was carried, so that carrying costs at most one byte
   // for each byte of new records, however much there is to carry.
-  header.size =
-      std::max(header.size, log_format::kGroupsStart + log_format::kMaxPayloadBytes / 64);
-  header.size = (header.size + 2 * carried_bytes + 4095) / 4096 * 4096;
+  header.size = std::max(header.size, log_format::kMinSegmentBytes);
+  header.size = (header.size + 2 * carried_bytes + log_format::kSectorBytes - 1) /
+                log_format::kSectorBytes * log_format::kSectorBytes;
 
   const std::string unfinished = folder + "/" + std::string(log_format::kUnfinishedName);
+  const std::string path = folder + "/" + log_format::SegmentName(header.number);
   INDOUBT_ASSIGN_OR_RETURN(auto file, files.Open(unfinished, OpenMode::kCreateNew));
   std::unique_ptr<SegmentWriter> writer(new SegmentWriter(std::move(file), header));
-  INDOUBT_RETURN_IF_ERROR(writer->FillWithZeros());
-  for (const auto& group : groups) INDOUBT_RETURN_IF_ERROR(writer->Append(group));
-  INDOUBT_CHECK(writer->end_ == header.carried_end, "what was carried has the size foreseen");
-  INDOUBT_RETURN_IF_ERROR(writer->WriteHeader());
-  INDOUBT_RETURN_IF_ERROR(writer->Sync());
-  INDOUBT_RETURN_IF_ERROR(
-      files.Rename(unfinished, folder + "/" + log_format::SegmentName(header.number)));
+  Status status = writer->Fill(groups);
+  if (status.ok()) status = HitFailPoint("segment_synced");
+  if (status.ok()) status = files.Rename(unfinished, path);
+  if (!status.ok()) {
+    // It never counted. If it cannot be removed either, the next start does it.
+    static_cast<void>(files.Remove(unfinished));
+    return status.WithContext(fmt::format("{} cannot be made", path));
+  }
   INDOUBT_RETURN_IF_ERROR(files.SyncDirectory(folder));
+  INDOUBT_RETURN_IF_ERROR(HitFailPoint("checkpoint_written"));
   return writer;
+}
+
+Status SegmentWriter::Fill(const std::vector<std::vector<std::string>>& groups) {
+  INDOUBT_RETURN_IF_ERROR(FillWithZeros());
+  for (const auto& group : groups) INDOUBT_RETURN_IF_ERROR(WriteGroup(group).status());
+  INDOUBT_CHECK(end_ == header_.carried_end, "what was carried has the size foreseen");
+  INDOUBT_RETURN_IF_ERROR(WriteHeader());
+  return Sync();
 }
 
 // Zeros are written, not only allocated: then a commit's sync has no metadata of
@@ -87,17 +101,24 @@ bool SegmentWriter::HasRoom(uint64_t payload_bytes) const {
 }
 
 Status SegmentWriter::Append(const std::vector<std::string>& bodies) {
+  INDOUBT_ASSIGN_OR_RETURN(const std::string mark, WriteGroup(bodies));
+  const uint64_t at = log_format::kMarksAt[next_mark_];
+  next_mark_ = (next_mark_ + 1) % log_format::kMarksAt.size();
+  return file_->WriteAt(at, mark);
+}
+
+Result<std::string> SegmentWriter::WriteGroup(const std::vector<std::string>& bodies) {
   std::string payload;
   payload.reserve(PayloadBytes(bodies));
   uint64_t sequence = next_sequence_;
   for (const std::string& body : bodies) log_format::AppendRecord(payload, sequence++, body);
-  const std::string group = log_format::EncodeGroup(
+  log_format::EncodedGroup group = log_format::EncodeGroup(
       header_, end_, next_sequence_, static_cast<uint32_t>(bodies.size()), payload);
-  INDOUBT_CHECK(end_ + group.size() <= header_.size, "a group fits into its segment");
-  INDOUBT_RETURN_IF_ERROR(file_->WriteAt(end_, group));
-  end_ += group.size();
+  INDOUBT_CHECK(end_ + group.bytes.size() <= header_.size, "a group fits into its segment");
+  INDOUBT_RETURN_IF_ERROR(file_->WriteAt(end_, group.bytes));
+  end_ += group.bytes.size();
   next_sequence_ = sequence;
-  return Status::Ok();
+  return std::move(group.mark);
 }
 
 }  // namespace indoubt

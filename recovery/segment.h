@@ -14,16 +14,17 @@ namespace indoubt {
 class SegmentWriter {
  public:
   /// Makes the segment `header.number` in `folder` with `carried` as its first
-  /// records: zero-filled, written and synced under another name, then renamed,
-  /// and the folder synced. `header.size` grows by what was carried and
-  /// `carried_end` is set. After an error the log must stop.
+  /// records, the checkpoint: zero-filled, written and synced under another name, then
+  /// renamed, and the folder synced. `header.size` grows by what was carried and
+  /// `carried_end` is set. After an error the log must stop; the unfinished file is
+  /// removed, so that a full disk is not kept full.
   static Result<std::unique_ptr<SegmentWriter>> Create(FileSystem& files,
                                                        const std::string& folder,
                                                        log_format::SegmentHeader header,
                                                        const std::vector<std::string>& carried);
 
   bool HasRoom(uint64_t payload_bytes) const;
-  /// Writes a group of records; the caller syncs before the next Append.
+  /// Writes a group of records and its mark; the caller syncs before the next Append.
   Status Append(const std::vector<std::string>& bodies);
   Status Sync() { return file_->Sync(); }
 
@@ -37,13 +38,17 @@ class SegmentWriter {
         header_(std::move(header)),
         end_(log_format::kGroupsStart),
         next_sequence_(header_.first_sequence) {}
+  Status Fill(const std::vector<std::vector<std::string>>& groups);
   Status FillWithZeros();
   Status WriteHeader();
+  /// Writes a group without its mark; returns the mark.
+  Result<std::string> WriteGroup(const std::vector<std::string>& bodies);
 
   std::unique_ptr<File> file_;
   log_format::SegmentHeader header_;
   uint64_t end_;
   uint64_t next_sequence_;
+  size_t next_mark_ = 0;  // which of kMarksAt; the other one keeps the last group's
 };
 
 /// Bytes that records with these bodies take in a group's payload.

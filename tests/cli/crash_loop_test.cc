@@ -88,8 +88,8 @@ Stores* CrashLoop::stores_ = nullptr;
 
 std::vector<Case> ExecCases() {
   std::vector<Case> cases;
-  for (const char* point :
-       {"begun", "voted", "incarnation_durable", "segment_opened", "segment_dropped"}) {
+  for (const char* point : {"begun", "voted", "segment_synced", "checkpoint_written",
+                            "segment_opened", "incarnation_durable", "segment_dropped"}) {
     cases.push_back({point, Kind::kCommit, "000"});
   }
   for (const char* store : {"accounts", "stock", "ledger"}) {
@@ -139,8 +139,9 @@ TEST_F(CrashLoop, KilledAgainInsideRecoveryTheEndIsTheSame) {
       {"decision_durable", "111", {"recovery_before_commit", "recovery_after_commit"}}};
   int ran = 0;
   for (const Second& second : seconds) {
-    std::vector<std::string> points{"segment_opened", "segment_dropped", "incarnation_durable",
-                                    "recovery_listed", "recovery_relisted"};
+    std::vector<std::string> points{
+        "segment_synced",      "checkpoint_written", "segment_opened",   "segment_dropped",
+        "incarnation_durable", "recovery_listed",    "recovery_relisted"};
     for (const char* point : second.points) {
       for (const char* store : {"accounts", "stock", "ledger"}) {
         points.push_back(fmt::format("{}@{}", point, store));

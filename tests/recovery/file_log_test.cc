@@ -9,6 +9,7 @@
 
 #include "base/failpoint.h"
 #include "faults/process.h"
+#include "recovery/log_format.h"
 #include "tests/recovery/log_fixture.h"
 
 namespace indoubt {
@@ -153,6 +154,22 @@ TEST_F(FileLogTest, FullDiskStopsTheLogAndItWorksAgainAfterARestart) {
   Committed();
 }
 
+TEST_F(FileLogTest, SegmentThatCannotBeMadeIsNotLeftOnAFullDisk) {
+  Open();
+  const Gid before = Committed();
+  log_.reset();
+  const auto paths = disk_.Paths();
+  for (const Operation operation : {Operation::kWrite, Operation::kSync, Operation::kRename}) {
+    disk_.SetFault(FailOn(operation));
+    const Status failed = TryOpen().status();
+    EXPECT_THAT(failed.message(), HasSubstr("log/segment-0000000002 cannot be made"));
+    EXPECT_EQ(disk_.Paths(), paths);
+  }
+  disk_.SetFault(nullptr);
+  Open();
+  EXPECT_THAT(Unended(), ElementsAre(before));
+}
+
 TEST_F(FileLogTest, RecordWhoseSyncFailedIsMadeDurableByTheNextOpen) {
   Open();
   disk_.SetFault(FailOn(Operation::kSync));
@@ -185,6 +202,21 @@ TEST_F(FileLogTest, RotationDropsOldSegmentsAndCarriesWhatHasNotEnded) {
   EXPECT_EQ(Unended().at(0), stuck);
   EXPECT_EQ(log_->Heuristics().size(), 1u);
   EXPECT_NE(log_->Find(last), LoggedState::kUnknown);
+}
+
+TEST_F(FileLogTest, StartReadsOneSegmentHoweverLongTheLogHasRun) {
+  options_.segment_bytes = log_format::kMinSegmentBytes;
+  Open();
+  const Gid stuck = Committed();
+  for (int i = 0; i < 5000; ++i) log_->End(Committed());
+  log_.reset();
+  const uint64_t size = disk_.Contents(Segment()).size();
+  // The smallest segment, and three times what is carried: 5 blocks of ended gids and a few.
+  EXPECT_LT(size, 8u << 10);
+  const uint64_t before = disk_.bytes_read();
+  Open();
+  EXPECT_LT(disk_.bytes_read() - before, 4 * size) << "the end is looked for, too";
+  EXPECT_THAT(Unended(), ElementsAre(stuck));
 }
 
 TEST_F(FileLogTest, MoreUnendedThanASegmentHoldsAreCarried) {
@@ -302,7 +334,8 @@ TEST_F(FileLogTest, ErrorAtDecisionWrittenIsAFailedSync) {
 TEST_F(FileLogTest, ErrorAtAnyPointOfTheOpenIsAnErrorAndLosesNothing) {
   Open();
   const Gid gid = Committed();
-  for (const std::string point : {"segment_opened", "incarnation_durable", "segment_dropped"}) {
+  for (const std::string point : {"segment_synced", "checkpoint_written", "segment_opened",
+                                  "incarnation_durable", "segment_dropped"}) {
     log_.reset();
     ASSERT_TRUE(ConfigureFailPoints(point + "=error").ok());
     EXPECT_FALSE(TryOpen().has_value()) << point;

@@ -42,7 +42,9 @@ class FakeFile final : public File {
     const std::lock_guard lock(disk_.mutex_);
     if (boot_ != disk_.boot_) return DeadFile(path_);
     if (offset >= inode_->cached.size()) return std::string();
-    return inode_->cached.substr(offset, length);
+    std::string bytes = inode_->cached.substr(offset, length);
+    disk_.bytes_read_ += bytes.size();
+    return bytes;
   }
 
   Status Sync() override {
@@ -168,6 +170,11 @@ void FakeFileSystem::Overwrite(const std::string& path, uint64_t offset,
   inode.durable = inode.cached;
 }
 
+void FakeFileSystem::Put(const std::string& path, const std::string& contents) {
+  const std::lock_guard lock(mutex_);
+  names_[path] = durable_names_[path] = std::make_shared<Inode>(Inode{contents, contents, {}});
+}
+
 void FakeFileSystem::Resize(const std::string& path, uint64_t size) {
   const std::lock_guard lock(mutex_);
   Inode& inode = *names_.at(path);
@@ -200,6 +207,11 @@ bool FakeFileSystem::HasUnsynced() const {
     if (!inode->dirty.empty() || inode->cached != inode->durable) return true;
   }
   return false;
+}
+
+uint64_t FakeFileSystem::bytes_read() const {
+  const std::lock_guard lock(mutex_);
+  return bytes_read_;
 }
 
 Result<std::unique_ptr<File>> FakeFileSystem::Open(const std::string& path, OpenMode mode) {

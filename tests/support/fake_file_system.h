@@ -47,6 +47,8 @@ class FakeFileSystem final : public FileSystem {
   std::string Contents(const std::string& path) const;
   /// Changes bytes behind everybody's back, durably.
   void Overwrite(const std::string& path, uint64_t offset, const std::string& bytes);
+  /// Puts a file there, durably.
+  void Put(const std::string& path, const std::string& contents);
   void Resize(const std::string& path, uint64_t size);
   int syncs() const;
   /// What a power cut would leave if nothing unsynced survived.
@@ -54,6 +56,7 @@ class FakeFileSystem final : public FileSystem {
   std::string DurableContents(const std::string& path) const;
   /// Whether a power cut may lose anything.
   bool HasUnsynced() const;
+  uint64_t bytes_read() const;
 
   // --- FileSystem -----------------------------------------------------------------
 
@@ -82,6 +85,7 @@ class FakeFileSystem final : public FileSystem {
   Fault fault_;
   uint64_t boot_ = 0;  // files opened before the last cut are dead
   int syncs_ = 0;
+  uint64_t bytes_read_ = 0;
   std::map<std::string, InodePointer> names_;          // what lookups see
   std::map<std::string, InodePointer> durable_names_;  // what survives a power cut
   std::set<std::string> locked_;
