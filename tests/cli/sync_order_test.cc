@@ -1,9 +1,12 @@
 // strace as the witness: no store votes yes, and the coordinator tells nobody of a
-// commit, before an fdatasync has covered the bytes that the promise stands on. One
-// traced run of real servers; what the checker must find is planted, too.
+// commit, before an fdatasync has covered the bytes that the promise stands on; a new
+// segment's folder is synced before anything relies on it; and what commits nothing in
+// the log leaves it alone. One traced run of real servers; what the checker must find is
+// planted, too.
 #include "tests/support/sync_order.h"
 
 #include <fstream>
+#include <future>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -11,6 +14,7 @@
 #include "base/check.h"
 #include "coordinator/service.h"
 #include "tests/support/eventually.h"
+#include "tests/support/log_folder_order.h"
 #include "tests/support/order_load.h"
 #include "tests/support/read_text.h"
 #include "tests/support/stores.h"
@@ -23,6 +27,7 @@ constexpr auto kLimit = std::chrono::seconds(60);
 constexpr int kAlone = 4;     // transactions one after the other
 constexpr int kTogether = 8;  // and as many at once, so that syncs are shared
 constexpr int kRelaxed = 4;   // on a Redis that does not sync
+constexpr const char* kFirstQuiet = "the first that decides nothing";
 
 using Events = std::vector<TraceEvent>;
 
@@ -69,6 +74,58 @@ class TracedStores {
     }
   }
 
+  /// Transactions without a decision: aborts of each kind, readers, one participant alone.
+  void RunWithoutDecisions() {
+    const auto client = ConnectExecutor(stores_.service_address());
+    using Work = std::vector<std::pair<const char*, std::string>>;
+    const std::vector<std::pair<Work, Outcome>> transactions{
+        // No at work, beside and after the others' work.
+        {{{"stock", fmt::format("SET reserved:900 '{}'", kFirstQuiet)},
+          {"ledger", "INSERT INTO entries VALUES (900, 7, 5)"},
+          {"accounts", "INSERT INTO orders VALUES (900, NULL)"}},
+         Outcome::kRolledBack},
+        // No at PostgreSQL's prepare: a deferred constraint.
+        {{{"accounts", "INSERT INTO late VALUES (1)"},
+          {"accounts", "INSERT INTO late VALUES (1)"},
+          {"stock", "SET reserved:901 1"},
+          {"ledger", "INSERT INTO entries VALUES (901, 7, 5)"}},
+         Outcome::kRolledBack},
+        // No at Redis' prepare: the value is no number.
+        {{{"accounts", "INSERT INTO orders VALUES (902, 7)"}, {"stock", "INCRBY words 1"}},
+         Outcome::kRolledBack},
+        // Readers only, at all and at one.
+        {{{"accounts", "SELECT * FROM orders"},
+          {"stock", "GET stock:42"},
+          {"ledger", "SELECT * FROM entries"}},
+         Outcome::kCommitted},
+        {{{"ledger", "SELECT * FROM entries"}}, Outcome::kCommitted},
+        // A writer alone: one-phase commit, no decision of the coordinator's.
+        {{{"accounts", "INSERT INTO orders VALUES (903, 7)"}}, Outcome::kCommitted},
+    };
+    for (const auto& [work, expected] : transactions) {
+      TransactionRequest request;
+      for (const auto& [participant, text] : work) {
+        request.statements.push_back({participant, {text, {}, {}}});
+      }
+      std::promise<TransactionOutcome> ended;
+      client->Execute(std::move(request), [&ended](TransactionOutcome outcome) {
+        ended.set_value(std::move(outcome));
+      });
+      const TransactionOutcome outcome = ended.get_future().get();
+      EXPECT_EQ(outcome.outcome, expected) << work.back().second << ": " << outcome.reason;
+    }
+  }
+  /// What the next coordinator needs to have nothing to do but what it is asked.
+  void PrepareForRunWithoutDecisions() {
+    const Ran recovered = stores_.Indoubt({"recover", "-c", stores_.config_path()});
+    ASSERT_TRUE(recovered.Exited(0)) << recovered.err;
+    ASSERT_EQ(stores_.AskPostgres("CREATE TABLE late (id int UNIQUE DEFERRABLE INITIALLY "
+                                  "DEFERRED)"),
+              "");
+    ASSERT_EQ(stores_.AskRedis({"SET", "words", "none is a number"}), "OK");
+  }
+  std::string log_path() const { return stores_.log_path(); }
+
   /// From now on Redis leaves syncing to the kernel, and is configured as relaxed.
   void RelaxRedis() {
     ASSERT_EQ(stores_.AskRedis({"CONFIG", "SET", "appendfsync", "no"}), "OK");
@@ -100,6 +157,11 @@ class SyncOrder : public ::testing::Test {
     stores.Run(1, kAlone, 1, strict_gids_);
     stores.Run(100, kTogether, kTogether, strict_gids_);
     serve_ = stores.EndServe("serve");
+    stores.PrepareForRunWithoutDecisions();
+    stores.StartServe("serve-quiet");
+    stores.RunWithoutDecisions();
+    quiet_serve_ = stores.EndServe("serve-quiet");
+    log_path_ = stores.log_path();
     stores.RelaxRedis();
     stores.StartServe("serve-relaxed");
     stores.Run(200, kRelaxed, 1, relaxed_gids_);
@@ -137,7 +199,8 @@ class SyncOrder : public ::testing::Test {
   }
 
   static inline std::vector<Gid> strict_gids_, relaxed_gids_;
-  static inline Events serve_, relaxed_serve_, redis_, postgres_;
+  static inline Events serve_, quiet_serve_, relaxed_serve_, redis_, postgres_;
+  static inline std::string log_path_;
 };
 
 TEST_F(SyncOrder, EveryYesAndEveryDecisionIsSyncedBeforeAnybodyIsTold) {
@@ -157,6 +220,27 @@ TEST_F(SyncOrder, RedisThatLeavesSyncingToTheKernelIsFound) {
   ExpectAllHeld(CheckPostgresVotes(postgres_, Branches(relaxed_gids_, "accounts")), kRelaxed);
   ExpectAllHeld(CheckSqliteVotes(relaxed_serve_, Branches(relaxed_gids_, "ledger")), kRelaxed);
   ExpectAllHeld(Decisions(relaxed_serve_, relaxed_gids_), kRelaxed);
+}
+
+TEST_F(SyncOrder, AbortsReadersAndOnePhaseCommitsLeaveTheLogAlone) {
+  ExpectAllHeld(CheckQuietLog(quiet_serve_, log_path_, kFirstQuiet), 1);
+  // What decides is seen, and so is a request that never came.
+  const OrderReport busy = CheckQuietLog(serve_, log_path_, "reserved:1 1");
+  EXPECT_GE(busy.violations.size(), 2u * kAlone) << "at least a write and a sync for each";
+  ExpectAllFound(CheckQuietLog(serve_, log_path_, kFirstQuiet), 1);
+}
+
+TEST_F(SyncOrder, NewSegmentAndItsFolderAreSyncedBeforeAnythingReliesOnThem) {
+  ExpectAllHeld(CheckNewSegments(serve_, log_path_), 1);          // made and used
+  ExpectAllHeld(CheckNewSegments(quiet_serve_, log_path_), 1);    // replaced another
+  ExpectAllHeld(CheckNewSegments(relaxed_serve_, log_path_), 1);  // both
+  for (const std::string& path : {log_path_ + "/segment.new", log_path_}) {
+    Events spoilt = serve_;
+    std::erase_if(spoilt, [&](const TraceEvent& event) {
+      return event.kind == TraceEvent::Kind::kSync && event.path == path;
+    });
+    ExpectAllFound(CheckNewSegments(spoilt, log_path_), 1);
+  }
 }
 
 /// The trace, had `path` never been synced, or had each sync begun before the write.

@@ -18,12 +18,31 @@ std::optional<Kind> KindOf(const TracedCall& call, bool is_file) {
   return std::nullopt;
 }
 
+// A path in the arguments of a call that changes names. The coordinator gives whole
+// paths; relative ones are left as they are.
+std::optional<TraceEvent> NameChange(const TracedCall& call) {
+  TraceEvent event{Kind::kRemove, call.began, call.ended, call.thread, "", "", 0};
+  if (call.name.starts_with("rename")) {
+    event.kind = Kind::kRename;
+    event.bytes = Quoted(call.arguments, 0);
+    event.path = Quoted(call.arguments, 1);
+    return event;
+  }
+  if (!call.name.starts_with("unlink")) return {};
+  event.path = Quoted(call.arguments, 0);
+  return event;
+}
+
 }  // namespace
 
 Result<std::vector<TraceEvent>> LoadTraceEvents(const std::string& trace_path) {
   std::vector<TraceEvent> events;
   const Status read = ReadTrace(trace_path, [&events](const TracedCall& call) {
     if (call.name == "openat") return Status::Ok();
+    if (auto change = NameChange(call)) {
+      events.push_back(std::move(*change));
+      return Status::Ok();
+    }
     const std::string path = PathOfDescriptor(call.arguments);
     const bool is_file = path.starts_with("/");
     if (!is_file && !path.starts_with("socket:")) return Status::Ok();
