@@ -14,10 +14,28 @@
 namespace indoubt {
 namespace {
 
+// What a person can do about the errors that a full or failing disk gives.
+const char* Remedy(int error) {
+  switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+      return "; free space there, then start again";
+    case EFBIG:
+      return "; raise the limit on file size (ulimit -f), then start again";
+    case EIO:
+      return "; look after the disk (dmesg), then start again";
+    case EROFS:
+      return "; make the file system writable, then start again";
+    default:
+      return "";
+  }
+}
+
 Status Errno(std::string_view what, const std::string& path) {
   const int error = errno;
   const StatusCode code = error == ENOENT ? StatusCode::kNotFound : StatusCode::kIoError;
-  return Status(code, fmt::format("{} {}: {}", what, path, std::strerror(error)));
+  return Status(code,
+                fmt::format("{} {}: {}{}", what, path, std::strerror(error), Remedy(error)));
 }
 
 class Descriptor {
@@ -44,6 +62,7 @@ class PosixFile final : public File {
           pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) return Errno("cannot write", path_);
+      if (n == 0) return Status(StatusCode::kIoError, "nothing is written to " + path_);
       bytes.remove_prefix(static_cast<size_t>(n));
       offset += static_cast<uint64_t>(n);
     }

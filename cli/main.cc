@@ -50,6 +50,7 @@ int Main(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);  // a closed connection is an error value, not our end
+  signal(SIGXFSZ, SIG_IGN);  // so is a file that reached its limit (ulimit -f)
   try {
     return indoubt::cli::Main(argc, argv);
   } catch (const std::exception& error) {

@@ -26,9 +26,10 @@ TransactionRequest IndependentOrder(int64_t order) {
   return request;
 }
 
-std::map<int64_t, TransactionOutcome> RunOrders(TransactionExecutor& service, int64_t first,
-                                                int at_once,
-                                                const std::function<bool(int64_t)>& more) {
+std::map<int64_t, TransactionOutcome> RunOrders(
+    TransactionExecutor& service, int64_t first, int at_once,
+    const std::function<bool(int64_t)>& more,
+    const std::function<TransactionRequest(int64_t)>& request) {
   std::mutex mutex;  // guards all below
   std::condition_variable changed;
   std::map<int64_t, TransactionOutcome> answers;
@@ -44,7 +45,7 @@ std::map<int64_t, TransactionOutcome> RunOrders(TransactionExecutor& service, in
       const std::lock_guard lock(mutex);
       ++under_way;
     }
-    service.Execute(IndependentOrder(order), [&, order](TransactionOutcome outcome) {
+    service.Execute(request(order), [&, order](TransactionOutcome outcome) {
       const std::lock_guard lock(mutex);
       answers.emplace(order, std::move(outcome));
       --under_way;

@@ -12,10 +12,11 @@ namespace indoubt::testing {
 /// once. It moves no balance: Stores::Unbalanced does not hold afterwards.
 TransactionRequest IndependentOrder(int64_t order);
 
-/// Sends IndependentOrder(first), (first + 1), ... while `more(order)`, `at_once` at a
-/// time; returns every answer, by order. Aborts when none comes for a minute.
-std::map<int64_t, TransactionOutcome> RunOrders(TransactionExecutor& service, int64_t first,
-                                                int at_once,
-                                                const std::function<bool(int64_t)>& more);
+/// Sends request(first), (first + 1), ... while `more(order)`, `at_once` at a time;
+/// returns every answer, by order. Aborts when none comes for a minute.
+std::map<int64_t, TransactionOutcome> RunOrders(
+    TransactionExecutor& service, int64_t first, int at_once,
+    const std::function<bool(int64_t)>& more,
+    const std::function<TransactionRequest(int64_t)>& request = IndependentOrder);
 
 }  // namespace indoubt::testing

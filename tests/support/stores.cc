@@ -81,9 +81,11 @@ void Stores::WriteConfig() {
 }
 
 Ran Stores::Indoubt(std::vector<std::string> arguments,
-                    std::map<std::string, std::string> environment) {
+                    std::map<std::string, std::string> environment,
+                    std::vector<std::string> wrapper) {
   ProcessSpec spec;
-  spec.argv = {Binary()};
+  spec.argv = std::move(wrapper);
+  spec.argv.push_back(Binary());
   spec.argv.insert(spec.argv.end(), arguments.begin(), arguments.end());
   spec.environment = std::move(environment);
   spec.output_path = folder() + "/run.err";

@@ -36,9 +36,11 @@ class Stores {
   Stores();
   ~Stores();
 
-  /// Runs `indoubt arguments...` to its end, with `environment` added.
+  /// Runs `indoubt arguments...` to its end, with `environment` added and `wrapper` before
+  /// its command line.
   Ran Indoubt(std::vector<std::string> arguments,
-              std::map<std::string, std::string> environment = {});
+              std::map<std::string, std::string> environment = {},
+              std::vector<std::string> wrapper = {});
   /// StartServing on this shop.
   std::unique_ptr<Process> Serve(std::map<std::string, std::string> environment = {},
                                  std::vector<std::string> wrapper = {});
