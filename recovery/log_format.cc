@@ -1,5 +1,6 @@
 #include "recovery/log_format.h"
 
+#include <array>
 #include <charconv>
 
 #include <fmt/format.h>
@@ -49,9 +50,11 @@ bool IsInPlace(const Frame& frame, FrameKind kind, uint64_t position) {
 
 template <typename T>
 void Put(std::string& out, T value) {
+  std::array<char, sizeof(T)> bytes;
   for (size_t i = 0; i < sizeof(T); ++i) {
-    out.push_back(static_cast<char>(static_cast<uint64_t>(value) >> (8 * i) & 0xff));
+    bytes[i] = static_cast<char>(static_cast<uint64_t>(value) >> (8 * i) & 0xff);
   }
+  out.append(bytes.data(), bytes.size());
 }
 
 template <typename T>
@@ -82,6 +85,13 @@ std::string EncodeFrame(const Frame& frame, FrameKind kind, const SegmentHeader&
   Put(out, FrameCrc(segment, out));
   out += TagsOf(kind).end;
   return out;
+}
+
+uint32_t RecordCrc(uint64_t sequence, std::string_view body) {
+  std::string start;
+  Put(start, static_cast<uint32_t>(body.size()));
+  Put(start, sequence);
+  return Crc32c(body, Crc32c(start));
 }
 
 uint64_t Padded(uint64_t bytes) { return (bytes + 7) / 8 * 8; }
@@ -159,12 +169,8 @@ std::optional<Frame> DecodeFrame(std::string_view bytes, FrameKind kind,
 
 void AppendRecord(std::string& payload, uint64_t sequence, std::string_view body) {
   INDOUBT_CHECK(body.size() <= kMaxRecordBytes, "a log record is at most 1 MiB");
-  std::string covered;
-  Put(covered, static_cast<uint32_t>(body.size()));
-  Put(covered, sequence);
-  covered += body;
   Put(payload, static_cast<uint32_t>(body.size()));
-  Put(payload, Crc32c(covered));
+  Put(payload, RecordCrc(sequence, body));
   Put(payload, sequence);
   payload += body;
 }
@@ -197,11 +203,7 @@ std::optional<uint64_t> DecodeRecords(const Frame& frame, std::string_view paylo
     const auto sequence = Get<uint64_t>(payload, at + 8);
     if (payload.size() - at - kRecordHeaderBytes < length) return offset;
     const std::string_view body = payload.substr(at + kRecordHeaderBytes, length);
-    std::string covered;
-    Put(covered, length);
-    Put(covered, sequence);
-    covered += body;
-    if (Crc32c(covered) != Get<uint32_t>(payload, at + 4)) return offset;
+    if (RecordCrc(sequence, body) != Get<uint32_t>(payload, at + 4)) return offset;
     if (sequence != frame.first_sequence + i) return offset;
     records.push_back(RawRecord{offset, sequence, std::string(body)});
     at += kRecordHeaderBytes + length;
