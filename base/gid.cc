@@ -82,7 +82,20 @@ Result<Gid> Gid::Parse(std::string_view text) {
 }
 
 std::string Gid::ToString() const {
-  return fmt::format("{}.{}.{:x}.{:x}", node, log.text(), incarnation, number);
+  // Every outcome carries it: made without a format string.
+  constexpr size_t kNumbers = 5 + 11;  // hexadecimal digits at most
+  std::string text;
+  text.reserve(node.size() + log.text().size() + kNumbers + 3);
+  text += node;
+  text += '.';
+  text += log.text();
+  for (const uint64_t part : {uint64_t{incarnation}, number}) {
+    std::array<char, 16> digits;
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), part, 16).ptr;
+    text += '.';
+    text.append(digits.data(), end);
+  }
+  return text;
 }
 
 Result<BranchId> BranchId::Parse(std::string_view text) {
@@ -105,7 +118,7 @@ std::string BranchId::ToString() const {
 }  // namespace indoubt
 
 size_t std::hash<indoubt::Gid>::operator()(const indoubt::Gid& gid) const noexcept {
-  // Numbers are dense within an incarnation; the log rarely differs in one process.
-  return std::hash<uint64_t>()(gid.number * 0x9e3779b97f4a7c15u + gid.incarnation) ^
-         std::hash<std::string>()(gid.log.text());
+  // Numbers are dense within an incarnation. Another log's gids are rare in one process
+  // and may collide: their texts are not worth a hash each.
+  return (gid.number + (uint64_t{gid.incarnation} << 44)) * 0x9e3779b97f4a7c15u;
 }
