@@ -1,8 +1,10 @@
 #include "recovery/log_records.h"
 
+#include <type_traits>
 #include <utility>
 
 #include "proto/records.pb.h"
+#include "recovery/log_wire.h"
 
 namespace indoubt {
 namespace {
@@ -54,17 +56,6 @@ DecisionOutcome OutcomeFrom(const std::string& text) {
 struct Encoder {
   records::Record& out;
 
-  void operator()(const Decision& decision) const {
-    Put(decision.gid, out.mutable_commit()->mutable_gid());
-    for (const BranchRecord& branch : decision.branches) {
-      auto* added = out.mutable_commit()->add_branches();
-      added->set_participant(branch.participant);
-      added->set_token(branch.token);
-    }
-  }
-  void operator()(const EndRecord& end) const {
-    Put(end.gid, out.mutable_end()->mutable_gid());
-  }
   void operator()(const HeuristicRecord& heuristic) const {
     auto* body = out.mutable_heuristic();
     Put(heuristic.gid, body->mutable_gid());
@@ -136,12 +127,22 @@ Result<LogRecord> Decode(const records::Record& in) {
 }  // namespace
 
 std::string EncodeLogRecord(const LogRecord& record) {
-  records::Record out;
-  std::visit(Encoder{out}, record);
-  return out.SerializeAsString();
+  return std::visit(
+      [](const auto& specific) {
+        using Kind = std::decay_t<decltype(specific)>;
+        if constexpr (std::is_same_v<Kind, Decision> || std::is_same_v<Kind, EndRecord>) {
+          return EncodeWire(specific);
+        } else {
+          records::Record out;
+          Encoder{out}(specific);
+          return out.SerializeAsString();
+        }
+      },
+      record);
 }
 
 Result<LogRecord> DecodeLogRecord(std::string_view body) {
+  if (auto record = DecodeWire(body)) return std::move(*record);
   records::Record in;
   if (!in.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
     return Status(StatusCode::kCorrupt, "a whole record that cannot be parsed");
