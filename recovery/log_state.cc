@@ -20,12 +20,21 @@ bool EndedSet::Block::Has(uint64_t number) const {
 
 EndedSet::Block& EndedSet::BlockOf(const Gid& gid, TimePoint now) {
   const Gid first = FirstOfBlock(gid);
-  auto it = blocks_.find(first);
-  if (it == blocks_.end()) {
-    if (blocks_.size() >= kMaxBlocks) Expire(now);
-    it = blocks_.emplace(first, Block{}).first;
+  if (!recent_ || (*recent_)->first != first) {
+    auto it = blocks_.find(first);
+    if (it == blocks_.end()) {
+      if (blocks_.size() >= kMaxBlocks) Expire(now);
+      it = blocks_.emplace(first, Block{}).first;
+    }
+    recent_ = it;
   }
-  return it->second;
+  return (*recent_)->second;
+}
+
+EndedSet::Blocks::const_iterator EndedSet::Find(const Gid& gid) const {
+  const Gid first = FirstOfBlock(gid);
+  if (recent_ && (*recent_)->first == first) return *recent_;
+  return blocks_.find(first);
 }
 
 void EndedSet::Add(const Gid& gid, TimePoint now) {
@@ -47,12 +56,13 @@ void EndedSet::Add(const EndedRecord& record, TimePoint now, int64_t wall_now_s)
 }
 
 bool EndedSet::Contains(const Gid& gid, TimePoint now) const {
-  const auto it = blocks_.find(FirstOfBlock(gid));
+  const auto it = Find(gid);
   return it != blocks_.end() && it->second.Has(gid.number) &&
          now - it->second.newest < retention_;
 }
 
 void EndedSet::Expire(TimePoint now) {
+  recent_.reset();
   std::erase_if(blocks_,
                 [&](const auto& entry) { return now - entry.second.newest >= retention_; });
   if (blocks_.size() < kMaxBlocks) return;
@@ -84,8 +94,8 @@ void LogState::Apply(LogRecord record, TimePoint now) {
   if (auto* decision = std::get_if<Decision>(&record)) {
     if (!accepted_) accepted_ = AcceptedRecord{"its first decision", WallClockNow()};
     if (ended_.Contains(decision->gid, now)) return;  // decided again, and it has ended
-    const auto [it, added] = age_of_.emplace(decision->gid, next_age_);
-    if (added) unended_.emplace(next_age_++, std::move(*decision));
+    const auto [it, added] = unended_.try_emplace(std::move(decision->gid));
+    if (added) it->second = {next_age_++, std::move(decision->branches)};
   } else if (auto* end = std::get_if<EndRecord>(&record)) {
     End(end->gid, now);
   } else if (auto* heuristic = std::get_if<HeuristicRecord>(&record)) {
@@ -104,18 +114,24 @@ void LogState::Apply(LogRecord record, TimePoint now) {
 }
 
 bool LogState::End(const Gid& gid, TimePoint now) {
-  const auto age = age_of_.find(gid);
-  if (age == age_of_.end()) return false;
-  unended_.erase(age->second);
-  age_of_.erase(age);
+  if (unended_.erase(gid) == 0) return false;
   ended_.Add(gid, now);
   return true;
+}
+
+std::vector<std::unordered_map<Gid, LogState::Undone>::const_iterator> LogState::ByAge() const {
+  std::vector<std::unordered_map<Gid, Undone>::const_iterator> undone;
+  undone.reserve(unended_.size());
+  for (auto it = unended_.begin(); it != unended_.end(); ++it) undone.push_back(it);
+  std::sort(undone.begin(), undone.end(),
+            [](const auto& a, const auto& b) { return a->second.age < b->second.age; });
+  return undone;
 }
 
 std::vector<Decision> LogState::Unended() const {
   std::vector<Decision> decisions;
   decisions.reserve(unended_.size());
-  for (const auto& [age, decision] : unended_) decisions.push_back(decision);
+  for (const auto& it : ByAge()) decisions.push_back({it->first, it->second.branches});
   return decisions;
 }
 
@@ -126,7 +142,7 @@ std::vector<HeuristicRecord> LogState::Heuristics() const {
 }
 
 LoggedState LogState::Find(const Gid& gid, TimePoint now) const {
-  if (age_of_.count(gid) > 0) return LoggedState::kCommitted;
+  if (unended_.count(gid) > 0) return LoggedState::kCommitted;
   return ended_.Contains(gid, now) ? LoggedState::kEnded : LoggedState::kUnknown;
 }
 
@@ -137,7 +153,9 @@ std::vector<std::string> LogState::Carry(TimePoint now) {
   for (const EndedRecord& record : ended_.Carry(now, clock_->WallSeconds())) {
     bodies.push_back(EncodeLogRecord(record));
   }
-  for (const auto& [age, decision] : unended_) bodies.push_back(EncodeLogRecord(decision));
+  for (const auto& it : ByAge()) {
+    bodies.push_back(EncodeLogRecord(Decision{it->first, it->second.branches}));
+  }
   return bodies;
 }
 

@@ -25,6 +25,7 @@ class EndedSet {
   static constexpr size_t kMaxBlocks = 1 << 14;
 
   explicit EndedSet(Duration retention) : retention_(retention) {}
+  EndedSet(EndedSet&&) = default;
 
   void Add(const Gid& gid, TimePoint now);
   /// Adds the gids of a carried record, which may be partly expired: `wall_now_s`
@@ -40,11 +41,15 @@ class EndedSet {
     std::array<uint8_t, kBlockNumbers / 8> bits{};  // least significant first
     TimePoint newest{};
   };
+  using Blocks = std::map<Gid, Block>;  // by the first gid that a block stands for
   Block& BlockOf(const Gid& gid, TimePoint now);
+  Blocks::const_iterator Find(const Gid& gid) const;
   void Expire(TimePoint now);
 
   const Duration retention_;
-  std::map<Gid, Block> blocks_;  // by the first gid that a block stands for
+  Blocks blocks_;
+  // The block added to last, mostly the next one too; none when it may be gone.
+  std::optional<Blocks::iterator> recent_;
 };
 
 /// Thread-compatible.
@@ -71,12 +76,18 @@ class LogState {
   std::vector<std::string> Carry(TimePoint now);
 
  private:
+  struct Undone {
+    uint64_t age = 0;  // its place in the order of the log
+    std::vector<BranchRecord> branches;
+  };
+  /// The unended, oldest first.
+  std::vector<std::unordered_map<Gid, Undone>::const_iterator> ByAge() const;
+
   const Clock* clock_;  // a pointer, so that a state can be assigned
   uint32_t incarnation_ = 0;
   std::optional<AcceptedRecord> accepted_;
   uint64_t next_age_ = 0;
-  std::map<uint64_t, Decision> unended_;  // by age: the order of the log
-  std::unordered_map<Gid, uint64_t> age_of_;
+  std::unordered_map<Gid, Undone> unended_;
   std::map<std::pair<Gid, std::string>, HeuristicRecord> heuristics_;
   EndedSet ended_;
 };
