@@ -51,6 +51,7 @@ void Readiness::CheckOne(size_t participant, TimePoint deadline) {
     const bool works = state.status.ok() && !state.suspect;
     state.suspect = true;
     if (works) return;
+    state.clean = false;
     const bool away = report.error().code() != StatusCode::kInvalidArgument &&
                       report.error().code() != StatusCode::kRefused;
     const std::string& message = report.error().message();
@@ -66,11 +67,13 @@ void Readiness::CheckOne(size_t participant, TimePoint deadline) {
     state.warnings.push_back(warning.starts_with(name) ? warning
                                                        : fmt::format("{}: {}", name, warning));
   }
+  state.clean = state.status.ok() && state.warnings.empty();
 }
 
 Status Readiness::Ready(size_t participant, std::vector<std::string>& warnings) const {
-  std::shared_lock lock(mutex_);
   const State& state = states_[participant];
+  if (state.clean) return Status::Ok();
+  std::shared_lock lock(mutex_);
   if (!state.status.ok()) return state.status;
   warnings.insert(warnings.end(), state.warnings.begin(), state.warnings.end());
   return Status::Ok();

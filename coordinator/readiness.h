@@ -1,6 +1,7 @@
 // Which participants can keep the promise of a yes vote: their preflights' results.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -38,6 +39,8 @@ class Readiness {
     Status status;
     std::vector<std::string> warnings;
     bool suspect = true;
+    /// Ok and without warnings: what every transaction asks first, without a lock.
+    std::atomic<bool> clean{false};
   };
   void CheckOne(size_t participant, TimePoint deadline);
 
