@@ -73,11 +73,16 @@ Transaction Transaction::RecoveredOrphan(const Gid& gid,
 
 std::vector<Action> Transaction::Step(const Event& event) {
   std::vector<Action> actions;
+  Step(event, actions);
+  return actions;
+}
+
+void Transaction::Step(const Event& event, std::vector<Action>& actions) {
+  actions.clear();
   const bool answered_before = answered_;
   std::visit([&](const auto& specific) { On(specific, actions); }, event);
   const char* violation = FirstViolation(*this, actions, answered_before);
   INDOUBT_CHECK(violation == nullptr, fmt::format("{}: {}", gid_.ToString(), violation));
-  return actions;
 }
 
 void Transaction::On(const Started&, std::vector<Action>& actions) {
@@ -140,6 +145,9 @@ void Transaction::CountVotes(std::vector<Action>& actions) {
   Propose commit{DecisionOutcome::kCommitted, {}};
   for (const BranchState& branch : branches_) {
     if (!branch.vote) return;
+  }
+  commit.branches.reserve(branches_.size());
+  for (const BranchState& branch : branches_) {
     if (branch.vote == VoteKind::kYes) commit.branches.push_back({branch.name, branch.token});
   }
   if (commit.branches.empty()) {  // all read-only: there is nothing to decide
