@@ -129,9 +129,7 @@ Result<LogState> ReadDurableLog(const FakeFileSystem& disk, const std::string& f
   if (!newest) return state;
   const std::string path = folder + "/" + log_format::SegmentName(*newest);
   DurableFile file(path, disk.DurableContents(path));
-  INDOUBT_ASSIGN_OR_RETURN(const log_format::SegmentHeader header,
-                           ReadSegmentHeader(file, *newest));
-  SegmentReader reader(file, header);
+  INDOUBT_ASSIGN_OR_RETURN(SegmentReader reader, SegmentReader::Open(file, *newest));
   for (;;) {
     INDOUBT_ASSIGN_OR_RETURN(auto records, reader.Next());
     if (!records) return state;
