@@ -51,9 +51,14 @@ std::string ParentOf(const std::string& path) {
   return slash == std::string::npos ? "." : path.substr(0, slash);
 }
 
-// Reads segment `number` into `state` and returns the header that follows it.
-Result<SegmentHeader> ReadSegment(FileSystem& files, const std::string& folder, uint64_t number,
-                                  const Clock& clock, LogState& state) {
+// A segment's own header, and the one that follows it.
+struct ReadHeaders {
+  SegmentHeader own, next;
+};
+
+// Reads segment `number` into `state`.
+Result<ReadHeaders> ReadSegment(FileSystem& files, const std::string& folder, uint64_t number,
+                                const Clock& clock, LogState& state) {
   const std::string path = folder + "/" + log_format::SegmentName(number);
   INDOUBT_ASSIGN_OR_RETURN(const auto file, files.Open(path, OpenMode::kRead));
   INDOUBT_ASSIGN_OR_RETURN(SegmentReader reader, SegmentReader::Open(*file, number));
@@ -68,14 +73,14 @@ Result<SegmentHeader> ReadSegment(FileSystem& files, const std::string& folder, 
       state.Apply(std::move(*record), clock.Now());
     }
   }
-  SegmentHeader next;
-  next.number = number + 1;
-  next.log = reader.header().log;
-  next.first_sequence = reader.last_sequence() + 1;
-  next.predecessor = number;
-  next.predecessor_end = reader.end();
-  next.predecessor_last_sequence = reader.last_sequence();
-  return next;
+  ReadHeaders headers{reader.header(), {}};
+  headers.next.number = number + 1;
+  headers.next.log = headers.own.log;
+  headers.next.first_sequence = reader.last_sequence() + 1;
+  headers.next.predecessor = number;
+  headers.next.predecessor_end = reader.end();
+  headers.next.predecessor_last_sequence = reader.last_sequence();
+  return headers;
 }
 
 // A segment that never got its name holds nothing that anybody was told of.
@@ -94,22 +99,47 @@ Status RequireLog(FileSystem& files, const std::string& folder) {
                             folder));
 }
 
-// A log that was brought back into a folder where another had begun: whichever has the
-// higher number would win, and the other be removed.
-Status RequireOneLog(FileSystem& files, const std::string& folder,
-                     const std::vector<uint64_t>& numbers, const LogId& newest) {
+// Two processes that wrote one log, where the lock does not hold (some network file
+// systems): the predecessor goes on behind the end that the newest segment knows. What
+// stands there may have been acknowledged.
+Status RequireItsEnd(File& file, uint64_t number, const SegmentHeader& newest) {
+  auto reader = SegmentReader::Open(file, number);
+  for (bool more = reader.has_value(); more;) {
+    const auto records = reader->Next();
+    if (!records && records.error().code() != StatusCode::kCorrupt) return records.error();
+    more = records && *records;
+  }
+  if (!reader || reader->end() <= newest.predecessor_end) return Status::Ok();
+  return Status(
+      StatusCode::kCorrupt,
+      fmt::format("{}: goes on at offset {}, where its successor {} says that it "
+                  "ended: two processes wrote this log; keep both files, nothing was "
+                  "presumed",
+                  file.path(), newest.predecessor_end, log_format::SegmentName(newest.number)));
+}
+
+// Leftovers must be of the same log as the newest segment, and older. A log that was
+// brought back into a folder where another had begun: whichever has the higher number
+// would win, and the other be removed.
+Status CheckLeftovers(FileSystem& files, const std::string& folder,
+                      const std::vector<uint64_t>& numbers, const SegmentHeader& newest) {
   for (const uint64_t number : numbers) {
+    if (number == newest.number) continue;
     const std::string path = folder + "/" + log_format::SegmentName(number);
     INDOUBT_ASSIGN_OR_RETURN(const auto file, files.Open(path, OpenMode::kRead));
     const auto header = ReadSegmentHeader(*file, number);
     // A damaged header of an older segment does not matter: it is superseded.
     if (!header && header.error().code() == StatusCode::kCorrupt) continue;
     if (!header) return header.error();
-    if (header->log == newest) continue;
-    return Status(StatusCode::kCorrupt,
-                  fmt::format("{}: is of the log {}, and the newest segment beside it of {}; "
-                              "move the segments of one of the two logs elsewhere",
-                              path, header->log.text(), newest.text()));
+    if (header->log != newest.log) {
+      return Status(StatusCode::kCorrupt,
+                    fmt::format("{}: is of the log {}, and the newest segment beside it of {}; "
+                                "move the segments of one of the two logs elsewhere",
+                                path, header->log.text(), newest.log.text()));
+    }
+    if (number == newest.predecessor) {
+      INDOUBT_RETURN_IF_ERROR(RequireItsEnd(*file, number, newest));
+    }
   }
   return Status::Ok();
 }
@@ -137,8 +167,10 @@ Result<OpenedFolder> OpenLogFolder(FileSystem& files, const std::string& path,
     // The newest segment holds all that its predecessors held and still matters:
     // it was synced before it got its name, and they go only after that.
     INDOUBT_ASSIGN_OR_RETURN(
-        header, ReadSegment(files, path, numbers.back(), *options.clock, opened.state));
-    INDOUBT_RETURN_IF_ERROR(RequireOneLog(files, path, numbers, header.log));
+        const ReadHeaders headers,
+        ReadSegment(files, path, numbers.back(), *options.clock, opened.state));
+    INDOUBT_RETURN_IF_ERROR(CheckLeftovers(files, path, numbers, headers.own));
+    header = headers.next;
   }
   if (opened.state.incarnation() >= kMaxIncarnation) {
     return Status(StatusCode::kRefused,

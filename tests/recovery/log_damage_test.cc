@@ -2,6 +2,8 @@
 // in log_every_bit_test.cc.
 #include <optional>
 
+#include <fmt/format.h>
+
 #include "base/crc32c.h"
 #include "recovery/log_format.h"
 #include "tests/recovery/log_fixture.h"
@@ -110,6 +112,32 @@ TEST_F(LogDamageTest, RefusedLogIsLeftAsItWas) {
   EXPECT_EQ(TryOpen().error().code(), StatusCode::kCorrupt);
   EXPECT_EQ(disk_.Contents(segment_), damaged);
   EXPECT_EQ(disk_.Paths(), paths);
+}
+
+TEST_F(LogDamageTest, PredecessorThatGoesOnBehindItsEndIsRefused) {
+  WriteThree();
+  Open();  // its successor, which knows where it ended
+  log_.reset();
+  const std::string newest = Segment();
+  FakeFileSystem disk;
+  disk.Put(newest, disk_.Contents(newest));
+  disk.Put(segment_, whole_);
+  EXPECT_TRUE(OpenFileLog(disk, kFolder, options_).has_value()) << "a mere leftover";
+  // Somebody without the lock goes on writing the old one.
+  std::string payload;
+  log_format::AppendRecord(payload, 5, "anything");
+  const auto header = log_format::DecodeSegmentHeader(whole_);
+  std::string more = whole_;
+  const auto group = log_format::EncodeGroup(*header, written_end_, 5, 1, payload);
+  more.replace(written_end_, group.bytes.size(), group.bytes);
+  FakeFileSystem shared;
+  shared.Put(newest, disk_.Contents(newest));
+  shared.Put(segment_, more);
+  const Status refused = OpenFileLog(shared, kFolder, options_).status();
+  EXPECT_EQ(refused.code(), StatusCode::kCorrupt) << refused.ToString();
+  EXPECT_THAT(refused.message(),
+              HasSubstr(fmt::format("{}: goes on at offset {}", segment_, written_end_)));
+  EXPECT_EQ(shared.Contents(segment_), more);
 }
 
 TEST_F(LogDamageTest, InspectGoesOnBehindTheDamage) {
