@@ -6,16 +6,35 @@
 #include "base/duration.h"
 
 namespace indoubt::cli {
+namespace {
+
+/// A message may show keys and stray bytes of the file, and goes to a terminal: what is a
+/// control character there is shown as \xNN, and what is endless is cut.
+std::string ForTerminal(std::string_view message) {
+  constexpr size_t kLongest = 1000;
+  std::string shown;
+  for (const char c : message.substr(0, kLongest)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) {
+      shown += fmt::format("\\x{:02x}", byte);
+    } else {
+      shown += c;
+    }
+  }
+  return message.size() > kLongest ? shown + "..." : shown;
+}
+
+}  // namespace
 
 Result<toml::table> ParseToml(const std::string& text, const std::string& path) {
   try {
     return toml::parse(text, path);
   } catch (const toml::parse_error& error) {
     const auto& begin = error.source().begin;
-    return Status(StatusCode::kInvalidArgument,
-                  fmt::format("{}:{}:{}: {}", path, static_cast<uint32_t>(begin.line),
-                              static_cast<uint32_t>(begin.column),
-                              std::string_view(error.description())));
+    return Status(
+        StatusCode::kInvalidArgument,
+        fmt::format("{}:{}:{}: {}", path, static_cast<uint32_t>(begin.line),
+                    static_cast<uint32_t>(begin.column), ForTerminal(error.description())));
   }
 }
 
@@ -28,10 +47,10 @@ void TomlReader::WrongAt(const toml::source_region& where, const std::string& ke
                          const std::string& what) {
   if (!status_.ok()) return;
   const std::string full = prefix_.empty() ? key : key.empty() ? prefix_ : prefix_ + "." + key;
-  status_ =
-      Status(StatusCode::kInvalidArgument,
-             fmt::format("{}:{}:{}: {}: {}", file_, std::max<uint32_t>(1, where.begin.line),
-                         std::max<uint32_t>(1, where.begin.column), full, what));
+  status_ = Status(
+      StatusCode::kInvalidArgument,
+      fmt::format("{}:{}:{}: {}", file_, std::max<uint32_t>(1, where.begin.line),
+                  std::max<uint32_t>(1, where.begin.column), ForTerminal(full + ": " + what)));
 }
 
 void TomlReader::Wrong(const std::string& key, const std::string& what) {

@@ -90,6 +90,17 @@ TEST(Config, ASecretInPlaceOfAVariableNameIsNotShown) {
   EXPECT_THAT(ErrorOf(text), Not(HasSubstr("hunter2")));
 }
 
+TEST(Config, AControlCharacterOfTheFileIsShownAndNotPrinted) {
+  const std::string unknown_key = std::string(kShop) + "\"bell\\u0007\" = 1\n";
+  EXPECT_THAT(ErrorOf(unknown_key), HasSubstr("bell\\x07"));
+  const std::string no_toml = "[coordinator]\nnode = [[[[\x1b[31m";
+  for (const std::string& error : {ErrorOf(unknown_key), ErrorOf(no_toml)}) {
+    for (const char c : error) EXPECT_GE(static_cast<unsigned char>(c), 0x20) << error;
+  }
+  const std::string endless = std::string(kShop) + std::string(100'000, 'k') + " = 1\n";
+  EXPECT_LT(ErrorOf(endless).size(), 2000u);
+}
+
 TEST(Config, ListenMustBeAnAddressWithAPort) {
   const std::string listen = "[coordinator]\nnode = \"n\"\nlisten = ";
   for (const char* wrong : {"\"127.0.0.1\"", "\"127.0.0.1:99999\"", "\":1\"", "\"unix:\"",
