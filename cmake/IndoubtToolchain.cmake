@@ -8,6 +8,7 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
 
 set(INDOUBT_SANITIZE "" CACHE STRING "Sanitizers for -fsanitize=, comma separated")
 option(INDOUBT_COVERAGE "Instrument for gcov" OFF)
+option(INDOUBT_FUZZ "Instrument for libFuzzer (clang only)" OFF)
 
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
@@ -40,6 +41,10 @@ if(INDOUBT_SANITIZE)
   add_compile_options(-fsanitize=${INDOUBT_SANITIZE} -fno-omit-frame-pointer
                       -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${INDOUBT_SANITIZE})
+endif()
+if(INDOUBT_FUZZ)
+  # The list above names a warning that only GCC has.
+  add_compile_options(-fsanitize=fuzzer-no-link -Wno-unknown-warning-option)
 endif()
 if(INDOUBT_COVERAGE)
   add_compile_options(--coverage)
