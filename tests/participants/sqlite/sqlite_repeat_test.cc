@@ -1,0 +1,135 @@
+// Random branches over tables with whatever a schema may hold, beside a twin file that
+// plain SQLite changes: a yes is committed, with the effect of the plain statements,
+// and a no or a roll back leaves nothing.
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "tests/participants/sqlite/sqlite_fixture.h"
+
+namespace indoubt {
+namespace {
+
+constexpr int kBranches = 300;
+
+constexpr const char* kSchema =
+    "PRAGMA journal_mode=WAL;"
+    "CREATE TABLE item (id INTEGER PRIMARY KEY, code TEXT UNIQUE ON CONFLICT REPLACE,"
+    " price REAL, n NUMERIC CHECK (n < 1000));"
+    "CREATE TABLE tag (name TEXT PRIMARY KEY COLLATE NOCASE, item INTEGER REFERENCES item (id)"
+    " ON DELETE CASCADE ON UPDATE CASCADE) WITHOUT ROWID;"
+    // What this asks depends on the connection's past: no apply need get the same answer.
+    "CREATE TABLE chain (id INTEGER PRIMARY KEY, previous CHECK (previous = "
+    "last_insert_rowid()));"
+    "CREATE TABLE total (id INTEGER PRIMARY KEY, n);"
+    "CREATE TRIGGER counts AFTER INSERT ON item BEGIN UPDATE total SET n = n + 1; END;"
+    "INSERT INTO total VALUES (1, 0)";
+
+class SqliteRepeat : public testing::Test {
+ protected:
+  void SetUp() override {
+    Ask(path_, kSchema);
+    Ask(twin_, kSchema);
+    auto made = MakeSqliteParticipant({"store", path_, {"item", "tag", "chain", "total"}});
+    ASSERT_TRUE(made) << made.error().ToString();
+    participant_ = *std::move(made);
+  }
+
+  std::string SomeStatement() {
+    const uint64_t id = random_() % 8, other = random_() % 8;
+    switch (random_() % 10) {
+      case 0:
+        return fmt::format("INSERT INTO item VALUES ({}, 'c{}', {}, '{}')", id, other, id,
+                           other * 300);
+      case 1:
+        return fmt::format("REPLACE INTO item VALUES ({}, 'C{}', '1e3', 1.0)", id, other);
+      case 2:
+        return fmt::format("UPDATE item SET code = 'c{}', n = n + 1 WHERE id = {}", other, id);
+      case 3:
+        return fmt::format("UPDATE OR IGNORE item SET id = {} WHERE id = {}", other, id);
+      case 4:
+        return fmt::format("DELETE FROM item WHERE id = {} OR code = 'c{}'", id, other);
+      case 5:
+        return fmt::format("INSERT OR IGNORE INTO tag VALUES ('t{}', {})", other, id);
+      case 6:
+        return fmt::format("UPDATE tag SET name = upper(name), item = {} WHERE name = 'T{}'",
+                           id, other);
+      case 7:
+        return fmt::format("UPDATE item SET price = price * 3, n = n || '0' WHERE id > {}", id);
+      case 8:
+        return fmt::format("INSERT INTO chain VALUES ({}, last_insert_rowid())",
+                           1000 + ++chained_);
+      default:
+        return fmt::format("UPDATE item SET id = id + 10 * {} WHERE id < 5", random_() % 2);
+    }
+  }
+
+  /// Runs them as one transaction of plain SQLite; whether they went through.
+  bool RunPlainly(const std::vector<Statement>& statements) {
+    std::string sql = "PRAGMA foreign_keys=ON; BEGIN;";
+    for (const Statement& statement : statements) sql += statement.text + ";";
+    return !Ask(twin_, sql + "COMMIT").starts_with("error");
+  }
+
+  static std::string Contents(const std::string& path) {
+    std::string all;
+    for (const char* row :
+         {"quote(id)||quote(code)||quote(price)||quote(n) AS r FROM item",
+          "quote(name)||quote(item) AS r FROM tag", "quote(id)||quote(n) AS r FROM total",
+          "quote(id) AS r FROM chain"}) {
+      all += Ask(path,
+                 fmt::format("SELECT group_concat(r, ' ') FROM (SELECT {} ORDER BY r)", row)) +
+             "\n";
+    }
+    return all;
+  }
+
+  ScratchFolder folder_{"indoubt-sqlite-repeat"};
+  const std::string path_ = folder_.path() + "/store.db", twin_ = folder_.path() + "/twin.db";
+  std::unique_ptr<Participant> participant_;
+  std::mt19937_64 random_;
+  uint64_t chained_ = 0;
+};
+
+TEST_F(SqliteRepeat, EveryYesIsCommittedWithTheEffectOfPlainStatements) {
+  const uint64_t seed = std::random_device()();
+  random_.seed(seed);
+  int committed = 0, rolled_back = 0, refused = 0;
+  for (int branch = 0; branch < kBranches; ++branch) {
+    const std::string before = Contents(path_);
+    std::vector<Statement> statements;
+    std::string text;
+    for (uint64_t i = 0; i <= random_() % 4; ++i) {
+      statements.push_back({SomeStatement(), {}, {}});
+      text += statements.back().text + "; ";
+    }
+    SCOPED_TRACE(fmt::format("seed {} branch {}: {}", seed, branch, text));
+    const Gid gid = NewTestGid();
+    const Vote vote = PrepareNow(*participant_, gid, statements).vote;
+    ASSERT_NE(vote.kind, VoteKind::kUnknown) << vote.reason;
+    ASSERT_EQ(Contents(path_), before) << "a vote changes nothing that others see";
+    if (vote.kind == VoteKind::kNo) {
+      ++refused;
+    } else if (vote.kind == VoteKind::kYes && random_() % 4 == 0) {
+      ASSERT_EQ(RollbackNow(*participant_, gid, vote.token).kind, AckKind::kDone);
+      ASSERT_EQ(Contents(path_), before);
+      ++rolled_back;
+    } else {
+      if (vote.kind == VoteKind::kYes) {
+        const Ack ack = CommitNow(*participant_, gid, vote.token);
+        ASSERT_EQ(ack.kind, AckKind::kDone) << ack.reason;
+        ++committed;
+      }
+      ASSERT_TRUE(RunPlainly(statements));
+      ASSERT_EQ(Contents(path_), Contents(twin_));
+    }
+  }
+  fmt::print("seed {}: {} committed, {} rolled back, {} refused\n", seed, committed,
+             rolled_back, refused);
+  EXPECT_GT(committed, kBranches / 10);
+  EXPECT_GT(refused, 0);
+}
+
+}  // namespace
+}  // namespace indoubt
