@@ -28,6 +28,13 @@ class LogPowerCutTest : public LogFixture {
       return Status(StatusCode::kIoError, path + ": the disk died");
     };
   }
+  /// Fails only that operation; the disk works again after it.
+  static FakeFileSystem::Fault FailOnce(uint64_t operation) {
+    return [operation, now = uint64_t{0}](Operation, const std::string& path) mutable {
+      if (now++ != operation) return Status::Ok();
+      return Status(StatusCode::kIoError, path + ": this once");
+    };
+  }
   void SomeWork() {
     for (uint64_t i = random_() % 120; i > 0 && log_->health().ok(); --i) {
       const Gid gid = NewGid();
@@ -147,6 +154,23 @@ TEST_F(LogPowerCutTest, AnyOperationOnTheDiskMayBeTheLast) {
   }
   fmt::print("power cut: {} operations, each the last one in 5 ways\n", last);
   EXPECT_GT(last, 150u) << "commits, ends and several rotations";
+}
+
+TEST_F(LogPowerCutTest, AnyOperationOnTheDiskMayFailOnce) {
+  uint64_t failed = 0;
+  for (bool reached = true; reached; ++failed) {
+    for (const Unsynced kind : {Unsynced::kLost, Unsynced::kKept, Unsynced::kRandom}) {
+      SCOPED_TRACE(fmt::format("operation {}, unsynced {}", failed, static_cast<int>(kind)));
+      FakeFileSystem disk;
+      disk.SetFault(FailOnce(failed));
+      const Told told = RunOnce(disk, options_);
+      reached = told.acknowledged.size() < 40;
+      disk.CutPower(kind, random_());
+      ExpectNothingLost(disk, options_, told);
+      if (HasFatalFailure()) return;
+    }
+  }
+  EXPECT_GT(failed, 150u) << "commits, ends and several rotations";
 }
 
 TEST_F(LogPowerCutTest, UnsyncedFolderEntriesAreNeverReliedOn) {
