@@ -1,8 +1,12 @@
-// indoubt txn: what is in doubt, decided and not applied, or heuristic.
+// indoubt txn: what is in doubt, decided and not applied, or heuristic, and what a person
+// decides on it.
 #include <memory>
+#include <vector>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <pwd.h>
+#include <unistd.h>
 
 #include "base/duration.h"
 #include "cli/output.h"
@@ -13,13 +17,13 @@ namespace indoubt::cli {
 namespace {
 
 struct TxnArguments {
-  std::string config, gid, timeout = "5s";
-  bool json = false;
+  std::string config, gid, timeout = "5s", reason, adopt;
+  bool force = false, json = false;
 };
 
 /// Loads, starts a coordinator that does nothing by itself, and runs `body`.
 template <typename Body>
-int WithCoordinator(const TxnArguments& arguments, Body body) {
+int WithOperations(const TxnArguments& arguments, Body body) {
   auto config = LoadConfig(arguments.config);
   if (!config) return Fail(config.error());
   const Duration timeout = ParseDuration(arguments.timeout).value_or(Duration::zero());
@@ -29,15 +33,58 @@ int WithCoordinator(const TxnArguments& arguments, Body body) {
   return body(**coordinator, SystemClock().Now() + timeout);
 }
 
+/// The same for a verb that takes a GID.
+template <typename Body>
+int WithGid(const TxnArguments& arguments, Body body) {
+  const auto gid = Gid::Parse(arguments.gid);
+  if (!gid) return Fail(gid.error());
+  return WithOperations(arguments, [&](Operations& operations, TimePoint deadline) {
+    return body(operations, *gid, deadline);
+  });
+}
+
+OperatorTrace Myself(const TxnArguments& arguments) {
+  const uid_t uid = geteuid();
+  const passwd* entry = getpwuid(uid);
+  char host[256] = "?";
+  if (gethostname(host, sizeof host - 1) != 0) host[0] = '?';
+  return {fmt::format("{} (uid {}) on {}", entry != nullptr ? entry->pw_name : "?", uid, host),
+          arguments.reason,
+          {}};
+}
+
+const char* ToWord(DecisionOutcome outcome) {
+  switch (outcome) {
+    case DecisionOutcome::kCommitted:
+      return "committed";
+    case DecisionOutcome::kAborted:
+      return "rolled_back";
+    case DecisionOutcome::kUnknown:
+      break;
+  }
+  return "unknown";
+}
+
 Json ToJson(const TransactionView& view) {
+  Json by_hand;
+  if (view.operator_decision) {
+    const OperatorDecision& decision = *view.operator_decision;
+    by_hand = {{"decided", ToWord(decision.decided)},
+               {"known", ToWord(decision.known)},
+               {"who", decision.by.who},
+               {"at", decision.by.at},
+               {"reason", decision.by.reason.empty() ? Json() : Json(decision.by.reason)}};
+  }
   return {{"gid", view.gid},
           {"outcome", ToString(view.outcome)},
           {"note", view.note},
-          {"participants", cli::ToJson(view.participants)}};
+          {"participants", cli::ToJson(view.participants)},
+          {"operator", std::move(by_hand)}};
 }
 
 std::string Line(const TransactionView& view) {
   std::vector<std::string> participants;
+  participants.reserve(view.participants.size());
   for (const ParticipantOutcome& participant : view.participants) {
     participants.push_back(fmt::format("{}:{}/{}", participant.name,
                                        participant.vote ? ToString(*participant.vote) : "none",
@@ -47,14 +94,18 @@ std::string Line(const TransactionView& view) {
                      fmt::join(participants, " "), view.note);
 }
 
+void NoteAll(const TransactionList& list) {
+  for (const std::string& notice : list.notices) Note("indoubt: " + notice);
+}
+
 /// 21 when a participant could not be asked: something unknown may be in doubt there.
 int ExitFor(const TransactionList& list) { return list.notices.empty() ? kDone : kInDoubt; }
 
 int List(const TxnArguments& arguments) {
-  return WithCoordinator(arguments, [&](Coordinator& coordinator, TimePoint deadline) -> int {
-    const auto list = coordinator.List(deadline);
+  return WithOperations(arguments, [&](Operations& operations, TimePoint deadline) -> int {
+    const auto list = operations.List(deadline);
     if (!list) return Fail(list.error());
-    for (const std::string& notice : list->notices) Note("indoubt: " + notice);
+    NoteAll(*list);
     Json all = Json::array();
     for (const TransactionView& view : list->transactions) {
       all.push_back(ToJson(view));
@@ -65,47 +116,60 @@ int List(const TxnArguments& arguments) {
   });
 }
 
+/// Prints the one transaction; false, with the reason on stderr, when there is none.
+bool PrintOne(const TxnArguments& arguments, const TransactionList& list) {
+  if (list.transactions.empty()) {
+    NoteAll(list);
+    Note(fmt::format("indoubt: {}: not in the log, and not every participant could be asked",
+                     arguments.gid));
+    return false;
+  }
+  const TransactionView& view = list.transactions.front();
+  arguments.json ? PrintJson(ToJson(view)) : PrintLine(Line(view));
+  return true;
+}
+
 int Show(const TxnArguments& arguments) {
-  const auto gid = Gid::Parse(arguments.gid);
-  if (!gid) return Fail(gid.error());
-  return WithCoordinator(arguments, [&](Coordinator& coordinator, TimePoint deadline) -> int {
-    const auto list = coordinator.List(deadline);
+  return WithGid(arguments, [&](Operations& operations, const Gid& gid, TimePoint deadline) {
+    const auto list = operations.Show(gid, deadline);
     if (!list) return Fail(list.error());
-    for (const TransactionView& view : list->transactions) {
-      if (view.gid != arguments.gid) continue;
-      arguments.json ? PrintJson(ToJson(view)) : PrintLine(Line(view));
-      return kDone;
-    }
-    switch (coordinator.Find(*gid)) {
-      case LoggedState::kCommitted:
-      case LoggedState::kEnded:
-        arguments.json ? PrintJson({{"gid", arguments.gid}, {"outcome", "committed"}})
-                       : PrintLine(arguments.gid + "  committed  ended everywhere");
-        return kDone;
-      case LoggedState::kUnknown:
+    return PrintOne(arguments, *list) ? kDone : static_cast<int>(kInDoubt);
+  });
+}
+
+int Resolve(const TxnArguments& arguments, DecisionOutcome decision) {
+  ResolveRequest request{{}, decision, Myself(arguments), arguments.force, {}};
+  if (!arguments.adopt.empty()) {
+    auto id = LogId::Parse(arguments.adopt);
+    if (!id) return Fail(id.error().WithContext("--adopt"));
+    request.adopt = *id;
+  }
+  return WithGid(arguments, [&](Operations& operations, const Gid& gid, TimePoint deadline) {
+    request.gid = gid;
+    const auto list = operations.Resolve(request, deadline);
+    if (!list) return Fail(list.error());
+    if (!PrintOne(arguments, *list)) return static_cast<int>(kInDoubt);
+    NoteAll(*list);
+    switch (list->transactions.front().outcome) {
+      case Outcome::kHeuristic:
+        return static_cast<int>(kHeuristic);
+      case Outcome::kInDoubt:
+        return static_cast<int>(kInDoubt);
+      case Outcome::kCommitted:
+      case Outcome::kRolledBack:
         break;
     }
-    if (!list->notices.empty()) {
-      for (const std::string& notice : list->notices) Note("indoubt: " + notice);
-      Note(fmt::format("indoubt: {}: not in the log, and not every participant could be asked",
-                       arguments.gid));
-      return kInDoubt;
-    }
-    return Fail(Status(StatusCode::kNotFound,
-                       fmt::format("{}: not prepared anywhere and not in the log: it was "
-                                   "rolled back, or ended longer than outcome_retention ago",
-                                   arguments.gid)));
+    return ExitFor(*list);
   });
 }
 
 int Forget(const TxnArguments& arguments) {
-  const auto gid = Gid::Parse(arguments.gid);
-  if (!gid) return Fail(gid.error());
-  return WithCoordinator(arguments, [&](Coordinator& coordinator, TimePoint) -> int {
-    const Status status = coordinator.Forget(*gid);
+  return WithGid(arguments, [&](Operations& operations, const Gid& gid, TimePoint) {
+    const Status status = operations.Forget(gid, Myself(arguments));
     if (!status.ok()) return Fail(status);
-    PrintLine("forgotten " + arguments.gid);
-    return kDone;
+    arguments.json ? PrintJson({{"gid", arguments.gid}, {"forgotten", true}})
+                   : PrintLine("forgotten " + arguments.gid);
+    return static_cast<int>(kDone);
   });
 }
 
@@ -125,10 +189,26 @@ void AddTxn(CLI::App& app, Action& action) {
     part->callback([&action, arguments, function] {
       action = [arguments, function] { return function(*arguments); };
     });
+    return part;
   };
   add("list", "In doubt, decided and not applied everywhere, or heuristic", false, List);
   add("show", "One of them, or whether it ended", true, Show);
-  add("forget", "Drop a heuristic outcome from the log", true, Forget);
+  CLI::App* commit = add(
+      "commit", "Commit one in doubt, on your own authority", true,
+      [](const TxnArguments& given) { return Resolve(given, DecisionOutcome::kCommitted); });
+  CLI::App* rollback =
+      add("rollback", "Roll one in doubt back, on your own authority", true,
+          [](const TxnArguments& given) { return Resolve(given, DecisionOutcome::kAborted); });
+  rollback->add_flag("--force", arguments->force, "Although its commit is decided");
+  CLI::App* forget =
+      add("forget", "Drop a heuristic outcome, or what was decided by hand", true, Forget);
+  for (CLI::App* part : {commit, rollback}) {
+    part->add_option("--adopt", arguments->adopt,
+                     "It is of this other log (LOG-ID), which is lost for good");
+  }
+  for (CLI::App* part : {commit, rollback, forget}) {
+    part->add_option("--reason", arguments->reason, "Why; kept in the log");
+  }
 }
 
 }  // namespace indoubt::cli

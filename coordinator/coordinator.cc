@@ -219,7 +219,7 @@ void LiveCoordinator::Execute(TransactionRequest request, OutcomeCallback done) 
   live->Start(began + timeout);
 }
 
-Status LiveCoordinator::Forget(const Gid& gid) {
+Status LiveCoordinator::Forget(const Gid& gid, const OperatorTrace& by) {
   std::vector<size_t> keepers;
   bool found = false;
   for (const HeuristicRecord& record : engine_.log().Heuristics()) {
@@ -229,9 +229,16 @@ Status LiveCoordinator::Forget(const Gid& gid) {
       keepers.push_back(*position);
     }
   }
+  for (const OperatorDecision& decision : engine_.log().OperatorDecisions()) {
+    if (decision.gid != gid) continue;
+    found = true;
+    if (decision.decided != DecisionOutcome::kCommitted) continue;
+    INDOUBT_RETURN_IF_ERROR(CheckApplied(gid));
+  }
   if (!found) {
     return Status(StatusCode::kNotFound,
-                  fmt::format("{}: has no heuristic outcome", gid.ToString()));
+                  fmt::format("{}: has no heuristic outcome, and nobody decided it by hand",
+                              gid.ToString()));
   }
   if (engine_.log().Find(gid) == LoggedState::kCommitted) {
     return Status(StatusCode::kRefused,
@@ -239,8 +246,10 @@ Status LiveCoordinator::Forget(const Gid& gid) {
                               "heuristic outcome anew; let `recover` end it first",
                               gid.ToString()));
   }
+  OperatorTrace trace = by;
+  trace.at = WallClockNow();
   INDOUBT_RETURN_IF_ERROR(AskLog(gid.ToString(), [&](LogCallback done) {
-    engine_.log().ForgetHeuristics(gid, std::move(done));
+    engine_.log().Forget(gid, std::move(trace), std::move(done));
   }));
   // Durable, and so is the end record, which the log writes first.
   for (size_t participant : keepers) engine_.participants()[participant]->Forget(gid);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "coordinator/executor.h"
+#include "coordinator/operations.h"
 #include "recovery/decision_log.h"
 
 namespace indoubt {
@@ -36,42 +37,8 @@ struct CoordinatorOptions {
   EmptyLog empty_log = EmptyLog::kRefuse;
 };
 
-/// One transaction that is not over, or whose outcome is heuristic.
-struct TransactionView {
-  std::string gid;
-  /// kCommitted: decided, not applied everywhere. kInDoubt: prepared somewhere,
-  /// and nothing here knows its decision (yet). kHeuristic.
-  Outcome outcome = Outcome::kInDoubt;
-  std::string note;  // why, for a person
-  std::vector<ParticipantOutcome> participants;
-};
-
-/// What Coordinator::List found.
-struct TransactionList {
-  std::vector<TransactionView> transactions;
-  /// Participants that could not be asked, each with why: they may hold branches in
-  /// doubt that are not in the list.
-  std::vector<std::string> notices;
-};
-
-struct RecoveredTransaction {
-  std::string gid;
-  Outcome outcome = Outcome::kInDoubt;
-  std::vector<ParticipantOutcome> participants;
-};
-
-/// What one recovery pass did and found.
-struct RecoveryReport {
-  int committed = 0, rolled_back = 0, in_doubt = 0, heuristic = 0;
-  std::vector<RecoveredTransaction> transactions;
-  /// Unreachable participants, branches of a cloned configuration, and the like.
-  std::vector<std::string> notices;
-  /// Participants that could not be asked: they may hold branches unknown here.
-  std::vector<std::string> unreachable;
-};
-
 /// Thread-safe. Recovery runs beside new work.
-class Coordinator : public TransactionExecutor {
+class Coordinator : public TransactionExecutor, public Operations {
  public:
   /// Takes over the log. While it is not accepted, every start looks whether the
   /// participants hold prepared branches of this node that another log must have
@@ -83,22 +50,6 @@ class Coordinator : public TransactionExecutor {
 
   /// Waits for transactions under way (at most their timeouts) and stops.
   ~Coordinator() override = default;
-
-  /// One recovery pass: list prepared branches, take the active set, read the log,
-  /// list again, act on what both listings hold and is not active. `adopt`: also
-  /// treat branches of this node and that log as this log's. Blocks until
-  /// `deadline` at most; a participant that is down leaves its branches in doubt.
-  virtual Result<RecoveryReport> Recover(TimePoint deadline,
-                                         std::optional<LogId> adopt = {}) = 0;
-
-  /// Everything that is in doubt, decided and unapplied, or heuristic. Asks the
-  /// participants, until `deadline`.
-  virtual Result<TransactionList> List(TimePoint deadline) = 0;
-
-  /// Drops the heuristic outcomes of `gid` durably, and then what the stores keep of
-  /// them. kNotFound when it has none, kRefused while its commit is not applied
-  /// everywhere (recovery would find them anew).
-  virtual Status Forget(const Gid& gid) = 0;
 
   /// What the log says of `gid`.
   virtual LoggedState Find(const Gid& gid) const = 0;

@@ -170,6 +170,7 @@ void LiveTransaction::Tell(size_t part, bool commit) {
   Token token;
   {
     std::lock_guard lock(mutex_);
+    if (superseded_) return;
     token = machine_.branches()[part].token;
   }
   Participant& participant = *engine_.participants()[parts_[part].participant];

@@ -15,7 +15,7 @@
 
 namespace indoubt {
 
-/// Lets one recovery pass run at a time. Thread-safe.
+/// Lets one recovery pass, or one person who decides, act at a time. Thread-safe.
 class PassGate {
  public:
   /// Whether the caller may run a pass now, after waiting until `deadline` at most;
@@ -41,7 +41,9 @@ class LiveCoordinator : public Coordinator {
   void Execute(TransactionRequest request, OutcomeCallback done) override;
   Result<RecoveryReport> Recover(TimePoint deadline, std::optional<LogId> adopt) override;
   Result<TransactionList> List(TimePoint deadline) override;
-  Status Forget(const Gid& gid) override;
+  Result<TransactionList> Show(const Gid& gid, TimePoint deadline) override;
+  Result<TransactionList> Resolve(const ResolveRequest& request, TimePoint deadline) override;
+  Status Forget(const Gid& gid, const OperatorTrace& by) override;
   LoggedState Find(const Gid& gid) const override { return engine_.log().Find(gid); }
   void Drain(TimePoint deadline) override;
   bool accepted_empty_log() const override { return accepted_empty_log_; }
@@ -53,6 +55,18 @@ class LiveCoordinator : public Coordinator {
   /// Whether this coordinator and the participants of `work` can take it on.
   Status Admit(const std::vector<BranchWork>& work, std::vector<std::string>& warnings);
   Result<RecoveryReport> RecoverAlone(TimePoint deadline, const std::optional<LogId>& adopt);
+  /// What there is to be settled; an error when it must not be.
+  struct Found;
+  Result<Found> FindForPerson(const ResolveRequest& request, TimePoint deadline);
+  Status MayResolve(const ResolveRequest& request, const Found& found) const;
+  Status RecordForPerson(const ResolveRequest& request, const Found& found);
+  Result<std::shared_ptr<LiveTransaction>> EnterForPerson(const ResolveRequest& request,
+                                                          const Found& found);
+  /// Whether no branch of `gid` waits for the commit that a person decided.
+  Status CheckApplied(const Gid& gid);
+  /// `gid` as `machine` has it, with what the log keeps of it for people. Without a
+  /// machine and without that it has ended as a commit.
+  TransactionView ViewOf(const Gid& gid, const std::optional<Transaction>& machine) const;
   Status GuardEmptyLog();
   Status RefuseForeignBranches(TimePoint deadline);
   /// Blocks until the log has done what `ask` asked of it, for 10 s at most.

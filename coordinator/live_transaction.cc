@@ -1,5 +1,7 @@
 #include "coordinator/live_transaction.h"
 
+#include <thread>
+
 #include <fmt/format.h>
 
 #include "base/failpoint.h"
@@ -70,6 +72,7 @@ void LiveTransaction::Start(TimePoint deadline) {
 void LiveTransaction::Post(Event event) {
   {
     std::lock_guard lock(mutex_);
+    if (superseded_) return;
     inbox_.push_back(std::move(event));
     if (running_) return;
     running_ = true;
@@ -88,7 +91,7 @@ void LiveTransaction::RunStrand() {
       std::lock_guard lock(mutex_);
       events.clear();
       events.swap(inbox_);
-      if (events.empty()) {
+      if (events.empty() || superseded_) {
         running_ = false;
         return;
       }
@@ -149,6 +152,26 @@ void LiveTransaction::Nudge() {
   const bool commit = Snapshot().decision() == DecisionOutcome::kCommitted;
   for (size_t part : due) Tell(part, commit);
   engine_.Leave();
+}
+
+void LiveTransaction::Supersede() {
+  std::vector<std::unique_ptr<Branch>> branches;
+  std::unique_lock lock(mutex_);
+  superseded_ = true;
+  // Whoever is inside does what it has begun, at most a round of telling everybody.
+  while (running_) {
+    lock.unlock();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    lock.lock();
+  }
+  for (Part& part : parts_) {
+    if (part.retry) engine_.runtime().Cancel(*part.retry);
+    if (part.branch && !part.busy) branches.push_back(std::move(part.branch));
+  }
+  if (caller_timer_) engine_.runtime().Cancel(*caller_timer_);
+  lock.unlock();
+  engine_.Retire(std::move(branches));
+  engine_.Unregister(gid_);
 }
 
 void LiveTransaction::Abandon() {

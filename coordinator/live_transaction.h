@@ -41,6 +41,9 @@ class LiveTransaction : public std::enable_shared_from_this<LiveTransaction> {
   OutcomeCallback TakeCallback() { return std::move(done_); }
   /// Retries that wait for their back-off happen now.
   void Nudge();
+  /// From now on it does nothing and answers nobody: a person decided otherwise. It
+  /// leaves the register. Call it outside of callbacks only.
+  void Supersede();
   /// Lets go of branches, when the engine ends.
   void Abandon();
 
@@ -107,6 +110,7 @@ class LiveTransaction : public std::enable_shared_from_this<LiveTransaction> {
   Transaction machine_;       // guarded by mutex_
   std::vector<Event> inbox_;  // guarded by mutex_; few: one a participant
   bool running_ = false;      // guarded by mutex_; somebody is in the strand
+  bool superseded_ = false;   // guarded by mutex_
   std::optional<Runtime::TimerId> caller_timer_;  // guarded by mutex_
 };
 

@@ -73,6 +73,17 @@ std::vector<RecoveredTransaction> WithMisnamed(std::vector<RecoveredTransaction>
   return transactions;
 }
 
+/// What was done as a person decided it, against the log, stays heuristic.
+void MarkDecidedByPerson(const DecisionLog& log, std::vector<RecoveredTransaction>& found) {
+  for (const OperatorDecision& decision : log.OperatorDecisions()) {
+    if (!decision.IsHeuristic()) continue;
+    const std::string gid = decision.gid.ToString();
+    for (RecoveredTransaction& transaction : found) {
+      if (transaction.gid == gid) transaction.outcome = Outcome::kHeuristic;
+    }
+  }
+}
+
 void CountRecorded(const DecisionLog& log, const PassResult& pass, RecoveryReport& report) {
   std::set<std::string> told;
   for (const RecoveredTransaction& transaction : report.transactions) {
@@ -91,6 +102,10 @@ void CountRecorded(const DecisionLog& log, const PassResult& pass, RecoveryRepor
     Count(report, {record.gid.ToString(),
                    Outcome::kHeuristic,
                    {{record.participant, VoteKind::kYes, AckState::kHeuristic}}});
+  }
+  for (const OperatorDecision& decision : log.OperatorDecisions()) {
+    if (!decision.IsHeuristic() || !told.insert(decision.gid.ToString()).second) continue;
+    Count(report, {decision.gid.ToString(), Outcome::kHeuristic, {}});
   }
 }
 
@@ -142,6 +157,7 @@ Result<RecoveryReport> LiveCoordinator::RecoverAlone(TimePoint deadline,
   std::vector<RecoveredTransaction> found;
   found.reserve(watched.size());
   for (const auto& live : watched) found.push_back(Tell(live->Snapshot()));
+  MarkDecidedByPerson(engine_.log(), found);
   for (RecoveredTransaction& transaction : WithMisnamed(std::move(found), pass.misnamed)) {
     Count(report, std::move(transaction));
   }

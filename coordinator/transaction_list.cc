@@ -23,8 +23,10 @@ void AddLive(Engine& engine, Views& views, std::set<Gid>& active) {
     if (note.empty())
       note = commit ? "commit is decided and being applied" : "being rolled back";
     views[live->gid()] = {live->gid().ToString(),
-                          commit ? Outcome::kCommitted : Outcome::kInDoubt, std::move(note),
-                          transaction.Participants()};
+                          commit ? Outcome::kCommitted : Outcome::kInDoubt,
+                          std::move(note),
+                          transaction.Participants(),
+                          {}};
   }
 }
 
@@ -37,6 +39,7 @@ void AddDecided(Engine& engine, Views& views, std::set<Gid>& active) {
     TransactionView view{decision.gid.ToString(),
                          Outcome::kCommitted,
                          "commit is decided, waits for recovery to apply it",
+                         {},
                          {}};
     for (const BranchRecord& branch : decision.branches) {
       view.participants.push_back({branch.participant, VoteKind::kYes, AckState::kUnknown});
@@ -69,9 +72,14 @@ std::vector<std::string> AddPrepared(Engine& engine, const std::string& node,
     if (fresh) {
       const bool own = gid.log == engine.log().id();
       view.gid = gid.ToString();
-      view.note =
-          own ? "prepared, and no commit in the log; recovery rolls it back"
-              : fmt::format("of the decision log {}, which is not this one", gid.log.text());
+      if (!own) {
+        view.note =
+            fmt::format("of the decision log {}, which is not this one", gid.log.text());
+      } else if (engine.log().Find(gid) != LoggedState::kUnknown) {
+        view.note = "prepared here, and committed elsewhere; recovery commits it";
+      } else {
+        view.note = "prepared, and no commit in the log; recovery rolls it back";
+      }
     }
     if (!branch.BearsItsListersName()) {
       view.note =
@@ -88,8 +96,8 @@ std::vector<std::string> AddPrepared(Engine& engine, const std::string& node,
   return std::move(listing.notices);
 }
 
-void AddHeuristic(Engine& engine, Views& views) {
-  for (const HeuristicRecord& record : engine.log().Heuristics()) {
+void AddHeuristic(const DecisionLog& log, Views& views) {
+  for (const HeuristicRecord& record : log.Heuristics()) {
     TransactionView& view = views[record.gid];
     const bool commit = record.decision == DecisionOutcome::kCommitted;
     if (view.outcome != Outcome::kHeuristic) view.note.clear();
@@ -111,7 +119,87 @@ void AddHeuristic(Engine& engine, Views& views) {
   }
 }
 
+/// Those against the log; with `all` also those that agree with it and have nothing open.
+void AddOperatorDecisions(const DecisionLog& log, bool all, Views& views) {
+  for (OperatorDecision& decision : log.OperatorDecisions()) {
+    const bool known = views.contains(decision.gid);
+    if (!known && !all && !decision.IsHeuristic()) continue;
+    TransactionView& view = views[decision.gid];
+    if (!known) {
+      view.gid = decision.gid.ToString();
+      view.outcome = decision.decided == DecisionOutcome::kCommitted ? Outcome::kCommitted
+                                                                     : Outcome::kRolledBack;
+      for (const std::string& name : decision.participants) {
+        view.participants.push_back({name, VoteKind::kYes, AckState::kNone});
+      }
+    }
+    if (decision.IsHeuristic()) view.outcome = Outcome::kHeuristic;
+    view.note += fmt::format("{}{}", view.note.empty() ? "" : "; ", Describe(decision));
+    view.operator_decision = std::move(decision);
+  }
+}
+
 }  // namespace
+
+std::string Describe(const OperatorDecision& decision) {
+  const char* what =
+      decision.decided == DecisionOutcome::kCommitted ? "committed" : "rolled back";
+  std::string against;
+  if (decision.IsHeuristic()) {
+    switch (decision.known) {
+      case DecisionOutcome::kCommitted:
+        against = ", although its commit was decided";
+        break;
+      case DecisionOutcome::kAborted:
+        against = ", although the log knew no commit";
+        break;
+      case DecisionOutcome::kUnknown:
+        against = ", not knowing what its own log had decided";
+        break;
+    }
+  }
+  return fmt::format("{} by {} at {}{}{}{}", what, decision.by.who, decision.by.at, against,
+                     decision.by.reason.empty() ? "" : ": ", decision.by.reason);
+}
+
+TransactionView LiveCoordinator::ViewOf(const Gid& gid,
+                                        const std::optional<Transaction>& machine) const {
+  Views views;
+  if (machine) {
+    const Answer answer = machine->CurrentAnswer();
+    TransactionView& view = views[gid];
+    view = {gid.ToString(), answer.outcome, answer.reason, machine->Participants(), {}};
+    for (const ParticipantOutcome& participant : view.participants) {
+      const bool open =
+          participant.ack == AckState::kUnknown || machine->state() != TransactionState::kEnded;
+      if (open && view.outcome != Outcome::kHeuristic) view.outcome = Outcome::kInDoubt;
+    }
+  }
+  AddHeuristic(engine_.log(), views);
+  AddOperatorDecisions(engine_.log(), /*all=*/true, views);
+  if (const auto found = views.find(gid); found != views.end()) return found->second;
+  return {gid.ToString(), Outcome::kCommitted, "ended everywhere", {}, {}};
+}
+
+Result<TransactionList> LiveCoordinator::Show(const Gid& gid, TimePoint deadline) {
+  INDOUBT_ASSIGN_OR_RETURN(TransactionList list, List(deadline));
+  std::erase_if(list.transactions,
+                [&](const TransactionView& view) { return view.gid != gid.ToString(); });
+  if (!list.transactions.empty()) return list;
+  bool by_hand = false;
+  for (const OperatorDecision& decision : engine_.log().OperatorDecisions()) {
+    by_hand = by_hand || decision.gid == gid;
+  }
+  if (by_hand || engine_.log().Find(gid) != LoggedState::kUnknown) {
+    list.transactions.push_back(ViewOf(gid, std::nullopt));
+    return list;
+  }
+  if (!list.notices.empty()) return list;
+  return Status(StatusCode::kNotFound,
+                fmt::format("{}: not prepared anywhere and not in the log: it was rolled back, "
+                            "or ended longer than outcome_retention ago",
+                            gid.ToString()));
+}
 
 Result<TransactionList> LiveCoordinator::List(TimePoint deadline) {
   Views views;
@@ -120,7 +208,8 @@ Result<TransactionList> LiveCoordinator::List(TimePoint deadline) {
   AddLive(engine_, views, active);
   list.notices = AddPrepared(engine_, options_.node, deadline, views, active);
   AddDecided(engine_, views, active);
-  AddHeuristic(engine_, views);
+  AddHeuristic(engine_.log(), views);
+  AddOperatorDecisions(engine_.log(), /*all=*/false, views);
   list.transactions.reserve(views.size());
   for (auto& [gid, view] : views) list.transactions.push_back(std::move(view));
   return list;

@@ -50,11 +50,36 @@ struct HeuristicRecord {
   friend bool operator==(const HeuristicRecord&, const HeuristicRecord&) = default;
 };
 
+/// Who asked for what only a person may decide, why, and when.
+struct OperatorTrace {
+  std::string who;     // "root (uid 0) on db-7"
+  std::string reason;  // one line for those who come later; may be empty
+  std::string at;      // wall clock, RFC 3339
+  friend bool operator==(const OperatorTrace&, const OperatorTrace&) = default;
+};
+
+/// What a person decided on a transaction that was in doubt. It stands in the place of
+/// the log's own decision until it is forgotten; one that agrees with the log may go
+/// after outcome_retention.
+struct OperatorDecision {
+  Gid gid;
+  DecisionOutcome decided = DecisionOutcome::kAborted;  // never kUnknown
+  /// What the log itself said: kAborted is presumed, kUnknown is for another log's.
+  DecisionOutcome known = DecisionOutcome::kUnknown;
+  OperatorTrace by;
+  std::vector<std::string> participants;  // known to have held a branch then
+
+  /// Whether it goes against the log, or beyond what it can know.
+  bool IsHeuristic() const { return decided != known; }
+  friend bool operator==(const OperatorDecision&, const OperatorDecision&) = default;
+};
+
 /// How the log knows a gid.
 enum class LoggedState {
-  kUnknown,    // no record: never decided here, or forgotten
+  kUnknown,    // no record: never decided here, or forgotten; or a person rolled it back
   kCommitted,  // decided, not every participant has acknowledged
-  kEnded,      // committed and acknowledged by all, within outcome_retention
+  kEnded,      // committed and acknowledged by all, within outcome_retention; or a
+               // person committed it
 };
 
 using DecideCallback = std::function<void(DecisionOutcome outcome, Status why)>;
@@ -88,13 +113,18 @@ class DecisionLog {
   /// Completes once every end so far is durable. Costs nothing when they all are.
   virtual void FlushEnds(LogCallback done) = 0;
 
-  /// Makes a heuristic outcome durable; it stays until ForgetHeuristics.
+  /// Makes a heuristic outcome durable; it stays until Forget.
   virtual void RecordHeuristic(HeuristicRecord record, LogCallback done) = 0;
-  virtual void ForgetHeuristics(const Gid& gid, LogCallback done) = 0;
+  /// Makes a person's decision durable; from then on Find, Unended and Decide go by it,
+  /// and it stays until Forget. The caller sees to it that nobody else acts on `gid`.
+  virtual void RecordOperatorDecision(OperatorDecision decision, LogCallback done) = 0;
+  /// Drops durably what is heuristic about `gid`, and what a person decided on it.
+  virtual void Forget(const Gid& gid, OperatorTrace by, LogCallback done) = 0;
 
   /// Commits without an end record, oldest first: what recovery reads as T.
   virtual std::vector<Decision> Unended() const = 0;
   virtual std::vector<HeuristicRecord> Heuristics() const = 0;
+  virtual std::vector<OperatorDecision> OperatorDecisions() const = 0;
   virtual LoggedState Find(const Gid& gid) const = 0;
 
   /// Ok, or why the log stopped for good.

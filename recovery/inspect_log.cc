@@ -8,47 +8,74 @@
 namespace indoubt {
 namespace {
 
-struct Describer {
-  InspectedRecord& out;
+class Describer {
+ public:
+  explicit Describer(InspectedRecord& shown) : out_(shown) {}
 
   void operator()(const Decision& decision) const {
-    out.kind = "commit";
-    out.gid = decision.gid.ToString();
+    out_.kind = "commit";
+    out_.gid = decision.gid.ToString();
     for (const BranchRecord& branch : decision.branches) {
-      out.detail += fmt::format("{}{} (token of {} bytes)", out.detail.empty() ? "" : ", ",
-                                branch.participant, branch.token.size());
+      out_.detail += fmt::format("{}{} (token of {} bytes)", out_.detail.empty() ? "" : ", ",
+                                 branch.participant, branch.token.size());
     }
   }
   void operator()(const EndRecord& end) const {
-    out.kind = "end";
-    out.gid = end.gid.ToString();
+    out_.kind = "end";
+    out_.gid = end.gid.ToString();
   }
   void operator()(const HeuristicRecord& heuristic) const {
-    out.kind = "heuristic";
-    out.gid = heuristic.gid.ToString();
-    out.detail =
+    out_.kind = "heuristic";
+    out_.gid = heuristic.gid.ToString();
+    out_.detail =
         fmt::format("{}: {} ({})", heuristic.participant, heuristic.reason, heuristic.found_at);
   }
   void operator()(const ForgetRecord& forget) const {
-    out.kind = "forget";
-    out.gid = forget.gid.ToString();
+    out_.kind = "forget";
+    out_.gid = forget.gid.ToString();
+    out_.detail = Traced(forget.by);
   }
   void operator()(const OpenedRecord& opened) const {
-    out.kind = "opened";
-    out.detail = fmt::format("incarnation {} of node {} at {}", opened.incarnation, opened.node,
-                             opened.at);
+    out_.kind = "opened";
+    out_.detail = fmt::format("incarnation {} of node {} at {}", opened.incarnation,
+                              opened.node, opened.at);
   }
   void operator()(const EndedRecord& ended) const {
     size_t count = 0;
     for (const char c : ended.bits) count += __builtin_popcount(static_cast<unsigned char>(c));
-    out.kind = "ended";
-    out.gid = ended.first.ToString();
-    out.detail = fmt::format("{} transactions from this number on", count);
+    out_.kind = "ended";
+    out_.gid = ended.first.ToString();
+    out_.detail = fmt::format("{} transactions from this number on", count);
   }
   void operator()(const AcceptedRecord& accepted) const {
-    out.kind = "accepted";
-    out.detail = fmt::format("{} at {}", accepted.why, accepted.at);
+    out_.kind = "accepted";
+    out_.detail = fmt::format("{} at {}", accepted.why, accepted.at);
   }
+  void operator()(const OperatorDecision& decision) const {
+    out_.kind = "operator";
+    out_.gid = decision.gid.ToString();
+    out_.detail = fmt::format("{} by {}; the log knew: {}", Word(decision.decided),
+                              Traced(decision.by), Word(decision.known));
+  }
+
+ private:
+  static const char* Word(DecisionOutcome outcome) {
+    switch (outcome) {
+      case DecisionOutcome::kCommitted:
+        return "committed";
+      case DecisionOutcome::kAborted:
+        return "aborted";
+      case DecisionOutcome::kUnknown:
+        break;
+    }
+    return "nothing";
+  }
+  static std::string Traced(const OperatorTrace& by) {
+    if (by.at.empty()) return "";  // written before there was a trace
+    return fmt::format("{} at {}{}{}", by.who, by.at, by.reason.empty() ? "" : ": ", by.reason);
+  }
+
+  InspectedRecord& out_;
 };
 
 InspectedRecord Note(const std::string& file, uint64_t offset, std::string kind,
@@ -59,7 +86,7 @@ InspectedRecord Note(const std::string& file, uint64_t offset, std::string kind,
 InspectedRecord Describe(const std::string& path, const log_format::RawRecord& raw) {
   InspectedRecord shown{path, raw.offset, raw.sequence, "", "", ""};
   if (const auto record = DecodeLogRecord(raw.body)) {
-    std::visit(Describer{shown}, *record);
+    std::visit(Describer(shown), *record);
   } else {
     shown.kind = "damage";
     shown.detail = record.error().message();

@@ -65,8 +65,12 @@ void LogCore::RecordHeuristic(HeuristicRecord record, LogCallback done) {
   Submit(std::move(record), {}, std::move(done));
 }
 
-void LogCore::ForgetHeuristics(const Gid& gid, LogCallback done) {
-  Submit(ForgetRecord{gid}, {}, std::move(done));
+void LogCore::RecordOperatorDecision(OperatorDecision decision, LogCallback done) {
+  Submit(std::move(decision), {}, std::move(done));
+}
+
+void LogCore::Forget(const Gid& gid, OperatorTrace by, LogCallback done) {
+  Submit(ForgetRecord{gid, std::move(by)}, {}, std::move(done));
 }
 
 std::vector<Decision> LogCore::Unended() const {
@@ -77,6 +81,11 @@ std::vector<Decision> LogCore::Unended() const {
 std::vector<HeuristicRecord> LogCore::Heuristics() const {
   const std::lock_guard lock(mutex_);
   return state_.Heuristics();
+}
+
+std::vector<OperatorDecision> LogCore::OperatorDecisions() const {
+  const std::lock_guard lock(mutex_);
+  return state_.OperatorDecisions();
 }
 
 LoggedState LogCore::Find(const Gid& gid) const {
@@ -194,7 +203,8 @@ Status LogCore::WriteGroup(const Batch& batch, const std::vector<std::string>& b
   }
   INDOUBT_RETURN_IF_ERROR(writer_->Sync());
   for (const Pending& pending : batch) {
-    if (std::holds_alternative<HeuristicRecord>(pending.record)) {
+    if (std::holds_alternative<HeuristicRecord>(pending.record) ||
+        std::holds_alternative<OperatorDecision>(pending.record)) {
       INDOUBT_RETURN_IF_ERROR(HitFailPoint("heuristic_recorded"));
     }
   }

@@ -31,9 +31,11 @@ class LogCore : public DecisionLog {
   void End(const Gid& gid) override;
   void FlushEnds(LogCallback done) override;
   void RecordHeuristic(HeuristicRecord record, LogCallback done) override;
-  void ForgetHeuristics(const Gid& gid, LogCallback done) override;
+  void RecordOperatorDecision(OperatorDecision decision, LogCallback done) override;
+  void Forget(const Gid& gid, OperatorTrace by, LogCallback done) override;
   std::vector<Decision> Unended() const override;
   std::vector<HeuristicRecord> Heuristics() const override;
+  std::vector<OperatorDecision> OperatorDecisions() const override;
   LoggedState Find(const Gid& gid) const override;
   Status health() const override;
 

@@ -35,6 +35,19 @@ Result<Gid> Get(const records::Gid& in) {
   return Gid{in.node(), std::move(log), in.incarnation(), in.number()};
 }
 
+/// Into a message that has who, reason and at.
+template <typename Message>
+void Put(const OperatorTrace& by, Message* out) {
+  out->set_who(Printable(by.who));
+  out->set_reason(Printable(by.reason));
+  out->set_at(Printable(by.at));
+}
+
+template <typename Message>
+OperatorTrace TraceFrom(const Message& in) {
+  return {in.who(), in.reason(), in.at()};
+}
+
 const char* OutcomeText(DecisionOutcome outcome) {
   switch (outcome) {
     case DecisionOutcome::kCommitted:
@@ -66,6 +79,7 @@ struct Encoder {
   }
   void operator()(const ForgetRecord& forget) const {
     Put(forget.gid, out.mutable_forget()->mutable_gid());
+    Put(forget.by, out.mutable_forget());
   }
   void operator()(const OpenedRecord& opened) const {
     out.mutable_opened()->set_incarnation(opened.incarnation);
@@ -80,6 +94,16 @@ struct Encoder {
   void operator()(const AcceptedRecord& accepted) const {
     out.mutable_accepted()->set_why(Printable(accepted.why));
     out.mutable_accepted()->set_at(Printable(accepted.at));
+  }
+  void operator()(const OperatorDecision& decision) const {
+    auto* body = out.mutable_operator_decision();
+    Put(decision.gid, body->mutable_gid());
+    body->set_decided(OutcomeText(decision.decided));
+    body->set_known(OutcomeText(decision.known));
+    Put(decision.by, body);
+    for (const std::string& name : decision.participants) {
+      body->add_participants(Printable(name));
+    }
   }
 };
 
@@ -106,7 +130,7 @@ Result<LogRecord> Decode(const records::Record& in) {
     }
     case records::Record::kForget: {
       INDOUBT_ASSIGN_OR_RETURN(Gid gid, Get(in.forget().gid()));
-      return LogRecord(ForgetRecord{std::move(gid)});
+      return LogRecord(ForgetRecord{std::move(gid), TraceFrom(in.forget())});
     }
     case records::Record::kOpened:
       return LogRecord(
@@ -118,6 +142,20 @@ Result<LogRecord> Decode(const records::Record& in) {
     }
     case records::Record::kAccepted:
       return LogRecord(AcceptedRecord{in.accepted().why(), in.accepted().at()});
+    case records::Record::kOperatorDecision: {
+      const auto& body = in.operator_decision();
+      INDOUBT_ASSIGN_OR_RETURN(Gid gid, Get(body.gid()));
+      const DecisionOutcome decided = OutcomeFrom(body.decided());
+      if (decided == DecisionOutcome::kUnknown) {
+        return Status(StatusCode::kInvalidArgument, "an operator's decision decides nothing");
+      }
+      return LogRecord(
+          OperatorDecision{std::move(gid),
+                           decided,
+                           OutcomeFrom(body.known()),
+                           TraceFrom(body),
+                           {body.participants().begin(), body.participants().end()}});
+    }
     case records::Record::BODY_NOT_SET:
       break;
   }

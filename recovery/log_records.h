@@ -15,6 +15,7 @@ struct EndRecord {
 };
 struct ForgetRecord {
   Gid gid;
+  OperatorTrace by;
 };
 struct OpenedRecord {
   uint32_t incarnation = 0;
@@ -34,7 +35,7 @@ struct EndedRecord {
 };
 
 using LogRecord = std::variant<Decision, EndRecord, HeuristicRecord, ForgetRecord, OpenedRecord,
-                               EndedRecord, AcceptedRecord>;
+                               EndedRecord, AcceptedRecord, OperatorDecision>;
 
 /// The body of a record. Text for people is cut to 1000 bytes and reduced to
 /// printable ASCII: what is written must be readable again.

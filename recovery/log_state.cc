@@ -2,9 +2,17 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 
 namespace indoubt {
 namespace {
+
+/// Seconds since 1970 of a time that WallClockNow() has written; none of other text.
+std::optional<int64_t> SecondsOf(const std::string& at) {
+  tm parts{};
+  if (strptime(at.c_str(), "%Y-%m-%dT%H:%M:%S", &parts) == nullptr) return {};
+  return timegm(&parts);
+}
 
 Gid FirstOfBlock(Gid gid) {
   gid.number -= gid.number % EndedSet::kBlockNumbers;
@@ -94,6 +102,7 @@ void LogState::Apply(LogRecord record, TimePoint now) {
   if (auto* decision = std::get_if<Decision>(&record)) {
     if (!accepted_) accepted_ = AcceptedRecord{"its first decision", WallClockNow()};
     if (ended_.Contains(decision->gid, now)) return;  // decided again, and it has ended
+    if (RolledBackByPerson(decision->gid)) return;
     const auto [it, added] = unended_.try_emplace(std::move(decision->gid));
     if (added) it->second = {next_age_++, std::move(decision->branches)};
   } else if (auto* end = std::get_if<EndRecord>(&record)) {
@@ -104,17 +113,29 @@ void LogState::Apply(LogRecord record, TimePoint now) {
   } else if (auto* forget = std::get_if<ForgetRecord>(&record)) {
     heuristics_.erase(heuristics_.lower_bound({forget->gid, ""}),
                       heuristics_.upper_bound({forget->gid, std::string(64, '\x7f')}));
+    operator_decisions_.erase(forget->gid);
   } else if (auto* opened = std::get_if<OpenedRecord>(&record)) {
     incarnation_ = std::max(incarnation_, opened->incarnation);
   } else if (auto* ended = std::get_if<EndedRecord>(&record)) {
     ended_.Add(*ended, now, clock_->WallSeconds());
   } else if (auto* accepted = std::get_if<AcceptedRecord>(&record)) {
     accepted_ = std::move(*accepted);
+  } else if (auto* decided = std::get_if<OperatorDecision>(&record)) {
+    if (decided->decided == DecisionOutcome::kAborted) Drop(decided->gid);
+    operator_decisions_.insert_or_assign(decided->gid, std::move(*decided));
   }
 }
 
+bool LogState::RolledBackByPerson(const Gid& gid) const {
+  if (operator_decisions_.empty()) return false;
+  const auto it = operator_decisions_.find(gid);
+  return it != operator_decisions_.end() && it->second.decided == DecisionOutcome::kAborted;
+}
+
+bool LogState::Drop(const Gid& gid) { return unended_.erase(gid) > 0; }
+
 bool LogState::End(const Gid& gid, TimePoint now) {
-  if (unended_.erase(gid) == 0) return false;
+  if (!Drop(gid)) return false;
   ended_.Add(gid, now);
   return true;
 }
@@ -141,15 +162,42 @@ std::vector<HeuristicRecord> LogState::Heuristics() const {
   return records;
 }
 
+std::vector<OperatorDecision> LogState::OperatorDecisions() const {
+  std::vector<OperatorDecision> decisions;
+  decisions.reserve(operator_decisions_.size());
+  for (const auto& [gid, decision] : operator_decisions_) decisions.push_back(decision);
+  return decisions;
+}
+
 LoggedState LogState::Find(const Gid& gid, TimePoint now) const {
   if (unended_.count(gid) > 0) return LoggedState::kCommitted;
+  // What a person decided stands, whatever the log itself has said.
+  if (const auto it = operator_decisions_.find(gid); it != operator_decisions_.end()) {
+    return it->second.decided == DecisionOutcome::kCommitted ? LoggedState::kEnded
+                                                             : LoggedState::kUnknown;
+  }
   return ended_.Contains(gid, now) ? LoggedState::kEnded : LoggedState::kUnknown;
 }
 
+// What a person decided as the log would have is of interest only as long as the
+// outcome itself.
+void LogState::ExpireOperatorDecisions(int64_t wall_now_s) {
+  std::erase_if(operator_decisions_, [&](const auto& entry) {
+    const OperatorDecision& decision = entry.second;
+    const std::optional<int64_t> at = SecondsOf(decision.by.at);
+    return !decision.IsHeuristic() && unended_.count(decision.gid) == 0 && at &&
+           std::chrono::seconds(wall_now_s - *at) >= retention_;
+  });
+}
+
 std::vector<std::string> LogState::Carry(TimePoint now) {
+  ExpireOperatorDecisions(clock_->WallSeconds());
   std::vector<std::string> bodies;
   if (accepted_) bodies.push_back(EncodeLogRecord(*accepted_));
   for (const auto& [key, record] : heuristics_) bodies.push_back(EncodeLogRecord(record));
+  for (const auto& [gid, decided] : operator_decisions_) {
+    bodies.push_back(EncodeLogRecord(decided));
+  }
   for (const EndedRecord& record : ended_.Carry(now, clock_->WallSeconds())) {
     bodies.push_back(EncodeLogRecord(record));
   }

@@ -1,5 +1,5 @@
 // What the records of a log add up to: commits that have not ended, heuristic
-// outcomes, and, for outcome_retention, which gids have ended.
+// outcomes, what people decided, and, for outcome_retention, which gids have ended.
 #pragma once
 
 #include <array>
@@ -57,7 +57,7 @@ class LogState {
  public:
   /// `clock` must outlive it.
   explicit LogState(Duration retention, const Clock& clock = SystemClock())
-      : clock_(&clock), ended_(retention) {}
+      : clock_(&clock), retention_(retention), ended_(retention) {}
 
   void Apply(LogRecord record, TimePoint now);
   /// False when `gid` has no commit here that has not ended.
@@ -65,6 +65,7 @@ class LogState {
 
   std::vector<Decision> Unended() const;
   std::vector<HeuristicRecord> Heuristics() const;
+  std::vector<OperatorDecision> OperatorDecisions() const;
   LoggedState Find(const Gid& gid, TimePoint now) const;
   /// The highest incarnation that opened this log; 0: none.
   uint32_t incarnation() const { return incarnation_; }
@@ -82,13 +83,20 @@ class LogState {
   };
   /// The unended, oldest first.
   std::vector<std::unordered_map<Gid, Undone>::const_iterator> ByAge() const;
+  bool RolledBackByPerson(const Gid& gid) const;
+  /// The commit of `gid` is not unended any more; false when it was not.
+  bool Drop(const Gid& gid);
+  void ExpireOperatorDecisions(int64_t wall_now_s);
 
   const Clock* clock_;  // a pointer, so that a state can be assigned
+  Duration retention_;
   uint32_t incarnation_ = 0;
   std::optional<AcceptedRecord> accepted_;
   uint64_t next_age_ = 0;
   std::unordered_map<Gid, Undone> unended_;
   std::map<std::pair<Gid, std::string>, HeuristicRecord> heuristics_;
+  /// Those against the log stay until they are forgotten, the others for retention_.
+  std::map<Gid, OperatorDecision> operator_decisions_;
   EndedSet ended_;
 };
 

@@ -81,8 +81,11 @@ TEST_F(EmptyLogTest, IsRefusedAtEveryStartUntilItIsAcceptedAndTheOldLogStillDeci
 
 TEST_F(EmptyLogTest, LookingMakesNoLog) {
   const std::string gid = "shop-1.aaaaaaaaaa.1.1";
-  for (const std::vector<std::string>& verb :
-       {std::vector<std::string>{"list"}, {"show", gid}, {"forget", gid}}) {
+  for (const std::vector<std::string>& verb : {std::vector<std::string>{"list"},
+                                               {"show", gid},
+                                               {"commit", gid},
+                                               {"rollback", gid},
+                                               {"forget", gid}}) {
     SCOPED_TRACE(verb[0]);
     const Ran ran = Txn(verb);
     EXPECT_TRUE(ran.Exited(2)) << ran.err << ran.out;

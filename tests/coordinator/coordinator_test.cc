@@ -150,8 +150,8 @@ TEST_F(CoordinatorTest, HeuristicIsRecordedAndForgottenOnlyWhenAsked) {
   auto list = coordinator_->List(In(std::chrono::seconds(5)));
   ASSERT_EQ(list->transactions.size(), 1u);
   EXPECT_EQ(list->transactions[0].outcome, Outcome::kHeuristic);
-  EXPECT_TRUE(coordinator_->Forget(gid).ok());
-  EXPECT_EQ(coordinator_->Forget(gid).code(), StatusCode::kNotFound);
+  EXPECT_TRUE(coordinator_->Forget(gid, kAnn).ok());
+  EXPECT_EQ(coordinator_->Forget(gid, kAnn).code(), StatusCode::kNotFound);
   EXPECT_EQ(Recover().heuristic, 0);
 }
 
@@ -167,7 +167,7 @@ TEST_F(CoordinatorTest, StoreKeepsItsHeuristicOutcomeUntilItIsForgotten) {
     return forgotten("a");
   });
   EXPECT_FALSE(forgotten("b")) << "the only copy of the lost change";
-  EXPECT_TRUE(coordinator_->Forget(gid).ok());
+  EXPECT_TRUE(coordinator_->Forget(gid, kAnn).ok());
   EXPECT_TRUE(forgotten("b"));
 }
 
@@ -177,7 +177,7 @@ TEST_F(CoordinatorTest, HeuristicOfAnUnappliedCommitIsNotForgotten) {
   stores_["b"].commit_acks = {AckKind::kHeuristic};
   Start();
   const Gid gid = *Gid::Parse(Execute({"a", "b"}).gid);
-  EXPECT_EQ(coordinator_->Forget(gid).code(), StatusCode::kRefused);
+  EXPECT_EQ(coordinator_->Forget(gid, kAnn).code(), StatusCode::kRefused);
   EXPECT_FALSE(stores_["b"].With([&](FakeStore& s) { return s.forgotten.contains(gid); }));
   EXPECT_EQ(coordinator_->List(In(std::chrono::seconds(5)))->transactions.size(), 1u);
 }

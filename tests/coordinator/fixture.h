@@ -80,6 +80,8 @@ class CoordinatorFixture : public testing::Test {
   static void Await(F condition) {
     ASSERT_TRUE(Eventually(condition, std::chrono::seconds(20))) << "waited in vain";
   }
+  inline static const OperatorTrace kAnn{"ann (uid 7) on db-1", "the disk was swapped", {}};
+
   Gid OwnGid(uint64_t number) const { return {"n", log_->id(), 1, number}; }
 
   std::map<std::string, FakeStore> stores_;

@@ -113,7 +113,7 @@ TEST_F(FileLogTest, HeuristicOutcomeStaysUntilForgotten) {
   CutPowerAndReopen(Unsynced::kLost);
   ASSERT_EQ(log_->Heuristics().size(), 1u);
   EXPECT_EQ(log_->Heuristics()[0].reason, "rolled back by hand");
-  ASSERT_TRUE(ForgetHeuristics(gid).ok());
+  ASSERT_TRUE(Forget(gid).ok());
   CutPowerAndReopen(Unsynced::kLost);
   EXPECT_TRUE(log_->Heuristics().empty());
 }

@@ -18,6 +18,8 @@ namespace indoubt {
 class LogFixture : public testing::Test {
  protected:
   static constexpr const char* kFolder = "log";
+  inline static const OperatorTrace kOperator{"ann (uid 7) on db-1", "disk was swapped",
+                                              "2026-11-25T00:00:00.000Z"};
   using Unsynced = FakeFileSystem::Unsynced;
 
   Result<std::unique_ptr<DecisionLog>> TryOpen() {
@@ -68,9 +70,16 @@ class LogFixture : public testing::Test {
         [&](Status status) { answer.set_value(std::move(status)); });
     return answer.get_future().get();
   }
-  Status ForgetHeuristics(const Gid& gid) {
+  Status RecordOperatorDecision(const Gid& gid, DecisionOutcome decided,
+                                DecisionOutcome known) {
     std::promise<Status> answer;
-    log_->ForgetHeuristics(gid, [&](Status status) { answer.set_value(std::move(status)); });
+    log_->RecordOperatorDecision({gid, decided, known, kOperator, {"accounts", "stock"}},
+                                 [&](Status status) { answer.set_value(std::move(status)); });
+    return answer.get_future().get();
+  }
+  Status Forget(const Gid& gid) {
+    std::promise<Status> answer;
+    log_->Forget(gid, kOperator, [&](Status status) { answer.set_value(std::move(status)); });
     return answer.get_future().get();
   }
   std::vector<Gid> Unended() const {

@@ -185,7 +185,7 @@ void World::ForgetHeuristics() {
       const Gid gid = *Gid::Parse(view.gid);
       // Refused while the commit is not applied everywhere.
       if (coordinator.Find(gid) != LoggedState::kCommitted) invariants_.ForgetAsked(gid);
-      const Status forgot = coordinator.Forget(gid);
+      const Status forgot = coordinator.Forget(gid, {"the simulation", "", ""});
       trace_.Add("forget", "", gid.number, forgot.ok() ? 1 : 0);
     }
   });

@@ -38,6 +38,7 @@ class MemoryLog final : public DecisionLog {
     log->state_->unended = before.state_->unended;
     log->state_->ended = before.state_->ended;
     log->state_->heuristics = before.state_->heuristics;
+    log->state_->operator_decisions = before.state_->operator_decisions;
     return log;
   }
 
@@ -140,7 +141,23 @@ class MemoryLog final : public DecisionLog {
     Answer([done = std::move(done), status = std::move(status)] { done(status); });
   }
 
-  void ForgetHeuristics(const Gid& gid, LogCallback done) override {
+  void RecordOperatorDecision(OperatorDecision decision, LogCallback done) override {
+    Status status;
+    {
+      const std::lock_guard lock(state_->mutex);
+      status = state_->health;
+      if (status.ok()) {
+        if (decision.decided == DecisionOutcome::kAborted) {
+          std::erase_if(state_->unended,
+                        [&](const Decision& d) { return d.gid == decision.gid; });
+        }
+        state_->operator_decisions.insert_or_assign(decision.gid, std::move(decision));
+      }
+    }
+    Answer([done = std::move(done), status = std::move(status)] { done(status); });
+  }
+
+  void Forget(const Gid& gid, OperatorTrace, LogCallback done) override {
     Status status;
     {
       const std::lock_guard lock(state_->mutex);
@@ -148,6 +165,7 @@ class MemoryLog final : public DecisionLog {
       if (status.ok()) {
         std::erase_if(state_->heuristics,
                       [&](const auto& entry) { return entry.first.first == gid; });
+        state_->operator_decisions.erase(gid);
       }
     }
     Answer([done = std::move(done), status = std::move(status)] { done(status); });
@@ -163,10 +181,23 @@ class MemoryLog final : public DecisionLog {
     for (const auto& [key, record] : state_->heuristics) records.push_back(record);
     return records;
   }
+  std::vector<OperatorDecision> OperatorDecisions() const override {
+    const std::lock_guard lock(state_->mutex);
+    std::vector<OperatorDecision> decisions;
+    for (const auto& [gid, decision] : state_->operator_decisions) {
+      decisions.push_back(decision);
+    }
+    return decisions;
+  }
   LoggedState Find(const Gid& gid) const override {
     const std::lock_guard lock(state_->mutex);
     for (const Decision& decision : state_->unended) {
       if (decision.gid == gid) return LoggedState::kCommitted;
+    }
+    if (const auto it = state_->operator_decisions.find(gid);
+        it != state_->operator_decisions.end()) {
+      return it->second.decided == DecisionOutcome::kCommitted ? LoggedState::kEnded
+                                                               : LoggedState::kUnknown;
     }
     return state_->ended.count(gid) > 0 ? LoggedState::kEnded : LoggedState::kUnknown;
   }
@@ -186,6 +217,7 @@ class MemoryLog final : public DecisionLog {
     std::vector<Decision> unended;
     std::set<Gid> ended;
     std::map<std::pair<Gid, std::string>, HeuristicRecord> heuristics;
+    std::map<Gid, OperatorDecision> operator_decisions;
     Status health, decision_failure;
     int decisions = 0;
     bool survivor_wanted = false;
@@ -194,6 +226,10 @@ class MemoryLog final : public DecisionLog {
   };
 
   bool IsCommitted(const Gid& gid) const {  // needs the mutex
+    if (const auto it = state_->operator_decisions.find(gid);
+        it != state_->operator_decisions.end()) {
+      return it->second.decided == DecisionOutcome::kCommitted;
+    }
     return state_->ended.count(gid) > 0 ||
            std::any_of(state_->unended.begin(), state_->unended.end(),
                        [&](const Decision& decision) { return decision.gid == gid; });

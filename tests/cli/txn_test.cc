@@ -1,0 +1,156 @@
+// `indoubt txn commit|rollback|forget` on three real stores, from the outside.
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <signal.h>
+
+#include "tests/support/stores.h"
+
+namespace indoubt::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+class Txn : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() { stores_ = new Stores; }
+  static void TearDownTestSuite() {
+    delete stores_;
+    stores_ = nullptr;
+  }
+  /// An order whose coordinator dies at `point`, in doubt at all three stores; its gid.
+  std::string InDoubt(int64_t order, const std::string& point) {
+    const Ran ran = stores_->Indoubt(stores_->OrderArguments(order),
+                                     {{"INDOUBT_FAILPOINT", point + "=kill"}});
+    EXPECT_TRUE(ran.DiedOf(SIGKILL)) << ran.err << ran.out;
+    const std::string branch = stores_->AskPostgres("SELECT gid FROM pg_prepared_xacts");
+    return branch.substr(4, branch.rfind(':') - 4);
+  }
+  Ran Run(std::vector<std::string> arguments, std::map<std::string, std::string> added = {}) {
+    arguments.insert(arguments.begin(), "txn");
+    arguments.insert(arguments.end(), {"-c", stores_->config_path()});
+    return stores_->Indoubt(arguments, std::move(added));
+  }
+  Ran Recover() { return stores_->Indoubt({"recover", "-c", stores_->config_path()}); }
+  std::string Inspected() {
+    return stores_->Indoubt({"log", "inspect", stores_->log_path()}).out;
+  }
+  void ExpectSettled(int64_t order, const std::string& held) {
+    EXPECT_EQ(stores_->OrderIn(order), held);
+    EXPECT_EQ(stores_->Leftovers(), "");
+    EXPECT_EQ(stores_->Unbalanced(), "");
+    EXPECT_EQ(stores_->Unwritable(order), "");
+  }
+  static Stores* stores_;
+};
+Stores* Txn::stores_ = nullptr;
+
+TEST_F(Txn, CommitCompletesADecidedCommit) {
+  const std::string gid = InDoubt(1, "decision_durable");
+  const Ran ran = Run({"commit", gid, "--reason", "night shift", "--json"});
+  EXPECT_TRUE(ran.Exited(0)) << ran.err << ran.out;
+  const auto json = nlohmann::json::parse(ran.out);
+  EXPECT_EQ(json["gid"], gid);
+  EXPECT_EQ(json["outcome"], "committed");
+  EXPECT_EQ(json["operator"]["decided"], "committed");
+  EXPECT_EQ(json["operator"]["known"], "committed");
+  EXPECT_EQ(json["operator"]["reason"], "night shift");
+  EXPECT_THAT(std::string(json["operator"]["who"]), HasSubstr("uid"));
+  ExpectSettled(1, "111");
+  EXPECT_TRUE(Recover().Exited(0));
+}
+
+TEST_F(Txn, RollbackOfAnUndecidedOneIsThePresumedAbort) {
+  const std::string gid = InDoubt(2, "voted");
+  const Ran ran = Run({"rollback", gid, "--reason", "customer has gone"});
+  EXPECT_TRUE(ran.Exited(0)) << ran.err << ran.out;
+  EXPECT_THAT(ran.out, HasSubstr("rolled_back"));
+  ExpectSettled(2, "000");
+  const Ran shown = Run({"show", gid});
+  EXPECT_TRUE(shown.Exited(0)) << shown.err;
+  EXPECT_THAT(shown.out, HasSubstr("customer has gone"));
+  EXPECT_THAT(Run({"list"}).out, Not(HasSubstr(gid))) << "it agrees with the log";
+  EXPECT_TRUE(Recover().Exited(0));
+}
+
+TEST_F(Txn, CommitOfAnUndecidedOneIsHeuristicUntilForgotten) {
+  const std::string gid = InDoubt(3, "voted");
+  const Ran ran = Run({"commit", gid, "--reason", "goods were shipped"});
+  EXPECT_TRUE(ran.Exited(22)) << ran.err << ran.out;
+  ExpectSettled(3, "111");
+  EXPECT_TRUE(Recover().Exited(22));
+  EXPECT_THAT(Run({"list"}).out, HasSubstr(gid));
+  EXPECT_THAT(Inspected(), HasSubstr("goods were shipped"));
+  const Ran forgotten = Run({"forget", gid, "--reason", "booked", "--json"});
+  EXPECT_TRUE(forgotten.Exited(0)) << forgotten.err;
+  EXPECT_EQ(nlohmann::json::parse(forgotten.out)["gid"], gid);
+  EXPECT_THAT(Run({"list"}).out, IsEmpty());
+  EXPECT_TRUE(Recover().Exited(0));
+  EXPECT_TRUE(Run({"forget", gid}).Exited(2)) << "there is nothing left to forget";
+}
+
+TEST_F(Txn, RollbackAgainstTheDecisionNeedsForce) {
+  const std::string gid = InDoubt(4, "decision_durable");
+  const Ran refused = Run({"rollback", gid});
+  EXPECT_TRUE(refused.Exited(2)) << refused.err << refused.out;
+  EXPECT_THAT(refused.err, HasSubstr("--force"));
+  EXPECT_NE(stores_->Leftovers(), "");
+  const Ran forced = Run({"rollback", gid, "--force"});
+  EXPECT_TRUE(forced.Exited(22)) << forced.err << forced.out;
+  ExpectSettled(4, "000");
+  EXPECT_TRUE(Recover().Exited(22));
+  EXPECT_EQ(stores_->OrderIn(4), "000") << "recovery must not commit it any more";
+  EXPECT_TRUE(Run({"forget", gid}).Exited(0));
+}
+
+TEST_F(Txn, TheDecisionIsDurableBeforeAStoreIsTold) {
+  const std::string gid = InDoubt(5, "voted");
+  const Ran killed = Run({"commit", gid, "--reason", "by hand"},
+                         {{"INDOUBT_FAILPOINT", "heuristic_recorded=kill"}});
+  EXPECT_TRUE(killed.DiedOf(SIGKILL)) << killed.err << killed.out;
+  EXPECT_EQ(stores_->OrderIn(5), "000");
+  EXPECT_THAT(Inspected(), HasSubstr("by hand"));
+  EXPECT_TRUE(Recover().Exited(22)) << "recovery completes what a person decided";
+  ExpectSettled(5, "111");
+  EXPECT_TRUE(Run({"forget", gid}).Exited(0));
+}
+
+TEST_F(Txn, KilledWhileTellingTheEndIsTheSame) {
+  for (const std::string point :
+       {"recovery_before_commit@stock", "recovery_after_commit@ledger"}) {
+    SCOPED_TRACE(point);
+    const int64_t order = point.ends_with("stock") ? 6 : 7;
+    const std::string gid = InDoubt(order, "voted");
+    EXPECT_TRUE(Run({"commit", gid}, {{"INDOUBT_FAILPOINT", point + "=kill"}}).DiedOf(SIGKILL));
+    const Ran again = Run({"commit", gid});
+    EXPECT_TRUE(again.Exited(22)) << again.err << again.out;
+    ExpectSettled(order, "111");
+    EXPECT_TRUE(Run({"forget", gid}).Exited(0));
+  }
+}
+
+TEST_F(Txn, StoreThatIsDownFollowsLater) {
+  const std::string gid = InDoubt(8, "decision_durable");
+  stores_->redis().Kill();
+  const Ran ran = Run({"commit", gid, "--timeout", "2s"});
+  ASSERT_TRUE(stores_->redis().Restart().ok());
+  EXPECT_TRUE(ran.Exited(21)) << ran.err << ran.out;
+  EXPECT_TRUE(Run({"commit", gid}).Exited(0));
+  ExpectSettled(8, "111");
+}
+
+TEST_F(Txn, UsageErrors) {
+  EXPECT_TRUE(Run({"commit", "nonsense"}).Exited(2));
+  EXPECT_TRUE(Run({"commit"}).Exited(2));
+  EXPECT_TRUE(Run({"commit", "shop-1.aaaaaaaaaa.1.1"}).Exited(2)) << "another log's";
+  EXPECT_TRUE(Run({"rollback", "other.aaaaaaaaaa.1.1", "--adopt", "aaaaaaaaaa"}).Exited(2));
+}
+
+}  // namespace
+}  // namespace indoubt::testing
