@@ -153,9 +153,9 @@ int Exec(const ExecArguments& arguments) {
   if (!config) return Fail(config.error());
   const Duration timeout =
       request->timeout.count() > 0 ? request->timeout : config->default_timeout;
-  auto coordinator = StartCoordinator(*config, {.lock_timeout = timeout});
-  if (!coordinator) return Fail(coordinator.error());
-  return Report(Await(**coordinator, std::move(*request)), arguments.json);
+  const auto reached = ReachCoordinator(*config, {.lock_timeout = timeout});
+  if (!reached) return Fail(reached.error());
+  return Report(Await(reached->executor(), std::move(*request)), arguments.json);
 }
 
 }  // namespace

@@ -39,12 +39,12 @@ int Recover(const RecoverArguments& arguments) {
     if (!id) return Fail(id.error().WithContext("--adopt"));
     adopt = *id;
   }
-  auto coordinator = StartCoordinator(
+  const auto reached = ReachCoordinator(
       *config,
       {.lock_timeout = timeout,
        .empty_log = arguments.accept_empty_log ? EmptyLog::kAccept : EmptyLog::kRefuse});
-  if (!coordinator) return Fail(coordinator.error());
-  const auto report = (*coordinator)->Recover(SystemClock().Now() + timeout, adopt);
+  if (!reached) return Fail(reached.error());
+  const auto report = reached->operations().Recover(SystemClock().Now() + timeout, adopt);
   if (!report) return Fail(report.error());
   for (const std::string& notice : report->notices) Note("indoubt: " + notice);
   if (arguments.json) {

@@ -31,6 +31,8 @@ int Serve(const std::string& config_path, bool accept_empty_log) {
                 .recovery_interval = kRecoveryInterval,
                 .empty_log = accept_empty_log ? EmptyLog::kAccept : EmptyLog::kRefuse});
   if (!coordinator) return Fail(coordinator.error());
+  auto control = ControlServer::Start(**coordinator, config->node, config->log_path);
+  if (!control) return Fail(control.error());
   auto server = ExecutorServer::Start(**coordinator, config->listen);
   if (!server) return Fail(server.error().WithContext("coordinator.listen"));
   Note(fmt::format("indoubt: serving on {}{}", config->listen,
@@ -40,6 +42,7 @@ int Serve(const std::string& config_path, bool accept_empty_log) {
   Note(health.ok() ? "indoubt: stopping; transactions under way are finished first"
                    : "indoubt: stopping: " + health.message());
   (*server)->Shutdown(kDrainLimit);
+  (*control)->Shutdown(kDrainLimit);
   (*coordinator)->Drain(SystemClock().Now() + kDrainLimit);
   return health.ok() ? kDone : ExitCodeFor(health);
 }

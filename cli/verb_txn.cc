@@ -21,16 +21,17 @@ struct TxnArguments {
   bool force = false, json = false;
 };
 
-/// Loads, starts a coordinator that does nothing by itself, and runs `body`.
+/// Loads, reaches a coordinator (one that does nothing by itself, when it is ours), and
+/// runs `body`.
 template <typename Body>
 int WithOperations(const TxnArguments& arguments, Body body) {
   auto config = LoadConfig(arguments.config);
   if (!config) return Fail(config.error());
   const Duration timeout = ParseDuration(arguments.timeout).value_or(Duration::zero());
-  auto coordinator =
-      StartCoordinator(*config, {.lock_timeout = timeout, .empty_log = EmptyLog::kLookOnly});
-  if (!coordinator) return Fail(coordinator.error());
-  return body(**coordinator, SystemClock().Now() + timeout);
+  auto reached =
+      ReachCoordinator(*config, {.lock_timeout = timeout, .empty_log = EmptyLog::kLookOnly});
+  if (!reached) return Fail(reached.error());
+  return body(reached->operations(), SystemClock().Now() + timeout);
 }
 
 /// The same for a verb that takes a GID.

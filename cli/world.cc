@@ -31,6 +31,37 @@ void TellOfAcceptance(const Config& config, const std::string& id, bool accepted
                          id, config.log_path));
 }
 
+/// Between two looks whether somebody serves on a log that is locked.
+constexpr Duration kLockPatience = std::chrono::milliseconds(30);
+
+Result<std::unique_ptr<DecisionLog>> OpenLog(const Config& config,
+                                             const CoordinatorChoices& choices,
+                                             Duration patience) {
+  FileLogOptions options;
+  options.node = config.node;
+  options.outcome_retention = config.outcome_retention;
+  options.lock_timeout = patience;
+  options.must_exist = choices.empty_log == EmptyLog::kLookOnly;
+  return OpenFileLog(PosixFileSystem(), config.log_path, options);
+}
+
+Result<std::unique_ptr<Coordinator>> StartOn(
+    const Config& config, const CoordinatorChoices& choices, std::unique_ptr<DecisionLog> log,
+    std::vector<std::unique_ptr<Participant>> participants) {
+  CoordinatorOptions options;
+  options.node = config.node;
+  options.default_timeout = config.default_timeout;
+  options.recovery_interval = choices.recovery_interval;
+  options.empty_log = choices.empty_log;
+  const std::string id = log->id().text();
+  INDOUBT_ASSIGN_OR_RETURN(
+      auto coordinator, Coordinator::Start(options, std::move(log), std::move(participants)));
+  if (choices.empty_log == EmptyLog::kAccept) {
+    TellOfAcceptance(config, id, coordinator->accepted_empty_log());
+  }
+  return coordinator;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Participant>> MakeParticipant(const ParticipantOptions& options) {
@@ -49,28 +80,44 @@ Result<std::vector<std::unique_ptr<Participant>>> MakeParticipants(const Config&
   return participants;
 }
 
+Operations& Reached::operations() const {
+  if (own_) return *own_;
+  return *served_;
+}
+
+TransactionExecutor& Reached::executor() const {
+  if (own_) return *own_;
+  return *served_;
+}
+
+Result<Reached> ReachCoordinator(const Config& config, const CoordinatorChoices& choices) {
+  INDOUBT_ASSIGN_OR_RETURN(auto participants, MakeParticipants(config));
+  const TimePoint deadline = SystemClock().Now() + choices.lock_timeout;
+  for (;;) {
+    auto log = OpenLog(config, choices, kLockPatience);
+    if (log) {
+      INDOUBT_ASSIGN_OR_RETURN(
+          auto own, StartOn(config, choices, std::move(*log), std::move(participants)));
+      return Reached(std::move(own));
+    }
+    if (log.error().code() != StatusCode::kLocked) return log.error();
+    // Who holds it may serve, begin to, or be as short-lived as we are.
+    auto served = ControlClient::Connect(config.log_path);
+    if (served) {
+      if (choices.empty_log == EmptyLog::kAccept) {
+        TellOfAcceptance(config, fmt::format("of process {}", (*served)->pid()), false);
+      }
+      return Reached(std::move(*served));
+    }
+    if (SystemClock().Now() >= deadline) return log.error();
+  }
+}
+
 Result<std::unique_ptr<Coordinator>> StartCoordinator(const Config& config,
                                                       const CoordinatorChoices& choices) {
   INDOUBT_ASSIGN_OR_RETURN(auto participants, MakeParticipants(config));
-  FileLogOptions log_options;
-  log_options.node = config.node;
-  log_options.outcome_retention = config.outcome_retention;
-  log_options.lock_timeout = choices.lock_timeout;
-  log_options.must_exist = choices.empty_log == EmptyLog::kLookOnly;
-  INDOUBT_ASSIGN_OR_RETURN(auto log,
-                           OpenFileLog(PosixFileSystem(), config.log_path, log_options));
-  CoordinatorOptions options;
-  options.node = config.node;
-  options.default_timeout = config.default_timeout;
-  options.recovery_interval = choices.recovery_interval;
-  options.empty_log = choices.empty_log;
-  const std::string id = log->id().text();
-  INDOUBT_ASSIGN_OR_RETURN(
-      auto coordinator, Coordinator::Start(options, std::move(log), std::move(participants)));
-  if (choices.empty_log == EmptyLog::kAccept) {
-    TellOfAcceptance(config, id, coordinator->accepted_empty_log());
-  }
-  return coordinator;
+  INDOUBT_ASSIGN_OR_RETURN(auto log, OpenLog(config, choices, choices.lock_timeout));
+  return StartOn(config, choices, std::move(log), std::move(participants));
 }
 
 }  // namespace indoubt::cli

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cli/config.h"
+#include "coordinator/control.h"
 #include "coordinator/coordinator.h"
 
 namespace indoubt::cli {
@@ -18,6 +19,28 @@ struct CoordinatorChoices {
   /// With kLookOnly a missing log is not made, but kNotFound.
   EmptyLog empty_log = EmptyLog::kRefuse;
 };
+
+/// The coordinator on a configuration's log: one of this process, or one that serves.
+class Reached {
+ public:
+  explicit Reached(std::unique_ptr<Coordinator> own) : own_(std::move(own)) {}
+  explicit Reached(std::unique_ptr<ControlClient> served) : served_(std::move(served)) {}
+
+  Operations& operations() const;
+  TransactionExecutor& executor() const;
+  /// None when it is the one that serves.
+  Coordinator* own() const { return own_.get(); }
+  ControlClient* served() const { return served_.get(); }
+
+ private:
+  std::unique_ptr<Coordinator> own_;
+  std::unique_ptr<ControlClient> served_;
+};
+
+/// Starts a coordinator, or, where a process that serves holds the log, asks that one
+/// through its control socket. kLocked, with the holder's pid, when somebody held the log
+/// for lock_timeout and answered nothing.
+Result<Reached> ReachCoordinator(const Config& config, const CoordinatorChoices& choices);
 
 /// Opens the log (kLocked names the process that holds it) and starts a
 /// coordinator over all configured participants. Tells on stderr what EmptyLog::kAccept

@@ -6,18 +6,12 @@
 #include <fmt/format.h>
 #include <grpcpp/grpcpp.h>
 
+#include "coordinator/execute_service.h"
 #include "coordinator/service_codec.h"
 #include "proto/coordinator.grpc.pb.h"
 
 namespace indoubt {
 namespace {
-
-constexpr int kMaxMessageBytes = 64 << 20;
-
-gpr_timespec After(Duration duration) {
-  return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
-                      gpr_time_from_nanos(duration.count(), GPR_TIMESPAN));
-}
 
 class Service final : public v1::Coordinator::CallbackService {
  public:
@@ -46,7 +40,7 @@ class Service final : public v1::Coordinator::CallbackService {
 
 class Server final : public ExecutorServer {
  public:
-  explicit Server(TransactionExecutor& executor) : service_(executor) {}
+  explicit Server(TransactionExecutor& executor) : service_(MakeExecuteService(executor)) {}
   ~Server() override { Shutdown(Duration::zero()); }
 
   Status Listen(const std::string& address) {
@@ -54,7 +48,7 @@ class Server final : public ExecutorServer {
     builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port_);
     builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-    builder.RegisterService(&service_);
+    builder.RegisterService(service_.get());
     server_ = builder.BuildAndStart();
     if (server_ == nullptr) {
       return Status(StatusCode::kUnavailable,
@@ -75,16 +69,10 @@ class Server final : public ExecutorServer {
   }
 
  private:
-  Service service_;
+  std::unique_ptr<grpc::Service> service_;
   std::unique_ptr<grpc::Server> server_;
   int port_ = 0;
 };
-
-/// Keeps gRPC's library up until the process ends. Without it the library is taken
-/// down with the last client, on whatever thread drops the last reference; gRPC 1.51
-/// was seen to abort (ref_counted.h, "prior > 0") when that met a call that was
-/// still being unwound after its server had been killed.
-void KeepLibraryUp() { [[maybe_unused]] static const bool up = (grpc_init(), true); }
 
 class Client final : public TransactionExecutor {
  public:
@@ -169,6 +157,17 @@ class Client final : public TransactionExecutor {
 };
 
 }  // namespace
+
+std::unique_ptr<grpc::Service> MakeExecuteService(TransactionExecutor& executor) {
+  return std::make_unique<Service>(executor);
+}
+
+gpr_timespec After(Duration duration) {
+  return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                      gpr_time_from_nanos(duration.count(), GPR_TIMESPAN));
+}
+
+void KeepLibraryUp() { [[maybe_unused]] static const bool up = (grpc_init(), true); }
 
 Result<std::unique_ptr<ExecutorServer>> ExecutorServer::Start(TransactionExecutor& executor,
                                                               const std::string& address) {

@@ -65,6 +65,8 @@ Value DecodeValue(const v1::Value& message) {
   return {};
 }
 
+}  // namespace
+
 v1::Outcome EncodeOutcomeKind(Outcome outcome) {
   switch (outcome) {
     case Outcome::kCommitted:
@@ -96,7 +98,25 @@ Outcome DecodeOutcomeKind(v1::Outcome outcome) {
   return Outcome::kInDoubt;  // also a value of a newer server
 }
 
-}  // namespace
+void EncodeParticipant(const ParticipantOutcome& participant, v1::ParticipantOutcome& message) {
+  message.set_name(participant.name);
+  message.set_vote(participant.vote ? ToString(*participant.vote) : "none");
+  message.set_ack(ToString(participant.ack));
+}
+
+ParticipantOutcome DecodeParticipant(const v1::ParticipantOutcome& message) {
+  ParticipantOutcome participant;
+  participant.name = message.name();
+  if (message.vote() != "none") {
+    participant.vote = FromWord(kVotes, message.vote(), VoteKind::kUnknown);
+  }
+  participant.ack = FromWord(kAcks, message.ack(), AckState::kUnknown);
+  return participant;
+}
+
+StatusCode DecodeCode(const std::string& word) {
+  return FromWord(kCodes, word, StatusCode::kInternal);
+}
 
 void EncodeRequest(const TransactionRequest& request, v1::ExecuteRequest& message) {
   message.set_timeout_ns(request.timeout.count());
@@ -143,10 +163,7 @@ void EncodeOutcome(TransactionOutcome outcome, v1::ExecuteReply& message) {
     for (const Value& value : result.values) EncodeValue(value, *to.add_values());
   }
   for (const ParticipantOutcome& participant : outcome.participants) {
-    v1::ParticipantOutcome& to = *message.add_participants();
-    to.set_name(participant.name);
-    to.set_vote(participant.vote ? ToString(*participant.vote) : "none");
-    to.set_ack(ToString(participant.ack));
+    EncodeParticipant(participant, *message.add_participants());
   }
   for (std::string& warning : outcome.warnings) message.add_warnings(std::move(warning));
 }
@@ -156,7 +173,7 @@ TransactionOutcome DecodeOutcome(const v1::ExecuteReply& message) {
   outcome.gid = message.gid();
   outcome.outcome = DecodeOutcomeKind(message.outcome());
   outcome.reason = message.reason();
-  outcome.code = FromWord(kCodes, message.code(), StatusCode::kInternal);
+  outcome.code = DecodeCode(message.code());
   outcome.elapsed = Duration(message.elapsed_ns());
   for (const v1::StatementResult& from : message.results()) {
     StatementResult result;
@@ -165,13 +182,7 @@ TransactionOutcome DecodeOutcome(const v1::ExecuteReply& message) {
     outcome.results.push_back(std::move(result));
   }
   for (const v1::ParticipantOutcome& from : message.participants()) {
-    ParticipantOutcome participant;
-    participant.name = from.name();
-    if (from.vote() != "none") {
-      participant.vote = FromWord(kVotes, from.vote(), VoteKind::kUnknown);
-    }
-    participant.ack = FromWord(kAcks, from.ack(), AckState::kUnknown);
-    outcome.participants.push_back(std::move(participant));
+    outcome.participants.push_back(DecodeParticipant(from));
   }
   outcome.warnings.assign(message.warnings().begin(), message.warnings().end());
   return outcome;

@@ -1,0 +1,135 @@
+// The asking end of the control socket.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "coordinator/control.h"
+#include "coordinator/control_codec.h"
+#include "coordinator/control_socket.h"
+#include "coordinator/execute_service.h"
+#include "coordinator/service.h"
+#include "coordinator/service_codec.h"
+#include "proto/control.grpc.pb.h"
+
+namespace indoubt {
+namespace {
+
+/// For an answer from the process beside us that costs it no work.
+constexpr Duration kHello = std::chrono::seconds(2);
+/// The coordinator keeps its deadline; its answer needs a moment more.
+constexpr Duration kReplyMargin = std::chrono::seconds(15);
+
+Status StatusFrom(const grpc::Status& status) {
+  if (status.ok()) return Status::Ok();
+  const StatusCode code = DecodeCode(status.error_details());
+  if (status.error_code() == grpc::StatusCode::FAILED_PRECONDITION && code != StatusCode::kOk) {
+    return Status(code, status.error_message());
+  }
+  return Status(StatusCode::kUnavailable,
+                fmt::format("control socket: {}; it is not known whether this was done",
+                            status.error_message()));
+}
+
+class Client final : public ControlClient {
+ public:
+  explicit Client(ControlSocketPath path)
+      : path_(std::move(path)), executor_(ConnectExecutor(path_.address())) {
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+    // An address through a descriptor may have been another socket's a moment ago.
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    stub_ = v1::Control::NewStub(grpc::CreateCustomChannel(
+        path_.address(), grpc::InsecureChannelCredentials(), arguments));
+  }
+
+  /// Ok when somebody answers.
+  Status Hello() {
+    grpc::ClientContext context;
+    context.set_deadline(After(kHello));
+    v1::HelloReply reply;
+    const Status status = StatusFrom(stub_->Hello(&context, {}, &reply));
+    pid_ = reply.pid();
+    return status;
+  }
+
+  int64_t pid() const override { return pid_; }
+
+  void Execute(TransactionRequest request, OutcomeCallback done) override {
+    executor_->Execute(std::move(request), std::move(done));
+  }
+
+  Result<RecoveryReport> Recover(TimePoint deadline, std::optional<LogId> adopt) override {
+    v1::RecoverRequest request;
+    if (adopt) request.set_adopt(adopt->text());
+    v1::RecoverReply reply;
+    grpc::ClientContext context;
+    request.set_timeout_ns(Patience(deadline, context));
+    INDOUBT_RETURN_IF_ERROR(StatusFrom(stub_->Recover(&context, request, &reply)));
+    return DecodeReport(reply);
+  }
+
+  Result<TransactionList> List(TimePoint deadline) override {
+    v1::ListRequest request;
+    v1::TransactionList reply;
+    grpc::ClientContext context;
+    request.set_timeout_ns(Patience(deadline, context));
+    INDOUBT_RETURN_IF_ERROR(StatusFrom(stub_->List(&context, request, &reply)));
+    return DecodeList(reply);
+  }
+
+  Result<TransactionList> Show(const Gid& gid, TimePoint deadline) override {
+    v1::ShowRequest request;
+    request.set_gid(gid.ToString());
+    v1::TransactionList reply;
+    grpc::ClientContext context;
+    request.set_timeout_ns(Patience(deadline, context));
+    INDOUBT_RETURN_IF_ERROR(StatusFrom(stub_->Show(&context, request, &reply)));
+    return DecodeList(reply);
+  }
+
+  Result<TransactionList> Resolve(const ResolveRequest& asked, TimePoint deadline) override {
+    v1::ResolveRequest request;
+    EncodeResolve(asked, request);
+    v1::TransactionList reply;
+    grpc::ClientContext context;
+    request.set_timeout_ns(Patience(deadline, context));
+    INDOUBT_RETURN_IF_ERROR(StatusFrom(stub_->Resolve(&context, request, &reply)));
+    return DecodeList(reply);
+  }
+
+  Status Forget(const Gid& gid, const OperatorTrace& by) override {
+    v1::ForgetRequest request;
+    request.set_gid(gid.ToString());
+    EncodeTrace(by, *request.mutable_by());
+    v1::ForgetReply reply;
+    grpc::ClientContext context;
+    context.set_deadline(After(kReplyMargin));
+    return StatusFrom(stub_->Forget(&context, request, &reply));
+  }
+
+ private:
+  /// Sets the call's limit, and returns how long the coordinator has, in nanoseconds.
+  static int64_t Patience(TimePoint deadline, grpc::ClientContext& context) {
+    const Duration left = std::max(deadline - SystemClock().Now(), Duration::zero());
+    context.set_deadline(After(left + kReplyMargin));
+    return left.count();
+  }
+
+  const ControlSocketPath path_;
+  std::unique_ptr<TransactionExecutor> executor_;
+  std::unique_ptr<v1::Control::Stub> stub_;
+  int64_t pid_ = 0;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ControlClient>> ControlClient::Connect(const std::string& folder) {
+  auto path = ControlSocketPath::In(folder);
+  if (!path) return Status(StatusCode::kUnavailable, path.error().message());
+  KeepLibraryUp();
+  auto client = std::make_unique<Client>(std::move(*path));
+  INDOUBT_RETURN_IF_ERROR(client->Hello());
+  return std::unique_ptr<ControlClient>(std::move(client));
+}
+
+}  // namespace indoubt

@@ -1,0 +1,26 @@
+// The gRPC service in front of an executor, for the servers that offer it.
+#pragma once
+
+#include <memory>
+
+#include <grpcpp/grpcpp.h>
+
+#include "coordinator/executor.h"
+
+namespace indoubt {
+
+inline constexpr int kMaxMessageBytes = 64 << 20;
+
+/// `executor` must outlive it.
+std::unique_ptr<grpc::Service> MakeExecuteService(TransactionExecutor& executor);
+
+/// A time from now, for gRPC's deadlines.
+gpr_timespec After(Duration duration);
+
+/// Keeps gRPC's library up until the process ends; for every client. Without it the
+/// library is taken down with the last client, on whatever thread drops the last
+/// reference; gRPC 1.51 was seen to abort (ref_counted.h, "prior > 0") when that met a
+/// call that was still being unwound after its server had been killed.
+void KeepLibraryUp();
+
+}  // namespace indoubt
