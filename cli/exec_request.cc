@@ -1,5 +1,8 @@
 #include "cli/exec_request.h"
 
+#include <algorithm>
+#include <array>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
@@ -45,6 +48,15 @@ Result<AddressedStatement> ReadStatement(const toml::table& table, const std::st
   return addressed;
 }
 
+/// Whether `word` is an option of exec's, which stands where a statement should.
+bool IsOption(const std::string& word) {
+  static constexpr std::array<std::string_view, 10> kOptions{
+      "--on",   "--rows",   "--param", "--server", "--timeout",
+      "--json", "--config", "-c",      "--id",     "--return"};
+  return std::find(kOptions.begin(), kOptions.end(), word.substr(0, word.find('='))) !=
+         kOptions.end();
+}
+
 }  // namespace
 
 Value ParseParam(const std::string& text) {
@@ -81,6 +93,43 @@ Result<std::vector<AddressedStatement>> LoadStatements(const std::string& path) 
     }
     INDOUBT_ASSIGN_OR_RETURN(AddressedStatement read, ReadStatement(*statement, path));
     statements.push_back(std::move(read));
+  }
+  return statements;
+}
+
+Result<std::vector<AddressedStatement>> StatementsFromArguments(
+    const std::vector<std::string>& raw) {
+  std::vector<AddressedStatement> statements;
+  for (size_t i = 0; i < raw.size(); ++i) {
+    std::string option = raw[i];
+    std::vector<std::string> values;
+    if (const size_t equals = option.find('='); equals != std::string::npos) {
+      values.push_back(option.substr(equals + 1));
+      option.resize(equals);
+    }
+    const size_t takes = option == "--on"                            ? 2
+                         : option == "--rows" || option == "--param" ? 1
+                                                                     : 0;
+    if (takes == 0) continue;
+    while (values.size() < takes && i + 1 < raw.size()) values.push_back(raw[++i]);
+    if (option == "--on" && (values.size() < 2 || IsOption(values[1]))) {
+      return Status(StatusCode::kInvalidArgument,
+                    fmt::format("--on {}: no statement follows the name", values[0]));
+    }
+    if (option == "--on") {
+      statements.push_back({values[0], {values[1], {}, {}}});
+      continue;
+    }
+    if (statements.empty()) {
+      return Status(StatusCode::kInvalidArgument,
+                    fmt::format("{} belongs after the --on that it is for", option));
+    }
+    Statement& statement = statements.back().statement;
+    if (option == "--param") {
+      statement.params.push_back(ParseParam(values[0]));
+    } else {
+      statement.expect_rows = std::strtoll(values[0].c_str(), nullptr, 10);
+    }
   }
   return statements;
 }

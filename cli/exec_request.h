@@ -13,6 +13,13 @@ namespace indoubt::cli {
 /// anything else as text.
 Value ParseParam(const std::string& text);
 
+/// The statements in the words that follow `exec`: --rows and --param belong to the --on
+/// before them. The command line's parser has checked the form of all options; their
+/// order, and values such as "[1]" which it would take apart, are read from what was
+/// given. kInvalidArgument.
+Result<std::vector<AddressedStatement>> StatementsFromArguments(
+    const std::vector<std::string>& given);
+
 /// Reads [[statement]] tables with on, text, params, rows. kInvalidArgument reads
 /// "file:line:column: key: what is wrong".
 Result<std::vector<AddressedStatement>> LoadStatements(const std::string& path);

@@ -1,5 +1,8 @@
 // `indoubt`: parses the command line and runs one verb.
+#include <algorithm>
 #include <exception>
+#include <string>
+#include <vector>
 
 #include <fmt/format.h>
 #include <signal.h>
@@ -40,7 +43,12 @@ int Main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? CheckedOutput(kDone) : kUsage;
+    if (app.exit(error) == 0) return CheckedOutput(kDone);
+    const std::vector<std::string>& given = GivenArguments();
+    if (std::find(given.begin(), given.end(), "--json") != given.end()) {
+      PrintError(ToString(StatusCode::kInvalidArgument), error.what());
+    }
+    return CheckedOutput(kUsage);
   }
   return CheckedOutput(action());
 }

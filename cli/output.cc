@@ -15,9 +15,14 @@ std::string Hex(const std::string& bytes) {
 
 }  // namespace
 
-int Fail(const Status& status) {
+int Fail(const Status& status, bool json) {
   Note("indoubt: " + status.message());
+  if (json) PrintError(ToString(status.code()), status.message());
   return ExitCodeFor(status);
+}
+
+void PrintError(const std::string& code, const std::string& message) {
+  PrintJson({{"error", {{"code", code}, {"message", message}}}});
 }
 
 void PrintJson(const Json& json) {
@@ -79,6 +84,7 @@ Json ToJson(const TransactionOutcome& outcome) {
             {"results", std::move(results)},
             {"participants", ToJson(outcome.participants)}};
   if (!outcome.warnings.empty()) json["warnings"] = outcome.warnings;
+  if (outcome.asked_before) json["asked_before"] = true;
   return json;
 }
 

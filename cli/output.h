@@ -14,8 +14,11 @@ namespace indoubt::cli {
 
 using Json = nlohmann::ordered_json;
 
-/// Prints "indoubt: <message>" to stderr and returns the exit code for it.
-int Fail(const Status& status);
+/// Prints "indoubt: <message>" to stderr and returns the exit code for it. With `json`
+/// also {"error": {"code": ..., "message": ...}} to stdout.
+int Fail(const Status& status, bool json = false);
+/// The object alone.
+void PrintError(const std::string& code, const std::string& message);
 
 /// One compact JSON line on stdout. Bytes that are no UTF-8 are replaced.
 void PrintJson(const Json& json);

@@ -1,6 +1,8 @@
 #include "cli/termination.h"
 
+#include <condition_variable>
 #include <ctime>
+#include <mutex>
 #include <thread>
 
 #include <signal.h>
@@ -38,6 +40,49 @@ bool AwaitTermination(const std::function<bool()>& give_up) {
     _exit(kInterrupted);
   }).detach();
   return true;
+}
+
+struct Interruption::State {
+  std::mutex mutex;  // guards happened, and what is awaited
+  std::condition_variable changed;
+  bool happened = false;
+};
+
+Interruption::Interruption() : state_(std::make_shared<State>()) {
+  BlockTermination();
+  std::thread([state = state_] {
+    const sigset_t signals = TerminationSignals();
+    int signal = 0;
+    sigwait(&signals, &signal);
+    {
+      const std::lock_guard lock(state->mutex);
+      state->happened = true;
+    }
+    state->changed.notify_all();
+    sigwait(&signals, &signal);
+    _exit(kInterrupted);
+  }).detach();
+}
+
+bool Interruption::happened() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->happened;
+}
+
+bool Interruption::Await(const std::function<bool()>& done, TimePoint deadline,
+                         bool or_interrupted) const {
+  std::unique_lock lock(state_->mutex);
+  state_->changed.wait_until(lock, deadline,
+                             [&] { return done() || (or_interrupted && state_->happened); });
+  return done();
+}
+
+void Interruption::Do(const std::function<void()>& change) const {
+  {
+    const std::lock_guard lock(state_->mutex);
+    change();
+  }
+  state_->changed.notify_all();
 }
 
 }  // namespace indoubt::cli

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 
 #include "base/clock.h"
 
@@ -15,5 +16,23 @@ void BlockTermination();
 /// Returns true when a signal came, false when `give_up` said so; asks it every
 /// 50 ms. From then on a further signal ends the process with exit code 130.
 bool AwaitTermination(const std::function<bool()>& give_up);
+
+/// Notices a first SIGINT or SIGTERM, from now until the process ends; a second one ends
+/// it with exit code 130. Make one, before any thread starts. Thread-safe.
+class Interruption {
+ public:
+  Interruption();
+
+  bool happened() const;
+  /// Waits for `done`, which has to become true within Do(); until `deadline`, and, if
+  /// `or_interrupted`, until a signal came. Returns done().
+  bool Await(const std::function<bool()>& done, TimePoint deadline, bool or_interrupted) const;
+  /// Runs `change` where nobody waits meanwhile, and has those who wait look again.
+  void Do(const std::function<void()>& change) const;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;  // shared with the thread that waits for signals
+};
 
 }  // namespace indoubt::cli

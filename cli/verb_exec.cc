@@ -1,17 +1,15 @@
 // indoubt exec: one transaction across participants, from the shell.
-#include <algorithm>
-#include <array>
 #include <cstdio>
-#include <cstdlib>
-#include <future>
 #include <memory>
+#include <optional>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
+#include <unistd.h>
 
 #include "base/duration.h"
 #include "cli/exec_request.h"
 #include "cli/output.h"
+#include "cli/termination.h"
 #include "cli/verbs.h"
 #include "cli/world.h"
 #include "coordinator/service.h"
@@ -20,58 +18,10 @@ namespace indoubt::cli {
 namespace {
 
 struct ExecArguments {
-  std::string config, file, server, timeout;
+  std::string config, file, server, timeout, id, answer_when;
   std::vector<std::string> raw;  // everything after `exec`, as it was given
   bool json = false;
 };
-
-/// Whether `word` is an option of exec's, which stands where a statement should.
-bool IsOption(const std::string& word) {
-  static constexpr std::array<std::string_view, 8> kOptions{
-      "--on", "--rows", "--param", "--server", "--timeout", "--json", "--config", "-c"};
-  return std::find(kOptions.begin(), kOptions.end(), word.substr(0, word.find('='))) !=
-         kOptions.end();
-}
-
-/// --rows and --param belong to the --on before them. CLI11 has checked the form of
-/// all options; their order, and values such as "[1]" which it would take apart,
-/// are read from what was given.
-Result<std::vector<AddressedStatement>> StatementsFromArguments(
-    const std::vector<std::string>& raw) {
-  std::vector<AddressedStatement> statements;
-  for (size_t i = 0; i < raw.size(); ++i) {
-    std::string option = raw[i];
-    std::vector<std::string> values;
-    if (const size_t equals = option.find('='); equals != std::string::npos) {
-      values.push_back(option.substr(equals + 1));
-      option.resize(equals);
-    }
-    const size_t takes = option == "--on"                            ? 2
-                         : option == "--rows" || option == "--param" ? 1
-                                                                     : 0;
-    if (takes == 0) continue;
-    while (values.size() < takes && i + 1 < raw.size()) values.push_back(raw[++i]);
-    if (option == "--on" && (values.size() < 2 || IsOption(values[1]))) {
-      return Status(StatusCode::kInvalidArgument,
-                    fmt::format("--on {}: no statement follows the name", values[0]));
-    }
-    if (option == "--on") {
-      statements.push_back({values[0], {values[1], {}, {}}});
-      continue;
-    }
-    if (statements.empty()) {
-      return Status(StatusCode::kInvalidArgument,
-                    fmt::format("{} belongs after the --on that it is for", option));
-    }
-    Statement& statement = statements.back().statement;
-    if (option == "--param") {
-      statement.params.push_back(ParseParam(values[0]));
-    } else {
-      statement.expect_rows = std::strtoll(values[0].c_str(), nullptr, 10);
-    }
-  }
-  return statements;
-}
 
 Result<TransactionRequest> MakeRequest(const ExecArguments& arguments) {
   INDOUBT_ASSIGN_OR_RETURN(auto given, StatementsFromArguments(arguments.raw));
@@ -91,15 +41,47 @@ Result<TransactionRequest> MakeRequest(const ExecArguments& arguments) {
     }
     INDOUBT_RETURN_IF_ERROR(CheckTimeout(request.timeout).WithContext("--timeout"));
   }
+  INDOUBT_RETURN_IF_ERROR(CheckRequestId(arguments.id).WithContext("--id"));
+  request.request_id = arguments.id;
+  if (arguments.answer_when == "decided") request.answer_when = AnswerWhen::kDecided;
+  if (arguments.answer_when == "applied") request.answer_when = AnswerWhen::kApplied;
+  request.announce_gid = true;
   return request;
 }
 
-TransactionOutcome Await(TransactionExecutor& executor, TransactionRequest request) {
-  std::promise<TransactionOutcome> ended;
-  executor.Execute(std::move(request), [&ended](TransactionOutcome outcome) {
-    ended.set_value(std::move(outcome));
+/// What is known of the transaction so far; guarded by Interruption::Do.
+struct Progress {
+  std::string gid;
+  std::optional<TransactionOutcome> outcome;
+};
+
+/// How long an interrupted transaction may take to reach its outcome: in this process, or
+/// at a server, which goes on with it anyway.
+constexpr Duration kDrain = std::chrono::seconds(5);
+constexpr Duration kServerDrain = std::chrono::seconds(1);
+
+/// Runs `request`. Interrupted, it is aborted where that is still possible, and what is
+/// under way is waited for, not for long. `own`: the coordinator, when it is this process'.
+Progress Run(TransactionExecutor& executor, Coordinator* own, TransactionRequest request,
+             const Interruption& interruption) {
+  auto progress = std::make_shared<Progress>();
+  request.before_prepare = [progress, interruption](const std::string& gid) {
+    interruption.Do([&] { progress->gid = gid; });
+    return Status::Ok();
+  };
+  const auto done = [progress] { return progress->outcome.has_value(); };
+  executor.Execute(std::move(request), [progress, interruption](TransactionOutcome outcome) {
+    interruption.Do([&] { progress->outcome = std::move(outcome); });
   });
-  return ended.get_future().get();
+  if (!interruption.Await(done, TimePoint::max(), /*or_interrupted=*/true)) {
+    Note("indoubt: interrupted; what is under way is finished or rolled back first");
+    if (own != nullptr) own->GiveUp("interrupted");
+    const Duration patience = own != nullptr ? kDrain : kServerDrain;
+    interruption.Await(done, SystemClock().Now() + patience, /*or_interrupted=*/false);
+  }
+  Progress now;
+  interruption.Do([&] { now = *progress; });
+  return now;
 }
 
 void PrintValues(const std::vector<StatementResult>& results) {
@@ -123,6 +105,9 @@ int Report(const TransactionOutcome& outcome, bool json) {
                      ToString(outcome.outcome), outcome.gid));
     std::clearerr(stdout);
   }
+  if (outcome.asked_before) {
+    Note("indoubt: this request was asked before; it is the same transaction");
+  }
   for (const std::string& warning : outcome.warnings) Note("indoubt: warning: " + warning);
   if (outcome.outcome != Outcome::kCommitted) {
     Note(fmt::format("indoubt: {}: {}", ToString(outcome.outcome), outcome.reason));
@@ -142,20 +127,69 @@ int Report(const TransactionOutcome& outcome, bool json) {
   return ExitCodeFor(outcome);
 }
 
+/// Of a transaction that has no outcome yet. Does not return: whoever is still at it would
+/// be waited for.
+[[noreturn]] void LeaveUnfinished(const ExecArguments& arguments, const std::string& gid,
+                                  bool served) {
+  TransactionOutcome outcome;
+  outcome.gid = gid;
+  outcome.reason = "interrupted before its outcome was known";
+  outcome.code = StatusCode::kDeadlineExceeded;
+  if (arguments.json) PrintJson(ToJson(outcome));
+  const std::string name = gid.empty() ? "the transaction" : "transaction " + gid;
+  const std::string again =
+      arguments.id.empty() ? "" : ", or exec again with --id " + arguments.id;
+  Note(served ? fmt::format(
+                    "indoubt: interrupted: {} goes on at the server; `indoubt txn list` and "
+                    "`txn show GID` tell what becomes of it{}",
+                    name, again)
+              : fmt::format(
+                    "indoubt: interrupted: {} is in doubt; `indoubt recover -c {}` settles "
+                    "it{}",
+                    name, arguments.config, again));
+  FinishOutput();
+  _exit(kInterrupted);
+}
+
+int ReportProgress(const ExecArguments& arguments, const Progress& progress,
+                   const Interruption& interruption, bool served) {
+  if (!progress.outcome) LeaveUnfinished(arguments, progress.gid, served);
+  const int code = Report(*progress.outcome, arguments.json);
+  // A commit, or a heuristic outcome, says more than that somebody was impatient.
+  const bool settled = progress.outcome->outcome == Outcome::kCommitted ||
+                       progress.outcome->outcome == Outcome::kHeuristic;
+  return interruption.happened() && !settled ? static_cast<int>(kInterrupted) : code;
+}
+
 int Exec(const ExecArguments& arguments) {
   auto request = MakeRequest(arguments);
-  if (!request) return Fail(request.error());
+  if (!request) return Fail(request.error(), arguments.json);
+  const Interruption interruption;
   if (!arguments.server.empty()) {
-    return Report(Await(*ConnectExecutor(arguments.server), std::move(*request)),
-                  arguments.json);
+    const auto client = ConnectExecutor(arguments.server);
+    const Progress progress = Run(*client, nullptr, std::move(*request), interruption);
+    return ReportProgress(arguments, progress, interruption, /*served=*/true);
   }
   auto config = LoadConfig(arguments.config);
-  if (!config) return Fail(config.error());
+  if (!config) return Fail(config.error(), arguments.json);
   const Duration timeout =
       request->timeout.count() > 0 ? request->timeout : config->default_timeout;
-  const auto reached = ReachCoordinator(*config, {.lock_timeout = timeout});
-  if (!reached) return Fail(reached.error());
-  return Report(Await(reached->executor(), std::move(*request)), arguments.json);
+  const auto reached =
+      ReachCoordinator(*config, {.lock_timeout = timeout, .interruption = &interruption});
+  if (interruption.happened()) {
+    Note("indoubt: interrupted before the transaction began; nothing was written anywhere");
+    if (arguments.json) PrintError("interrupted", "interrupted before the transaction began");
+    return kInterrupted;
+  }
+  if (!reached) return Fail(reached.error(), arguments.json);
+  const bool decided = request->answer_when == AnswerWhen::kDecided;
+  const Progress progress =
+      Run(reached->executor(), reached->own(), std::move(*request), interruption);
+  const int code =
+      ReportProgress(arguments, progress, interruption, reached->served() != nullptr);
+  // Told early, and applied by nobody else once this process has ended.
+  if (decided && reached->own() != nullptr) reached->own()->Drain(SystemClock().Now() + kDrain);
+  return code;
 }
 
 }  // namespace
@@ -180,6 +214,11 @@ void AddExec(CLI::App& app, Action& action) {
   verb->add_option("FILE", arguments->file, "TOML with [[statement]]");
   verb->add_option("--server", arguments->server, "A running `indoubt serve` to hand it to");
   AddDuration(*verb, "--timeout", arguments->timeout, "Until the decision, e.g. 5s");
+  verb->add_option("--id", arguments->id,
+                   "Names the request: asked again by the same name it is not done twice");
+  verb->add_option("--return", arguments->answer_when,
+                   "Whether a commit is told once it is applied everywhere, or decided")
+      ->check(CLI::IsMember({"applied", "decided"}));
   verb->add_flag("--json", arguments->json, "One JSON object on stdout");
   verb->callback([&action, arguments, checked, params] {
     arguments->raw = GivenArguments();

@@ -1,10 +1,14 @@
 // indoubt recover: one recovery pass, then exit.
 #include <memory>
+#include <optional>
+#include <thread>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "base/duration.h"
 #include "cli/output.h"
+#include "cli/termination.h"
 #include "cli/verbs.h"
 #include "cli/world.h"
 
@@ -29,37 +33,72 @@ Json ToJson(const RecoveryReport& report) {
           {"unreachable", report.unreachable}};
 }
 
+int Print(const RecoveryReport& report, bool json) {
+  for (const std::string& notice : report.notices) Note("indoubt: " + notice);
+  if (json) {
+    PrintJson(ToJson(report));
+  } else {
+    for (const RecoveredTransaction& transaction : report.transactions) {
+      PrintLine(fmt::format("{} {}", ToString(transaction.outcome), transaction.gid));
+    }
+    PrintLine(fmt::format("{} committed, {} rolled back, {} in doubt, {} heuristic",
+                          report.committed, report.rolled_back, report.in_doubt,
+                          report.heuristic));
+  }
+  if (report.heuristic > 0) return kHeuristic;
+  // What is away may hold branches that nobody could list.
+  return report.in_doubt > 0 || !report.unreachable.empty() ? kInDoubt : kDone;
+}
+
+/// None when a signal came first.
+std::optional<Result<RecoveryReport>> RunPass(const Result<Reached>& reached,
+                                              TimePoint deadline,
+                                              const std::optional<LogId>& adopt,
+                                              const Interruption& interruption) {
+  if (!reached) return std::nullopt;
+  auto report = std::make_shared<std::optional<Result<RecoveryReport>>>();
+  std::thread pass([&reached, report, deadline, adopt, interruption] {
+    auto ended = reached->operations().Recover(deadline, adopt);
+    interruption.Do([&] { *report = std::move(ended); });
+  });
+  const bool done = interruption.Await([&] { return report->has_value(); }, TimePoint::max(),
+                                       /*or_interrupted=*/true);
+  if (!done) {
+    pass.detach();  // the process ends before it
+    return std::nullopt;
+  }
+  pass.join();
+  return std::move(*report);
+}
+
 int Recover(const RecoverArguments& arguments) {
   auto config = LoadConfig(arguments.config);
-  if (!config) return Fail(config.error());
+  if (!config) return Fail(config.error(), arguments.json);
   const Duration timeout = ParseDuration(arguments.timeout).value_or(Duration::zero());
   std::optional<LogId> adopt;
   if (!arguments.adopt.empty()) {
     auto id = LogId::Parse(arguments.adopt);
-    if (!id) return Fail(id.error().WithContext("--adopt"));
+    if (!id) return Fail(id.error().WithContext("--adopt"), arguments.json);
     adopt = *id;
   }
+  const Interruption interruption;
   const auto reached = ReachCoordinator(
       *config,
       {.lock_timeout = timeout,
+       .interruption = &interruption,
        .empty_log = arguments.accept_empty_log ? EmptyLog::kAccept : EmptyLog::kRefuse});
-  if (!reached) return Fail(reached.error());
-  const auto report = reached->operations().Recover(SystemClock().Now() + timeout, adopt);
-  if (!report) return Fail(report.error());
-  for (const std::string& notice : report->notices) Note("indoubt: " + notice);
-  if (arguments.json) {
-    PrintJson(ToJson(*report));
-  } else {
-    for (const RecoveredTransaction& transaction : report->transactions) {
-      PrintLine(fmt::format("{} {}", ToString(transaction.outcome), transaction.gid));
-    }
-    PrintLine(fmt::format("{} committed, {} rolled back, {} in doubt, {} heuristic",
-                          report->committed, report->rolled_back, report->in_doubt,
-                          report->heuristic));
+  if (!reached && !interruption.happened()) return Fail(reached.error(), arguments.json);
+  const auto report = RunPass(reached, SystemClock().Now() + timeout, adopt, interruption);
+  if (!report) {
+    Note(
+        "indoubt: interrupted: what recovery has not settled stays in doubt; run it again, "
+        "which does nothing twice");
+    if (arguments.json) PrintError("interrupted", "interrupted before recovery had ended");
+    FinishOutput();
+    _exit(kInterrupted);  // what is under way would be waited for
   }
-  if (report->heuristic > 0) return kHeuristic;
-  // What is away may hold branches that nobody could list.
-  return report->in_doubt > 0 || !report->unreachable.empty() ? kInDoubt : kDone;
+  if (!*report) return Fail(report->error(), arguments.json);
+  return Print(**report, arguments.json);
 }
 
 }  // namespace

@@ -26,11 +26,11 @@ struct TxnArguments {
 template <typename Body>
 int WithOperations(const TxnArguments& arguments, Body body) {
   auto config = LoadConfig(arguments.config);
-  if (!config) return Fail(config.error());
+  if (!config) return Fail(config.error(), arguments.json);
   const Duration timeout = ParseDuration(arguments.timeout).value_or(Duration::zero());
   auto reached =
       ReachCoordinator(*config, {.lock_timeout = timeout, .empty_log = EmptyLog::kLookOnly});
-  if (!reached) return Fail(reached.error());
+  if (!reached) return Fail(reached.error(), arguments.json);
   return body(reached->operations(), SystemClock().Now() + timeout);
 }
 
@@ -38,7 +38,7 @@ int WithOperations(const TxnArguments& arguments, Body body) {
 template <typename Body>
 int WithGid(const TxnArguments& arguments, Body body) {
   const auto gid = Gid::Parse(arguments.gid);
-  if (!gid) return Fail(gid.error());
+  if (!gid) return Fail(gid.error(), arguments.json);
   return WithOperations(arguments, [&](Operations& operations, TimePoint deadline) {
     return body(operations, *gid, deadline);
   });
@@ -66,6 +66,10 @@ const char* ToWord(DecisionOutcome outcome) {
   return "unknown";
 }
 
+const char* OutcomeWord(const TransactionView& view) {
+  return view.forgotten ? "forgotten" : ToString(view.outcome);
+}
+
 Json ToJson(const TransactionView& view) {
   Json by_hand;
   if (view.operator_decision) {
@@ -77,7 +81,7 @@ Json ToJson(const TransactionView& view) {
                {"reason", decision.by.reason.empty() ? Json() : Json(decision.by.reason)}};
   }
   return {{"gid", view.gid},
-          {"outcome", ToString(view.outcome)},
+          {"outcome", OutcomeWord(view)},
           {"note", view.note},
           {"participants", cli::ToJson(view.participants)},
           {"operator", std::move(by_hand)}};
@@ -91,7 +95,7 @@ std::string Line(const TransactionView& view) {
                                        participant.vote ? ToString(*participant.vote) : "none",
                                        ToString(participant.ack)));
   }
-  return fmt::format("{}  {}  {}  {}", view.gid, ToString(view.outcome),
+  return fmt::format("{}  {}  {}  {}", view.gid, OutcomeWord(view),
                      fmt::join(participants, " "), view.note);
 }
 
@@ -105,7 +109,7 @@ int ExitFor(const TransactionList& list) { return list.notices.empty() ? kDone :
 int List(const TxnArguments& arguments) {
   return WithOperations(arguments, [&](Operations& operations, TimePoint deadline) -> int {
     const auto list = operations.List(deadline);
-    if (!list) return Fail(list.error());
+    if (!list) return Fail(list.error(), arguments.json);
     NoteAll(*list);
     Json all = Json::array();
     for (const TransactionView& view : list->transactions) {
@@ -133,7 +137,7 @@ bool PrintOne(const TxnArguments& arguments, const TransactionList& list) {
 int Show(const TxnArguments& arguments) {
   return WithGid(arguments, [&](Operations& operations, const Gid& gid, TimePoint deadline) {
     const auto list = operations.Show(gid, deadline);
-    if (!list) return Fail(list.error());
+    if (!list) return Fail(list.error(), arguments.json);
     return PrintOne(arguments, *list) ? kDone : static_cast<int>(kInDoubt);
   });
 }
@@ -142,13 +146,13 @@ int Resolve(const TxnArguments& arguments, DecisionOutcome decision) {
   ResolveRequest request{{}, decision, Myself(arguments), arguments.force, {}};
   if (!arguments.adopt.empty()) {
     auto id = LogId::Parse(arguments.adopt);
-    if (!id) return Fail(id.error().WithContext("--adopt"));
+    if (!id) return Fail(id.error().WithContext("--adopt"), arguments.json);
     request.adopt = *id;
   }
   return WithGid(arguments, [&](Operations& operations, const Gid& gid, TimePoint deadline) {
     request.gid = gid;
     const auto list = operations.Resolve(request, deadline);
-    if (!list) return Fail(list.error());
+    if (!list) return Fail(list.error(), arguments.json);
     if (!PrintOne(arguments, *list)) return static_cast<int>(kInDoubt);
     NoteAll(*list);
     switch (list->transactions.front().outcome) {
@@ -167,7 +171,7 @@ int Resolve(const TxnArguments& arguments, DecisionOutcome decision) {
 int Forget(const TxnArguments& arguments) {
   return WithGid(arguments, [&](Operations& operations, const Gid& gid, TimePoint) {
     const Status status = operations.Forget(gid, Myself(arguments));
-    if (!status.ok()) return Fail(status);
+    if (!status.ok()) return Fail(status, arguments.json);
     arguments.json ? PrintJson({{"gid", arguments.gid}, {"forgotten", true}})
                    : PrintLine("forgotten " + arguments.gid);
     return static_cast<int>(kDone);

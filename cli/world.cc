@@ -109,7 +109,9 @@ Result<Reached> ReachCoordinator(const Config& config, const CoordinatorChoices&
       }
       return Reached(std::move(*served));
     }
-    if (SystemClock().Now() >= deadline) return log.error();
+    const bool interrupted =
+        choices.interruption != nullptr && choices.interruption->happened();
+    if (interrupted || SystemClock().Now() >= deadline) return log.error();
   }
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cli/config.h"
+#include "cli/termination.h"
 #include "coordinator/control.h"
 #include "coordinator/coordinator.h"
 
@@ -16,6 +17,8 @@ Result<std::vector<std::unique_ptr<Participant>>> MakeParticipants(const Config&
 struct CoordinatorChoices {
   Duration lock_timeout{};       // how long to wait for the log's lock
   Duration recovery_interval{};  // 0: no recovery in the background
+  /// Stops the wait for the log, which then fails as if the time were over.
+  const Interruption* interruption = nullptr;
   /// With kLookOnly a missing log is not made, but kNotFound.
   EmptyLog empty_log = EmptyLog::kRefuse;
 };

@@ -45,6 +45,7 @@ void EncodeView(const TransactionView& view, v1::TransactionView& message) {
   message.set_outcome(EncodeOutcomeKind(view.outcome));
   message.set_note(view.note);
   EncodeParticipants(view.participants, message);
+  message.set_forgotten(view.forgotten);
   if (!view.operator_decision) return;
   const OperatorDecision& decision = *view.operator_decision;
   v1::OperatorDecision& to = *message.mutable_operator_decision();
@@ -59,7 +60,8 @@ TransactionView DecodeView(const v1::TransactionView& message) {
                        DecodeOutcomeKind(message.outcome()),
                        message.note(),
                        DecodeParticipants(message),
-                       {}};
+                       {},
+                       message.forgotten()};
   const auto gid = Gid::Parse(message.gid());
   if (!message.has_operator_decision() || !gid) return view;
   const v1::OperatorDecision& from = message.operator_decision();

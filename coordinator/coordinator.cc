@@ -194,6 +194,18 @@ void LiveCoordinator::Execute(TransactionRequest request, OutcomeCallback done) 
   if (Status timeout = CheckTimeout(request.timeout); !timeout.ok()) {
     return Refuse(done, engine_.Now() - began, timeout);
   }
+  if (Status id = CheckRequestId(request.request_id); !id.ok()) {
+    return Refuse(done, engine_.Now() - began, id);
+  }
+  if (request.request_id.empty()) {
+    ExecuteNew(std::move(request), std::move(done));
+  } else {
+    ExecuteOnce(std::move(request), std::move(done));
+  }
+}
+
+void LiveCoordinator::ExecuteNew(TransactionRequest request, OutcomeCallback done) {
+  const TimePoint began = engine_.Now();
   Result<std::vector<BranchWork>> work = Split(request);
   if (!work) return Refuse(done, engine_.Now() - began, work.error());
   std::vector<std::string> warnings;
@@ -208,8 +220,11 @@ void LiveCoordinator::Execute(TransactionRequest request, OutcomeCallback done) 
   }
   const Gid gid{options_.node, engine_.log().id(), engine_.log().incarnation(),
                 next_number_.fetch_add(1, std::memory_order_relaxed)};
+  RequestTraits traits{std::move(request.request_id),
+                       request.answer_when.value_or(options_.answer_when),
+                       std::move(request.before_prepare), std::move(request.after_completion)};
   auto live = LiveTransaction::New(engine_, gid, std::move(*work), began, std::move(warnings),
-                                   std::move(done));
+                                   std::move(traits), std::move(done));
   if (!engine_.Register(live, /*bounded=*/true)) {
     return Refuse(live->TakeCallback(), engine_.Now() - began,
                   Status(StatusCode::kUnavailable,
@@ -281,6 +296,11 @@ Status LiveCoordinator::AskLog(const std::string& what,
   }
   return Status(StatusCode::kDeadlineExceeded,
                 fmt::format("{}: the decision log did not answer within 10 s", what));
+}
+
+void LiveCoordinator::GiveUp(const std::string& reason) {
+  draining_ = true;
+  for (const auto& live : engine_.Live()) live->GiveUp(reason);
 }
 
 void LiveCoordinator::Drain(TimePoint deadline) {

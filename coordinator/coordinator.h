@@ -35,6 +35,8 @@ struct CoordinatorOptions {
   /// it before the caller is told "in doubt" or "committed" (see Execute).
   Duration apply_timeout = std::chrono::seconds(5);
   EmptyLog empty_log = EmptyLog::kRefuse;
+  /// When the caller of a commit is told, where the request does not say.
+  AnswerWhen answer_when = AnswerWhen::kApplied;
 };
 
 /// Thread-safe. Recovery runs beside new work.
@@ -53,6 +55,10 @@ class Coordinator : public TransactionExecutor, public Operations {
 
   /// What the log says of `gid`.
   virtual LoggedState Find(const Gid& gid) const = 0;
+
+  /// Aborts transactions under way whose decision is not asked for yet, with this reason,
+  /// and refuses new ones from now on. Does not wait.
+  virtual void GiveUp(const std::string& reason) = 0;
 
   /// Refuses new transactions and waits for those under way until `deadline`, or until
   /// the log has stopped: then only the next start can end them.

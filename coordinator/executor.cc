@@ -1,5 +1,7 @@
 #include "coordinator/executor.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/duration.h"
@@ -11,6 +13,17 @@ Status CheckTimeout(Duration timeout) {
   return Status(StatusCode::kInvalidArgument,
                 fmt::format("timeout {}: must be at most {}, and not below 0s (the default)",
                             FormatDuration(timeout), FormatDuration(kLongestTimeout)));
+}
+
+Status CheckRequestId(const std::string& id) {
+  constexpr size_t kLongest = 64;
+  const bool allowed = std::all_of(id.begin(), id.end(), [](unsigned char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           c == '_' || c == '.' || c == ':' || c == '-';
+  });
+  if (allowed && id.size() <= kLongest) return Status::Ok();
+  return Status(StatusCode::kInvalidArgument,
+                fmt::format("a request id is 1 to {} of [A-Za-z0-9_.:-]", kLongest));
 }
 
 TransactionOutcome RefusedBecause(const Status& why) {

@@ -51,6 +51,10 @@ class Checker {
       return "rolled back is answered without an abort";
     }
     const bool committed = answer.outcome == Outcome::kCommitted;
+    if (committed && transaction_.traits().answer_decided) {
+      const bool decided = transaction_.decision() == DecisionOutcome::kCommitted || AllDone();
+      return decided ? nullptr : "committed is answered before it is decided";
+    }
     return committed && !AllDone() ? "committed is answered before it is applied" : nullptr;
   }
   const char* operator()(const Release&) const {

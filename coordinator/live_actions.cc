@@ -105,7 +105,8 @@ void LiveTransaction::Do(const Propose& propose) {
       [self = shared_from_this(), forced, ended_before](DecisionOutcome stands,
                                                         const Status& why) {
         self->OnDecided(stands, forced.empty() ? why.message() : forced, ended_before);
-      });
+      },
+      traits_.request_id);
 }
 
 void LiveTransaction::OnDecided(DecisionOutcome outcome, std::string reason,
@@ -231,14 +232,19 @@ void LiveTransaction::Do(const WriteEnd& end) {
   }
 }
 
-void LiveTransaction::Do(const Answer& answer) {
-  if (!done_) return engine_.Notify();
+TransactionOutcome LiveTransaction::OutcomeOf(const Answer& answer) const {
   TransactionOutcome outcome;
   outcome.gid = gid_.ToString();
   outcome.outcome = answer.outcome;
   outcome.code = answer.code;
   outcome.reason = answer.reason;
   outcome.elapsed = engine_.Now() - began_;
+  return outcome;
+}
+
+void LiveTransaction::Do(const Answer& answer) {
+  if (!done_) return engine_.Notify();
+  TransactionOutcome outcome = OutcomeOf(answer);
   outcome.warnings = std::move(warnings_);
   {
     std::lock_guard lock(mutex_);
@@ -286,6 +292,11 @@ void LiveTransaction::Do(const Release&) {
   }
   engine_.Retire(std::move(branches));
   engine_.Unregister(gid_);
+  if (!traits_.after_completion) return;
+  const Transaction machine = Snapshot();
+  TransactionOutcome outcome = OutcomeOf(machine.CurrentAnswer());
+  outcome.participants = machine.Participants();
+  traits_.after_completion(outcome);
 }
 
 }  // namespace indoubt

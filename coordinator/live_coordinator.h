@@ -12,6 +12,7 @@
 #include "coordinator/coordinator.h"
 #include "coordinator/engine.h"
 #include "coordinator/live_transaction.h"
+#include "coordinator/request_register.h"
 
 namespace indoubt {
 
@@ -45,11 +46,17 @@ class LiveCoordinator : public Coordinator {
   Result<TransactionList> Resolve(const ResolveRequest& request, TimePoint deadline) override;
   Status Forget(const Gid& gid, const OperatorTrace& by) override;
   LoggedState Find(const Gid& gid) const override { return engine_.log().Find(gid); }
+  void GiveUp(const std::string& reason) override;
   void Drain(TimePoint deadline) override;
   bool accepted_empty_log() const override { return accepted_empty_log_; }
   Status health() const override { return engine_.log().health(); }
 
  private:
+  void ExecuteNew(TransactionRequest request, OutcomeCallback done);
+  /// A request with an id.
+  void ExecuteOnce(TransactionRequest request, OutcomeCallback done);
+  /// What became of the commit that an earlier request asked for.
+  TransactionOutcome OutcomeOfRequest(const Gid& gid) const;
   /// Sorts the statements by participant; names an unknown one.
   Result<std::vector<BranchWork>> Split(TransactionRequest& request) const;
   /// Whether this coordinator and the participants of `work` can take it on.
@@ -84,6 +91,7 @@ class LiveCoordinator : public Coordinator {
   std::atomic<int64_t> longest_timeout_;  // nanoseconds; bounds the wait at the end
 
   PassGate recovering_;
+  RequestRegister requests_;
 
   std::atomic<bool> check_wanted_{false};
   TimePoint next_pass_{}, next_check_{}, next_full_check_{};  // of maintenance only

@@ -17,18 +17,21 @@ LiveTransaction::LiveTransaction(Engine& engine, Transaction machine, bool recov
   for (size_t i = 0; i < parts_.size(); ++i) parts_[i].name = machine_.branches()[i].name;
 }
 
-std::shared_ptr<LiveTransaction> LiveTransaction::New(Engine& engine, const Gid& gid,
-                                                      std::vector<BranchWork> work,
-                                                      TimePoint began,
-                                                      std::vector<std::string> warnings,
-                                                      OutcomeCallback done) {
+std::shared_ptr<LiveTransaction> LiveTransaction::New(
+    Engine& engine, const Gid& gid, std::vector<BranchWork> work, TimePoint began,
+    std::vector<std::string> warnings, RequestTraits traits, OutcomeCallback done) {
   std::vector<std::string> names;
   names.reserve(work.size());
   for (const BranchWork& part : work) {
     names.push_back(engine.participants()[part.participant]->name());
   }
+  // A request that may be asked again needs its id in the log, whoever takes part.
+  const TransactionTraits ask{.always_decide = !traits.request_id.empty(),
+                              .answer_decided = traits.answer_when == AnswerWhen::kDecided};
+  const bool lone = names.size() == 1 && !ask.always_decide;
   std::shared_ptr<LiveTransaction> live(
-      new LiveTransaction(engine, Transaction(gid, std::move(names)), false));
+      new LiveTransaction(engine, Transaction(gid, std::move(names), ask), false));
+  live->lone_ = lone;
   for (size_t i = 0; i < work.size(); ++i) {
     live->parts_[i].participant = work[i].participant;
     live->parts_[i].statements = std::move(work[i].statements);
@@ -36,6 +39,7 @@ std::shared_ptr<LiveTransaction> LiveTransaction::New(Engine& engine, const Gid&
   }
   live->began_ = began;
   live->warnings_ = std::move(warnings);
+  live->traits_ = std::move(traits);
   live->done_ = std::move(done);
   return live;
 }
@@ -61,12 +65,18 @@ void LiveTransaction::Start(TimePoint deadline) {
   }
   // A lone participant gives up at the deadline by itself and knows better than a
   // timer whether it has committed: it gets a moment to say so.
-  const Duration grace = parts_.size() == 1 ? std::chrono::milliseconds(250) : Duration{};
+  const Duration grace = lone_ ? std::chrono::milliseconds(250) : Duration{};
   SetCallerTimer(deadline + grace, TimedOut{});
-  if (Status begun = PassPoint("begun"); !begun.ok()) {
+  if (Status begun = MayBegin(); !begun.ok()) {
     Post(GaveUp{begun.code(), begun.message()});
   }
   Post(Started{});
+}
+
+Status LiveTransaction::MayBegin() const {
+  INDOUBT_RETURN_IF_ERROR(PassPoint("begun"));
+  if (!traits_.before_prepare) return Status::Ok();
+  return traits_.before_prepare(gid_.ToString());
 }
 
 void LiveTransaction::Post(Event event) {
@@ -124,9 +134,8 @@ void LiveTransaction::SetCallerTimer(TimePoint when, Event event) {
     self->Post(event);
     if (!was_timeout) return;
     // Too late to abort perhaps; then the caller's patience starts to run out.
-    const bool lone = self->parts_.size() == 1;
     const TimePoint now = self->engine_.Now();
-    if (lone) {
+    if (self->lone_) {
       self->Post(CallerTimedOut{});
     } else {
       self->SetCallerTimer(now + self->engine_.apply_timeout(), CallerTimedOut{});
@@ -136,6 +145,13 @@ void LiveTransaction::SetCallerTimer(TimePoint when, Event event) {
   if (machine_.answered()) return;
   if (caller_timer_) engine_.runtime().Cancel(*caller_timer_);
   caller_timer_ = engine_.runtime().ScheduleAt(when, std::move(fire));
+}
+
+void LiveTransaction::GiveUp(const std::string& reason) {
+  if (recovered_) return;
+  Post(GaveUp{StatusCode::kAborted, reason});
+  // Its caller need not wait for those who still wait for a lock.
+  if (Snapshot().decision() == DecisionOutcome::kAborted) Post(CallerTimedOut{});
 }
 
 void LiveTransaction::Nudge() {

@@ -3,6 +3,7 @@
 // the event. No thread of its own and no wait.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -21,6 +22,14 @@ struct BranchWork {
   std::vector<size_t> positions;  // of the statements in the request
 };
 
+/// What a request asks for beside its statements; as in TransactionRequest.
+struct RequestTraits {
+  std::string request_id;
+  AnswerWhen answer_when = AnswerWhen::kApplied;
+  std::function<Status(const std::string& gid)> before_prepare;
+  std::function<void(const TransactionOutcome&)> after_completion;
+};
+
 /// Thread-safe. Shared between the engine's register and the callbacks that it has
 /// handed out; whoever is last frees it.
 class LiveTransaction : public std::enable_shared_from_this<LiveTransaction> {
@@ -29,7 +38,7 @@ class LiveTransaction : public std::enable_shared_from_this<LiveTransaction> {
   static std::shared_ptr<LiveTransaction> New(Engine& engine, const Gid& gid,
                                               std::vector<BranchWork> work, TimePoint began,
                                               std::vector<std::string> warnings,
-                                              OutcomeCallback done);
+                                              RequestTraits traits, OutcomeCallback done);
   /// One that recovery re-enters in the same state machine. Every participant must
   /// be among the engine's (checked).
   static std::shared_ptr<LiveTransaction> Recovered(Engine& engine, Transaction machine);
@@ -39,6 +48,8 @@ class LiveTransaction : public std::enable_shared_from_this<LiveTransaction> {
   void Start(TimePoint deadline);
   /// Gives the callback back, of one that is not started after all.
   OutcomeCallback TakeCallback() { return std::move(done_); }
+  /// Aborts it, unless its decision is asked for already or it was recovered.
+  void GiveUp(const std::string& reason);
   /// Retries that wait for their back-off happen now.
   void Nudge();
   /// From now on it does nothing and answers nobody: a person decided otherwise. It
@@ -94,6 +105,9 @@ class LiveTransaction : public std::enable_shared_from_this<LiveTransaction> {
   void KeepReply(size_t part, std::vector<StatementResult> results);
   void SetCallerTimer(TimePoint when, Event event);
   const std::string& NameOf(size_t part) const { return parts_[part].name; }
+  /// Passes the fail point and the caller's hook that come before anything else.
+  Status MayBegin() const;
+  TransactionOutcome OutcomeOf(const Answer& answer) const;  // without results
   /// Passes a fail point of the whole transaction.
   Status PassPoint(const char* point) const;
   const char* PointName(bool before, bool commit) const;
@@ -104,6 +118,8 @@ class LiveTransaction : public std::enable_shared_from_this<LiveTransaction> {
   TimePoint began_{};
   std::vector<Part> parts_;
   std::vector<std::string> warnings_;
+  RequestTraits traits_;
+  bool lone_ = false;  // its participant decides by itself
   OutcomeCallback done_;
 
   mutable std::mutex mutex_;

@@ -23,6 +23,8 @@ struct TransactionView {
   std::vector<ParticipantOutcome> participants;
   /// What a person decided on it, if nobody has forgotten that.
   std::optional<OperatorDecision> operator_decision;
+  /// Too old for anybody to tell what became of it; `outcome` says nothing then.
+  bool forgotten = false;
 };
 
 /// What Operations found.
@@ -82,8 +84,8 @@ class Operations {
   virtual Result<TransactionList> List(TimePoint deadline) = 0;
 
   /// The one transaction, also one that ended within outcome_retention, or that a person
-  /// decided. kNotFound when there is no trace of it. Empty, with notices, when there is
-  /// none here and a participant could not be asked.
+  /// decided, or so old that it is forgotten. kNotFound when there is no trace of it. Empty,
+  /// with notices, when there is none here and a participant could not be asked.
   virtual Result<TransactionList> Show(const Gid& gid, TimePoint deadline) = 0;
 
   /// Settles a transaction in doubt as a person says. The decision is durable, with who,

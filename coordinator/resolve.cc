@@ -92,19 +92,13 @@ Result<LiveCoordinator::Found> LiveCoordinator::FindForPerson(const ResolveReque
   const Gid& gid = request.gid;
   const DecisionLog& log = engine_.log();
   Found found;
-  Listing listing = ListEverywhere(engine_, deadline);
-  found.notices = std::move(listing.notices);
-  for (ListedBranch& branch : listing.branches) {
-    if (branch.id.gid != gid) continue;
-    if (branch.BearsItsListersName()) {
-      found.prepared.push_back({branch.id.participant, std::move(branch.token)});
-    } else if (!engine_.Position(branch.id.participant)) {
-      found.notices.push_back(fmt::format(
-          "{}: holds a branch of participant {}, which is not configured; untouched",
-          branch.listed_by, branch.id.participant));
-    }
+  // In recovery's order: what was listed, and is so again after the active ones were
+  // taken, belongs to nobody. No recovery pass runs meanwhile.
+  Listing first = ListEverywhere(engine_, deadline);
+  std::set<std::string> holding;
+  for (const ListedBranch& branch : first.branches) {
+    if (branch.id.gid == gid) holding.insert(branch.listed_by);
   }
-  // No recovery pass runs meanwhile, and new transactions have other gids.
   for (const auto& live : engine_.Live()) {
     if (live->gid() == gid) found.live = live;
   }
@@ -113,6 +107,19 @@ Result<LiveCoordinator::Found> LiveCoordinator::FindForPerson(const ResolveReque
   }
   for (OperatorDecision& decision : log.OperatorDecisions()) {
     if (decision.gid == gid) found.earlier = std::move(decision);
+  }
+  Listing second = ListAt(engine_, holding, deadline);
+  found.notices = std::move(first.notices);
+  found.notices.insert(found.notices.end(), second.notices.begin(), second.notices.end());
+  for (ListedBranch& branch : second.branches) {
+    if (branch.id.gid != gid) continue;
+    if (branch.BearsItsListersName()) {
+      found.prepared.push_back({branch.id.participant, std::move(branch.token)});
+    } else if (!engine_.Position(branch.id.participant)) {
+      found.notices.push_back(fmt::format(
+          "{}: holds a branch of participant {}, which is not configured; untouched",
+          branch.listed_by, branch.id.participant));
+    }
   }
   found.state = log.Find(gid);
   const bool own = gid.log == log.id() && gid.incarnation <= log.incarnation();

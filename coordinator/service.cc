@@ -13,6 +13,9 @@
 namespace indoubt {
 namespace {
 
+/// Under this name the gid goes ahead of the reply.
+constexpr const char* kGidMetadata = "indoubt-gid";
+
 class Service final : public v1::Coordinator::CallbackService {
  public:
   explicit Service(TransactionExecutor& executor) : executor_(executor) {}
@@ -26,6 +29,13 @@ class Service final : public v1::Coordinator::CallbackService {
       reactor->Finish(grpc::Status::OK);
     };
     TransactionRequest decoded = DecodeRequest(*request);
+    if (decoded.announce_gid) {
+      decoded.before_prepare = [context, reactor](const std::string& gid) {
+        context->AddInitialMetadata(kGidMetadata, gid);
+        reactor->StartSendInitialMetadata();
+        return Status::Ok();
+      };
+    }
     if (Status timeout = CheckTimeout(decoded.timeout); !timeout.ok()) {
       done(RefusedBecause(timeout));
     } else {
@@ -99,6 +109,9 @@ class Client final : public TransactionExecutor {
     if (Status timeout = CheckTimeout(request.timeout); !timeout.ok()) {
       return done(RefusedBecause(timeout));
     }
+    if (Status id = CheckRequestId(request.request_id); !id.ok()) {
+      return done(RefusedBecause(id));
+    }
     {
       const std::lock_guard lock(mutex_);
       ++under_way_;
@@ -144,6 +157,10 @@ class Client final : public TransactionExecutor {
         outcome.outcome = never_sent ? Outcome::kRolledBack : Outcome::kInDoubt;
         outcome.code = StatusCode::kUnavailable;
         outcome.reason = fmt::format("coordinator: {}", status.error_message());
+        const auto& early = context.GetServerInitialMetadata();
+        if (const auto gid = early.find(kGidMetadata); gid != early.end()) {
+          outcome.gid.assign(gid->second.data(), gid->second.size());
+        }
       }
       outcome.elapsed = SystemClock().Now() - started;
       done(std::move(outcome));

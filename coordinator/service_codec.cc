@@ -120,6 +120,13 @@ StatusCode DecodeCode(const std::string& word) {
 
 void EncodeRequest(const TransactionRequest& request, v1::ExecuteRequest& message) {
   message.set_timeout_ns(request.timeout.count());
+  message.set_request_id(request.request_id);
+  message.set_announce_gid(request.announce_gid);
+  if (request.answer_when) {
+    message.set_answer_when(*request.answer_when == AnswerWhen::kDecided
+                                ? v1::ANSWER_WHEN_DECIDED
+                                : v1::ANSWER_WHEN_APPLIED);
+  }
   for (const AddressedStatement& addressed : request.statements) {
     v1::Statement& statement = *message.add_statements();
     statement.set_participant(addressed.participant);
@@ -136,6 +143,13 @@ void EncodeRequest(const TransactionRequest& request, v1::ExecuteRequest& messag
 TransactionRequest DecodeRequest(const v1::ExecuteRequest& message) {
   TransactionRequest request;
   request.timeout = Duration(message.timeout_ns());
+  request.request_id = message.request_id();
+  request.announce_gid = message.announce_gid();
+  if (message.answer_when() == v1::ANSWER_WHEN_DECIDED) {
+    request.answer_when = AnswerWhen::kDecided;
+  } else if (message.answer_when() == v1::ANSWER_WHEN_APPLIED) {
+    request.answer_when = AnswerWhen::kApplied;
+  }
   for (const v1::Statement& statement : message.statements()) {
     AddressedStatement addressed;
     addressed.participant = statement.participant();
@@ -157,6 +171,7 @@ void EncodeOutcome(TransactionOutcome outcome, v1::ExecuteReply& message) {
   message.set_reason(std::move(outcome.reason));
   message.set_code(ToString(outcome.code));
   message.set_elapsed_ns(outcome.elapsed.count());
+  message.set_asked_before(outcome.asked_before);
   for (const StatementResult& result : outcome.results) {
     v1::StatementResult& to = *message.add_results();
     if (result.rows) to.set_rows(*result.rows);
@@ -175,6 +190,7 @@ TransactionOutcome DecodeOutcome(const v1::ExecuteReply& message) {
   outcome.reason = message.reason();
   outcome.code = DecodeCode(message.code());
   outcome.elapsed = Duration(message.elapsed_ns());
+  outcome.asked_before = message.asked_before();
   for (const v1::StatementResult& from : message.results()) {
     StatementResult result;
     if (from.has_rows()) result.rows = from.rows();

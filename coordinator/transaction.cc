@@ -42,8 +42,9 @@ const char* ToString(TransactionState state) {
   return "?";
 }
 
-Transaction::Transaction(Gid gid, std::vector<std::string> participants)
-    : gid_(std::move(gid)) {
+Transaction::Transaction(Gid gid, std::vector<std::string> participants,
+                         TransactionTraits traits)
+    : gid_(std::move(gid)), traits_(traits) {
   INDOUBT_CHECK(!participants.empty(), "a transaction needs a participant");
   branches_.resize(participants.size());
   for (size_t i = 0; i < participants.size(); ++i)
@@ -99,7 +100,7 @@ void Transaction::On(const Started&, std::vector<Action>& actions) {
     case Entry::kNew:
       break;
   }
-  const bool one_phase = branches_.size() == 1;
+  const bool one_phase = branches_.size() == 1 && !traits_.always_decide;
   state_ = one_phase ? TransactionState::kOnePhase : TransactionState::kPreparing;
   for (size_t i = 0; i < branches_.size(); ++i) {
     branches_[i].phase = BranchPhase::kAsked;
@@ -219,6 +220,7 @@ void Transaction::On(const Decided& event, std::vector<Action>& actions) {
       code_ = StatusCode::kOk;
       reason_.clear();
       state_ = TransactionState::kCommitting;
+      if (traits_.answer_decided) Reply(actions);
       break;
     case DecisionOutcome::kAborted:
       if (proposed_ == DecisionOutcome::kCommitted) {
@@ -350,7 +352,8 @@ Answer Transaction::CurrentAnswer() const {
     return {Outcome::kInDoubt, code_, reason_};
   }
   if (decision_ == DecisionOutcome::kAborted) return {Outcome::kRolledBack, code_, reason_};
-  const std::string missing = Missing();
+  const bool suffices = traits_.answer_decided && decision_.has_value();
+  const std::string missing = suffices ? std::string() : Missing();
   if (missing.empty()) return {Outcome::kCommitted, StatusCode::kOk, ""};
   const char* what = decision_ ? "commit is decided, not yet applied at" : "no decision yet;";
   return {Outcome::kInDoubt, StatusCode::kDeadlineExceeded,
@@ -376,7 +379,8 @@ std::vector<ParticipantOutcome> Transaction::Participants() const {
     ParticipantOutcome outcome{branch.name, branch.vote, branch.ack};
     // Asked, and never heard of: not a no.
     const bool asked = branch.phase != BranchPhase::kIdle && entry_ == Entry::kNew;
-    if (asked && !branch.vote && branches_.size() > 1) outcome.vote = VoteKind::kUnknown;
+    const bool votes = branches_.size() > 1 || traits_.always_decide;
+    if (asked && !branch.vote && votes) outcome.vote = VoteKind::kUnknown;
     outcomes.push_back(std::move(outcome));
   }
   return outcomes;

@@ -74,6 +74,14 @@ struct BranchState {
   std::string reason;  // of the last retry or of the heuristic
 };
 
+/// What a new transaction does otherwise than the usual one.
+struct TransactionTraits {
+  /// A lone participant prepares too: its commit has to be in the log.
+  bool always_decide = false;
+  /// A commit is answered as soon as it is decided.
+  bool answer_decided = false;
+};
+
 /// A value. Belongs to one thread at a time.
 class Transaction {
  public:
@@ -81,7 +89,7 @@ class Transaction {
   static constexpr int kRollbackAttempts = 8;
 
   /// A new transaction over these participants; at least one (checked).
-  Transaction(Gid gid, std::vector<std::string> participants);
+  Transaction(Gid gid, std::vector<std::string> participants, TransactionTraits traits = {});
   /// One whose commit record recovery has found.
   static Transaction RecoveredCommit(const Decision& decision);
   /// Branches that are prepared while the log knows no commit.
@@ -99,6 +107,7 @@ class Transaction {
   bool answered() const { return answered_; }
   /// The decision that stands; none before there is one.
   std::optional<DecisionOutcome> decision() const { return decision_; }
+  const TransactionTraits& traits() const { return traits_; }
   /// How it would be answered now.
   Answer CurrentAnswer() const;
   /// The branches as the caller sees them.
@@ -130,6 +139,7 @@ class Transaction {
 
   Gid gid_;
   Entry entry_ = Entry::kNew;
+  TransactionTraits traits_;
   TransactionState state_ = TransactionState::kBegun;
   std::vector<BranchState> branches_;
   std::optional<DecisionOutcome> proposed_;

@@ -194,10 +194,25 @@ Result<TransactionList> LiveCoordinator::Show(const Gid& gid, TimePoint deadline
     list.transactions.push_back(ViewOf(gid, std::nullopt));
     return list;
   }
+  for (const auto& live : engine_.Live()) {
+    if (live->gid() != gid) continue;
+    list.transactions.push_back(ViewOf(gid, live->Snapshot()));
+    return list;
+  }
   if (!list.notices.empty()) return list;
+  if (gid.log == engine_.log().id() && engine_.log().IsForgotten(gid)) {
+    TransactionView view;
+    view.gid = gid.ToString();
+    view.note =
+        "longer than outcome_retention ago: whether it was committed is not kept; it is "
+        "prepared nowhere";
+    view.forgotten = true;
+    list.transactions.push_back(std::move(view));
+    return list;
+  }
   return Status(StatusCode::kNotFound,
                 fmt::format("{}: not prepared anywhere and not in the log: it was rolled back, "
-                            "or ended longer than outcome_retention ago",
+                            "or had one participant only, or never was",
                             gid.ToString()));
 }
 

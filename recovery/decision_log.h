@@ -31,6 +31,7 @@ struct BranchRecord {
 struct Decision {
   Gid gid;
   std::vector<BranchRecord> branches;
+  std::string request_id = {};  // by which the client asked for it; empty: none
   friend bool operator==(const Decision&, const Decision&) = default;
 };
 
@@ -104,8 +105,10 @@ class DecisionLog {
   /// Proposes `outcome` for `gid`. For kCommitted the record with `branches` is
   /// forced first. kAborted costs no write here. Completes with the decision
   /// that stands; kUnknown, with the reason, after a failed write or sync.
+  /// `request_id`: by which the client asked for it; FindRequest knows it from then on.
   virtual void Decide(const Gid& gid, DecisionOutcome outcome,
-                      std::vector<BranchRecord> branches, DecideCallback done) = 0;
+                      std::vector<BranchRecord> branches, DecideCallback done,
+                      std::string request_id = {}) = 0;
 
   /// Every participant of `gid` has acknowledged. Lazy: durable some time later, at
   /// the latest with the next decision that is asked for after it.
@@ -126,6 +129,14 @@ class DecisionLog {
   virtual std::vector<HeuristicRecord> Heuristics() const = 0;
   virtual std::vector<OperatorDecision> OperatorDecisions() const = 0;
   virtual LoggedState Find(const Gid& gid) const = 0;
+  /// Whether `gid`, which Find does not know, is so old that it may be a commit that has
+  /// ended longer than outcome_retention ago. For gids of this log.
+  virtual bool IsForgotten(const Gid& gid) const = 0;
+  /// The commit that the client asked for by this id, if it has not ended or within
+  /// outcome_retention.
+  virtual std::optional<Gid> FindRequest(const std::string& request_id) const = 0;
+  /// Whether another request id can be remembered.
+  virtual bool HasRoomForRequest() = 0;
 
   /// Ok, or why the log stopped for good.
   virtual Status health() const = 0;

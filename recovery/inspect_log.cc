@@ -19,6 +19,9 @@ class Describer {
       out_.detail += fmt::format("{}{} (token of {} bytes)", out_.detail.empty() ? "" : ", ",
                                  branch.participant, branch.token.size());
     }
+    if (!decision.request_id.empty()) {
+      out_.detail += fmt::format(", request {}", decision.request_id);
+    }
   }
   void operator()(const EndRecord& end) const {
     out_.kind = "end";
@@ -50,6 +53,11 @@ class Describer {
   void operator()(const AcceptedRecord& accepted) const {
     out_.kind = "accepted";
     out_.detail = fmt::format("{} at {}", accepted.why, accepted.at);
+  }
+  void operator()(const AnsweredRecord& answered) const {
+    out_.kind = "answered";
+    out_.gid = answered.gid.ToString();
+    out_.detail = fmt::format("request {}", answered.request_id);
   }
   void operator()(const OperatorDecision& decision) const {
     out_.kind = "operator";

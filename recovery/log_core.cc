@@ -44,12 +44,13 @@ void LogCore::Accept(LogCallback done) {
 }
 
 void LogCore::Decide(const Gid& gid, DecisionOutcome outcome,
-                     std::vector<BranchRecord> branches, DecideCallback done) {
+                     std::vector<BranchRecord> branches, DecideCallback done,
+                     std::string request_id) {
   if (outcome != DecisionOutcome::kCommitted) {
     AnswerAbort(gid, outcome, done);
     return;
   }
-  Submit(Decision{gid, std::move(branches)}, std::move(done), {});
+  Submit(Decision{gid, std::move(branches), std::move(request_id)}, std::move(done), {});
 }
 
 void LogCore::End(const Gid& gid) {
@@ -91,6 +92,21 @@ std::vector<OperatorDecision> LogCore::OperatorDecisions() const {
 LoggedState LogCore::Find(const Gid& gid) const {
   const std::lock_guard lock(mutex_);
   return state_.Find(gid, Now());
+}
+
+bool LogCore::IsForgotten(const Gid& gid) const {
+  const std::lock_guard lock(mutex_);
+  return state_.IsForgotten(gid, Now());
+}
+
+std::optional<Gid> LogCore::FindRequest(const std::string& request_id) const {
+  const std::lock_guard lock(mutex_);
+  return state_.FindRequest(request_id, Now());
+}
+
+bool LogCore::HasRoomForRequest() {
+  const std::lock_guard lock(mutex_);
+  return state_.HasRoomForRequest(Now());
 }
 
 Status LogCore::health() const {

@@ -27,7 +27,7 @@ class LogCore : public DecisionLog {
   bool accepted() const override;
   void Accept(LogCallback done) override;
   void Decide(const Gid& gid, DecisionOutcome outcome, std::vector<BranchRecord> branches,
-              DecideCallback done) override;
+              DecideCallback done, std::string request_id = {}) override;
   void End(const Gid& gid) override;
   void FlushEnds(LogCallback done) override;
   void RecordHeuristic(HeuristicRecord record, LogCallback done) override;
@@ -37,6 +37,9 @@ class LogCore : public DecisionLog {
   std::vector<HeuristicRecord> Heuristics() const override;
   std::vector<OperatorDecision> OperatorDecisions() const override;
   LoggedState Find(const Gid& gid) const override;
+  bool IsForgotten(const Gid& gid) const override;
+  std::optional<Gid> FindRequest(const std::string& request_id) const override;
+  bool HasRoomForRequest() override;
   Status health() const override;
 
  protected:

@@ -202,9 +202,11 @@ Result<std::vector<uint64_t>> ListSegments(FileSystem& files, const std::string&
 
 std::vector<std::string> CarriedRecords(LogState& state, uint32_t incarnation,
                                         const FileLogOptions& options) {
-  std::vector<std::string> bodies{
-      EncodeLogRecord(OpenedRecord{incarnation, options.node, WallClockNow()})};
-  for (std::string& body : state.Carry(options.clock->Now())) bodies.push_back(std::move(body));
+  // What is carried says which outcomes are forgotten from now on.
+  std::vector<std::string> carried = state.Carry(options.clock->Now());
+  std::vector<std::string> bodies{EncodeLogRecord(
+      OpenedRecord{incarnation, options.node, WallClockNow(), state.forgotten()})};
+  for (std::string& body : carried) bodies.push_back(std::move(body));
   return bodies;
 }
 

@@ -85,6 +85,7 @@ struct Encoder {
     out.mutable_opened()->set_incarnation(opened.incarnation);
     out.mutable_opened()->set_node(Printable(opened.node));
     out.mutable_opened()->set_at(Printable(opened.at));
+    if (opened.forgotten) Put(*opened.forgotten, out.mutable_opened()->mutable_forgotten());
   }
   void operator()(const EndedRecord& ended) const {
     Put(ended.first, out.mutable_ended()->mutable_first());
@@ -105,13 +106,18 @@ struct Encoder {
       body->add_participants(Printable(name));
     }
   }
+  void operator()(const AnsweredRecord& answered) const {
+    out.mutable_answered()->set_request_id(Printable(answered.request_id));
+    Put(answered.gid, out.mutable_answered()->mutable_gid());
+    out.mutable_answered()->set_ended_at_s(answered.ended_at_s);
+  }
 };
 
 Result<LogRecord> Decode(const records::Record& in) {
   switch (in.body_case()) {
     case records::Record::kCommit: {
       INDOUBT_ASSIGN_OR_RETURN(Gid gid, Get(in.commit().gid()));
-      Decision decision{std::move(gid), {}};
+      Decision decision{std::move(gid), {}, in.commit().request_id()};
       for (const auto& branch : in.commit().branches()) {
         decision.branches.push_back(BranchRecord{branch.participant(), branch.token()});
       }
@@ -132,9 +138,13 @@ Result<LogRecord> Decode(const records::Record& in) {
       INDOUBT_ASSIGN_OR_RETURN(Gid gid, Get(in.forget().gid()));
       return LogRecord(ForgetRecord{std::move(gid), TraceFrom(in.forget())});
     }
-    case records::Record::kOpened:
-      return LogRecord(
-          OpenedRecord{in.opened().incarnation(), in.opened().node(), in.opened().at()});
+    case records::Record::kOpened: {
+      OpenedRecord opened{in.opened().incarnation(), in.opened().node(), in.opened().at(), {}};
+      if (in.opened().has_forgotten()) {
+        INDOUBT_ASSIGN_OR_RETURN(opened.forgotten, Get(in.opened().forgotten()));
+      }
+      return LogRecord(std::move(opened));
+    }
     case records::Record::kEnded: {
       INDOUBT_ASSIGN_OR_RETURN(Gid first, Get(in.ended().first()));
       return LogRecord(
@@ -155,6 +165,11 @@ Result<LogRecord> Decode(const records::Record& in) {
                            OutcomeFrom(body.known()),
                            TraceFrom(body),
                            {body.participants().begin(), body.participants().end()}});
+    }
+    case records::Record::kAnswered: {
+      INDOUBT_ASSIGN_OR_RETURN(Gid gid, Get(in.answered().gid()));
+      return LogRecord(AnsweredRecord{in.answered().request_id(), std::move(gid),
+                                      in.answered().ended_at_s()});
     }
     case records::Record::BODY_NOT_SET:
       break;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -15,12 +16,13 @@ struct EndRecord {
 };
 struct ForgetRecord {
   Gid gid;
-  OperatorTrace by;
+  OperatorTrace by = {};
 };
 struct OpenedRecord {
   uint32_t incarnation = 0;
   std::string node;
   std::string at;
+  std::optional<Gid> forgotten = {};  // as LogState::forgotten
 };
 /// Why the log is no longer taken for a new one beside branches that it cannot know.
 struct AcceptedRecord {
@@ -34,8 +36,15 @@ struct EndedRecord {
   int64_t ended_at_s = 0;
 };
 
+/// A client's request whose commit has ended.
+struct AnsweredRecord {
+  std::string request_id;
+  Gid gid;
+  int64_t ended_at_s = 0;
+};
+
 using LogRecord = std::variant<Decision, EndRecord, HeuristicRecord, ForgetRecord, OpenedRecord,
-                               EndedRecord, AcceptedRecord, OperatorDecision>;
+                               EndedRecord, AcceptedRecord, OperatorDecision, AnsweredRecord>;
 
 /// The body of a record. Text for people is cut to 1000 bytes and reduced to
 /// printable ASCII: what is written must be readable again.

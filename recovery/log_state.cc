@@ -55,7 +55,7 @@ void EndedSet::Add(const Gid& gid, TimePoint now) {
 void EndedSet::Add(const EndedRecord& record, TimePoint now, int64_t wall_now_s) {
   const Duration age =
       std::chrono::seconds(std::max<int64_t>(0, wall_now_s - record.ended_at_s));
-  if (age >= retention_) return;
+  if (age >= retention_) return SetForgottenBlock(record.first);
   Block& block = BlockOf(record.first, now);
   for (size_t i = 0; i < std::min(record.bits.size(), block.bits.size()); ++i) {
     block.bits[i] = static_cast<uint8_t>(block.bits[i] | static_cast<uint8_t>(record.bits[i]));
@@ -69,10 +69,32 @@ bool EndedSet::Contains(const Gid& gid, TimePoint now) const {
          now - it->second.newest < retention_;
 }
 
+void EndedSet::SetForgotten(const Gid& gid) {
+  const auto age = [](const Gid& one) { return std::pair(one.incarnation, one.number); };
+  if (!forgotten_ || age(*forgotten_) < age(gid)) forgotten_ = gid;
+}
+
+bool EndedSet::IsForgotten(const Gid& gid, TimePoint now) const {
+  const auto age = [](const Gid& one) { return std::pair(one.incarnation, one.number); };
+  if (forgotten_ && age(gid) <= age(*forgotten_)) return true;
+  const auto it = Find(gid);
+  return it != blocks_.end() && it->second.Has(gid.number) &&
+         now - it->second.newest >= retention_;
+}
+
+// Forgets the block that stands at `first`.
+void EndedSet::SetForgottenBlock(Gid first) {
+  first.number += kBlockNumbers - 1;
+  SetForgotten(first);
+}
+
 void EndedSet::Expire(TimePoint now) {
   recent_.reset();
-  std::erase_if(blocks_,
-                [&](const auto& entry) { return now - entry.second.newest >= retention_; });
+  std::erase_if(blocks_, [&](const auto& entry) {
+    const bool over = now - entry.second.newest >= retention_;
+    if (over) SetForgottenBlock(entry.first);
+    return over;
+  });
   if (blocks_.size() < kMaxBlocks) return;
   // Still full: the older half goes, so that this scan stays rare.
   std::vector<TimePoint> times;
@@ -82,7 +104,12 @@ void EndedSet::Expire(TimePoint now) {
   const TimePoint oldest_kept = *middle;
   size_t to_go = times.size() / 2;
   std::erase_if(blocks_, [&](const auto& entry) {
-    return to_go > 0 && entry.second.newest <= oldest_kept && to_go-- > 0;
+    const bool goes = to_go > 0 && entry.second.newest <= oldest_kept;
+    if (goes) {
+      --to_go;
+      SetForgottenBlock(entry.first);
+    }
+    return goes;
   });
 }
 
@@ -103,8 +130,12 @@ void LogState::Apply(LogRecord record, TimePoint now) {
     if (!accepted_) accepted_ = AcceptedRecord{"its first decision", WallClockNow()};
     if (ended_.Contains(decision->gid, now)) return;  // decided again, and it has ended
     if (RolledBackByPerson(decision->gid)) return;
+    if (!decision->request_id.empty()) requests_.Add(decision->request_id, decision->gid);
     const auto [it, added] = unended_.try_emplace(std::move(decision->gid));
-    if (added) it->second = {next_age_++, std::move(decision->branches)};
+    if (added) {
+      it->second = {next_age_++, std::move(decision->branches),
+                    std::move(decision->request_id)};
+    }
   } else if (auto* end = std::get_if<EndRecord>(&record)) {
     End(end->gid, now);
   } else if (auto* heuristic = std::get_if<HeuristicRecord>(&record)) {
@@ -116,13 +147,16 @@ void LogState::Apply(LogRecord record, TimePoint now) {
     operator_decisions_.erase(forget->gid);
   } else if (auto* opened = std::get_if<OpenedRecord>(&record)) {
     incarnation_ = std::max(incarnation_, opened->incarnation);
+    if (opened->forgotten) ended_.SetForgotten(*opened->forgotten);
   } else if (auto* ended = std::get_if<EndedRecord>(&record)) {
     ended_.Add(*ended, now, clock_->WallSeconds());
   } else if (auto* accepted = std::get_if<AcceptedRecord>(&record)) {
     accepted_ = std::move(*accepted);
   } else if (auto* decided = std::get_if<OperatorDecision>(&record)) {
-    if (decided->decided == DecisionOutcome::kAborted) Drop(decided->gid);
+    if (decided->decided == DecisionOutcome::kAborted) Drop(decided->gid, now);
     operator_decisions_.insert_or_assign(decided->gid, std::move(*decided));
+  } else if (auto* answered = std::get_if<AnsweredRecord>(&record)) {
+    requests_.Add(*answered, now, clock_->WallSeconds());
   }
 }
 
@@ -132,16 +166,22 @@ bool LogState::RolledBackByPerson(const Gid& gid) const {
   return it != operator_decisions_.end() && it->second.decided == DecisionOutcome::kAborted;
 }
 
-bool LogState::Drop(const Gid& gid) { return unended_.erase(gid) > 0; }
+bool LogState::Drop(const Gid& gid, TimePoint now) {
+  const auto undone = unended_.find(gid);
+  if (undone == unended_.end()) return false;
+  if (!undone->second.request_id.empty()) requests_.End(undone->second.request_id, now);
+  unended_.erase(undone);
+  return true;
+}
 
 bool LogState::End(const Gid& gid, TimePoint now) {
-  if (!Drop(gid)) return false;
+  if (!Drop(gid, now)) return false;
   ended_.Add(gid, now);
   return true;
 }
 
-std::vector<std::unordered_map<Gid, LogState::Undone>::const_iterator> LogState::ByAge() const {
-  std::vector<std::unordered_map<Gid, Undone>::const_iterator> undone;
+std::vector<LogState::UndoneIterator> LogState::ByAge() const {
+  std::vector<UndoneIterator> undone;
   undone.reserve(unended_.size());
   for (auto it = unended_.begin(); it != unended_.end(); ++it) undone.push_back(it);
   std::sort(undone.begin(), undone.end(),
@@ -149,10 +189,14 @@ std::vector<std::unordered_map<Gid, LogState::Undone>::const_iterator> LogState:
   return undone;
 }
 
+Decision LogState::DecisionOf(UndoneIterator undone) {
+  return {undone->first, undone->second.branches, undone->second.request_id};
+}
+
 std::vector<Decision> LogState::Unended() const {
   std::vector<Decision> decisions;
   decisions.reserve(unended_.size());
-  for (const auto& it : ByAge()) decisions.push_back({it->first, it->second.branches});
+  for (const auto& it : ByAge()) decisions.push_back(DecisionOf(it));
   return decisions;
 }
 
@@ -201,9 +245,10 @@ std::vector<std::string> LogState::Carry(TimePoint now) {
   for (const EndedRecord& record : ended_.Carry(now, clock_->WallSeconds())) {
     bodies.push_back(EncodeLogRecord(record));
   }
-  for (const auto& it : ByAge()) {
-    bodies.push_back(EncodeLogRecord(Decision{it->first, it->second.branches}));
+  for (const AnsweredRecord& record : requests_.Carry(now, clock_->WallSeconds())) {
+    bodies.push_back(EncodeLogRecord(record));
   }
+  for (const auto& it : ByAge()) bodies.push_back(EncodeLogRecord(DecisionOf(it)));
   return bodies;
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "recovery/log_records.h"
+#include "recovery/request_index.h"
 
 namespace indoubt {
 
@@ -35,6 +36,13 @@ class EndedSet {
   /// Forgets what is over; returns the rest as records.
   std::vector<EndedRecord> Carry(TimePoint now, int64_t wall_now_s);
 
+  /// Whether `gid` is not newer than the newest that was forgotten, or was here and is
+  /// over.
+  bool IsForgotten(const Gid& gid, TimePoint now) const;
+  /// The newest gid that a forgotten block stood for; none when there was no such.
+  const std::optional<Gid>& forgotten() const { return forgotten_; }
+  void SetForgotten(const Gid& gid);
+
  private:
   struct Block {
     bool Has(uint64_t number) const;
@@ -44,12 +52,14 @@ class EndedSet {
   using Blocks = std::map<Gid, Block>;  // by the first gid that a block stands for
   Block& BlockOf(const Gid& gid, TimePoint now);
   Blocks::const_iterator Find(const Gid& gid) const;
+  void SetForgottenBlock(Gid first);
   void Expire(TimePoint now);
 
   const Duration retention_;
   Blocks blocks_;
   // The block added to last, mostly the next one too; none when it may be gone.
   std::optional<Blocks::iterator> recent_;
+  std::optional<Gid> forgotten_;
 };
 
 /// Thread-compatible.
@@ -57,7 +67,7 @@ class LogState {
  public:
   /// `clock` must outlive it.
   explicit LogState(Duration retention, const Clock& clock = SystemClock())
-      : clock_(&clock), retention_(retention), ended_(retention) {}
+      : clock_(&clock), retention_(retention), ended_(retention), requests_(retention) {}
 
   void Apply(LogRecord record, TimePoint now);
   /// False when `gid` has no commit here that has not ended.
@@ -67,6 +77,13 @@ class LogState {
   std::vector<HeuristicRecord> Heuristics() const;
   std::vector<OperatorDecision> OperatorDecisions() const;
   LoggedState Find(const Gid& gid, TimePoint now) const;
+  bool IsForgotten(const Gid& gid, TimePoint now) const { return ended_.IsForgotten(gid, now); }
+  /// Up to where ended transactions are not told from others any more.
+  const std::optional<Gid>& forgotten() const { return ended_.forgotten(); }
+  std::optional<Gid> FindRequest(const std::string& id, TimePoint now) const {
+    return requests_.Find(id, now);
+  }
+  bool HasRoomForRequest(TimePoint now) { return requests_.HasRoom(now); }
   /// The highest incarnation that opened this log; 0: none.
   uint32_t incarnation() const { return incarnation_; }
 
@@ -80,12 +97,15 @@ class LogState {
   struct Undone {
     uint64_t age = 0;  // its place in the order of the log
     std::vector<BranchRecord> branches;
+    std::string request_id;
   };
+  using UndoneIterator = std::unordered_map<Gid, Undone>::const_iterator;
   /// The unended, oldest first.
-  std::vector<std::unordered_map<Gid, Undone>::const_iterator> ByAge() const;
+  std::vector<UndoneIterator> ByAge() const;
+  static Decision DecisionOf(UndoneIterator undone);
   bool RolledBackByPerson(const Gid& gid) const;
   /// The commit of `gid` is not unended any more; false when it was not.
-  bool Drop(const Gid& gid);
+  bool Drop(const Gid& gid, TimePoint now);
   void ExpireOperatorDecisions(int64_t wall_now_s);
 
   const Clock* clock_;  // a pointer, so that a state can be assigned
@@ -98,6 +118,7 @@ class LogState {
   /// Those against the log stay until they are forgotten, the others for retention_.
   std::map<Gid, OperatorDecision> operator_decisions_;
   EndedSet ended_;
+  RequestIndex requests_;
 };
 
 }  // namespace indoubt

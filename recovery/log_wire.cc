@@ -1,5 +1,6 @@
 #include "recovery/log_wire.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 
@@ -9,7 +10,7 @@ namespace {
 // Fields of proto/records.proto as tag bytes: number << 3 | wire type, where 0 is a
 // number and 2 is bytes with their length before them.
 constexpr char kRecordCommit = 0x0a, kRecordEnd = 0x12;
-constexpr char kGidOfBody = 0x0a, kBranchOfCommit = 0x12;
+constexpr char kGidOfBody = 0x0a, kBranchOfCommit = 0x12, kRequestIdOfCommit = 0x1a;
 constexpr char kGidNode = 0x0a, kGidLog = 0x12, kGidIncarnation = 0x18, kGidNumber = 0x20;
 constexpr char kBranchParticipant = 0x0a, kBranchToken = 0x12;
 
@@ -119,6 +120,11 @@ std::optional<BranchRecord> ReadBranch(std::string_view bytes) {
   return BranchRecord{std::string(participant), Token(token)};
 }
 
+/// Protobuf refuses text that is not UTF-8, so it is asked about everything else.
+bool IsPlainAscii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+}
+
 std::optional<LogRecord> ReadCommit(std::string_view bytes) {
   Fields fields(bytes);
   auto gid = ReadGid(fields.Bytes(kGidOfBody));
@@ -130,7 +136,8 @@ std::optional<LogRecord> ReadCommit(std::string_view bytes) {
     if (!branch) return {};
     decision.branches.push_back(std::move(*branch));
   }
-  if (!fields.AtEnd()) return {};
+  decision.request_id = fields.OptionalBytes(kRequestIdOfCommit);
+  if (!fields.AtEnd() || !IsPlainAscii(decision.request_id)) return {};
   return LogRecord(std::move(decision));
 }
 
@@ -147,6 +154,7 @@ std::string EncodeWire(const Decision& decision) {
   const size_t gid_bytes = GidBytes(decision.gid);
   size_t bytes = BytesBytes(gid_bytes);
   for (const BranchRecord& branch : decision.branches) bytes += BytesBytes(BranchBytes(branch));
+  bytes += TextBytes(decision.request_id);
   std::string out;
   out.reserve(BytesBytes(bytes));
   PutLength(out, kRecordCommit, bytes);
@@ -156,6 +164,7 @@ std::string EncodeWire(const Decision& decision) {
     PutText(out, kBranchParticipant, branch.participant);
     PutText(out, kBranchToken, branch.token);
   }
+  PutText(out, kRequestIdOfCommit, decision.request_id);
   return out;
 }
 

@@ -30,6 +30,7 @@ std::string ByProtobuf(const Decision& decision) {
     added->set_participant(branch.participant);
     added->set_token(branch.token);
   }
+  record.mutable_commit()->set_request_id(decision.request_id);
   return record.SerializeAsString();
 }
 
@@ -48,6 +49,8 @@ std::vector<Decision> Samples() {
     }
   }
   samples.push_back({GidOf(0, 0), {}});
+  samples.push_back({GidOf(1, 2), {{"stock", "7"}}, "order:4711"});
+  samples.push_back({GidOf(1, 2), {}, std::string(64, 'r')});
   samples.push_back({GidOf(1, 2), {{"a", ""}, {"b", std::string("\0\xff\0", 3)}}});
   samples.push_back({GidOf(1, 2), {{std::string(32, 'p'), std::string(256, '\x80')}}});
   samples.push_back({GidOf(1, 2), std::vector<BranchRecord>(100, {"stock", "7"})});
@@ -108,6 +111,7 @@ TEST(LogWire, AgreesWithProtobufOnDamagedBytes) {
     EXPECT_EQ(gid.incarnation(), ours.incarnation);
     EXPECT_EQ(gid.number(), ours.number);
     if (!decision) continue;
+    EXPECT_EQ(record.commit().request_id(), decision->request_id);
     ASSERT_EQ(record.commit().branches_size(), static_cast<int>(decision->branches.size()));
     for (int b = 0; b < record.commit().branches_size(); ++b) {
       EXPECT_EQ(record.commit().branches(b).participant(),

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -39,6 +40,8 @@ class MemoryLog final : public DecisionLog {
     log->state_->ended = before.state_->ended;
     log->state_->heuristics = before.state_->heuristics;
     log->state_->operator_decisions = before.state_->operator_decisions;
+    log->state_->requests = before.state_->requests;
+    log->state_->forgotten = before.state_->forgotten;
     return log;
   }
 
@@ -93,7 +96,7 @@ class MemoryLog final : public DecisionLog {
   }
 
   void Decide(const Gid& gid, DecisionOutcome outcome, std::vector<BranchRecord> branches,
-              DecideCallback done) override {
+              DecideCallback done, std::string request_id = {}) override {
     DecisionOutcome stands = outcome;
     Status why;
     {
@@ -107,7 +110,8 @@ class MemoryLog final : public DecisionLog {
           state_->survivor_wanted = true;
         }
         if (state_->health.ok() || std::exchange(state_->survivor_wanted, false)) {
-          state_->unended.push_back(Decision{gid, std::move(branches)});
+          if (!request_id.empty()) state_->requests[request_id] = gid;
+          state_->unended.push_back(Decision{gid, std::move(branches), std::move(request_id)});
         }
         if (!state_->health.ok()) stands = DecisionOutcome::kUnknown;
         why = state_->health;
@@ -201,6 +205,30 @@ class MemoryLog final : public DecisionLog {
     }
     return state_->ended.count(gid) > 0 ? LoggedState::kEnded : LoggedState::kUnknown;
   }
+  bool IsForgotten(const Gid& gid) const override {
+    const std::lock_guard lock(state_->mutex);
+    return state_->forgotten && gid <= *state_->forgotten;
+  }
+  std::optional<Gid> FindRequest(const std::string& request_id) const override {
+    const std::lock_guard lock(state_->mutex);
+    const auto found = state_->requests.find(request_id);
+    return found == state_->requests.end() ? std::nullopt : std::optional(found->second);
+  }
+  bool HasRoomForRequest() override {
+    const std::lock_guard lock(state_->mutex);
+    return state_->room_for_requests;
+  }
+  /// As after outcome_retention: everything up to `gid` is forgotten.
+  void ForgetUpTo(const Gid& gid) {
+    const std::lock_guard lock(state_->mutex);
+    std::erase_if(state_->ended, [&](const Gid& ended) { return ended <= gid; });
+    std::erase_if(state_->requests, [&](const auto& entry) { return entry.second <= gid; });
+    state_->forgotten = gid;
+  }
+  void RefuseRequestIds() {
+    const std::lock_guard lock(state_->mutex);
+    state_->room_for_requests = false;
+  }
   Status health() const override {
     const std::lock_guard lock(state_->mutex);
     return state_->health;
@@ -218,6 +246,9 @@ class MemoryLog final : public DecisionLog {
     std::set<Gid> ended;
     std::map<std::pair<Gid, std::string>, HeuristicRecord> heuristics;
     std::map<Gid, OperatorDecision> operator_decisions;
+    std::map<std::string, Gid> requests;
+    std::optional<Gid> forgotten;
+    bool room_for_requests = true;
     Status health, decision_failure;
     int decisions = 0;
     bool survivor_wanted = false;

@@ -1,0 +1,73 @@
+// Requests with an id: one that is asked again, at once or after a restart, is answered
+// and not done twice.
+#include <fmt/format.h>
+
+#include "coordinator/live_coordinator.h"
+
+namespace indoubt {
+
+TransactionOutcome LiveCoordinator::OutcomeOfRequest(const Gid& gid) const {
+  std::shared_ptr<LiveTransaction> live;
+  for (const auto& one : engine_.Live()) {
+    if (one->gid() == gid) live = one;
+  }
+  const TransactionView view =
+      ViewOf(gid, live ? std::optional(live->Snapshot()) : std::nullopt);
+  TransactionOutcome outcome;
+  outcome.gid = view.gid;
+  outcome.asked_before = true;
+  outcome.outcome = view.outcome;
+  outcome.participants = view.participants;
+  if (view.outcome == Outcome::kHeuristic) {
+    outcome.code = StatusCode::kInternal;
+    outcome.reason = view.note;
+    return outcome;
+  }
+  // Its commit record is there: nothing else can become of it.
+  const bool applied = engine_.log().Find(gid) == LoggedState::kEnded;
+  const bool suffices = options_.answer_when == AnswerWhen::kDecided;
+  outcome.outcome = applied || suffices ? Outcome::kCommitted : Outcome::kInDoubt;
+  if (outcome.outcome == Outcome::kInDoubt) {
+    outcome.code = StatusCode::kDeadlineExceeded;
+    outcome.reason = "commit is decided, not yet applied everywhere";
+  }
+  return outcome;
+}
+
+void LiveCoordinator::ExecuteOnce(TransactionRequest request, OutcomeCallback done) {
+  const TimePoint began = engine_.Now();
+  const std::string id = request.request_id;
+  const auto answer = [this, id, began](TransactionOutcome outcome,
+                                        const OutcomeCallback& first) {
+    if (outcome.elapsed == Duration{}) outcome.elapsed = engine_.Now() - began;
+    requests_.Answer(id, outcome);
+    first(std::move(outcome));
+  };
+  switch (requests_.Enter(id, done)) {
+    case RequestRegister::Turn::kWaits:
+      return;
+    case RequestRegister::Turn::kTooMany:
+      return done(RefusedBecause(Status(
+          StatusCode::kUnavailable,
+          fmt::format("request {}: {} callers wait for its answer already; ask again later", id,
+                      RequestRegister::kMaxWaiting))));
+    case RequestRegister::Turn::kFirst:
+      break;
+  }
+  // Only now: whoever was first before us has answered after its commit was in the log.
+  if (const std::optional<Gid> gid = engine_.log().FindRequest(id)) {
+    return answer(OutcomeOfRequest(*gid), done);
+  }
+  if (!engine_.log().HasRoomForRequest()) {
+    return answer(RefusedBecause(Status(
+                      StatusCode::kUnavailable,
+                      "as many request ids as can be remembered were given within "
+                      "outcome_retention; shorten that, ask later, or leave the id out")),
+                  done);
+  }
+  ExecuteNew(std::move(request), [answer, done = std::move(done)](TransactionOutcome outcome) {
+    answer(std::move(outcome), done);
+  });
+}
+
+}  // namespace indoubt

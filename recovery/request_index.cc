@@ -1,0 +1,63 @@
+#include "recovery/request_index.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace indoubt {
+
+void RequestIndex::Add(const std::string& id, const Gid& gid) {
+  requests_[id] = Answered{gid, std::nullopt};
+}
+
+void RequestIndex::End(const std::string& id, TimePoint now) {
+  const auto found = requests_.find(id);
+  if (found == requests_.end()) return;
+  found->second.ended = now;
+  by_end_.emplace_back(now, id);
+}
+
+void RequestIndex::Add(const AnsweredRecord& record, TimePoint now, int64_t wall_now_s) {
+  const Duration age =
+      std::chrono::seconds(std::max<int64_t>(0, wall_now_s - record.ended_at_s));
+  if (age >= retention_) return;
+  // The same id may have been given again after it was forgotten; that one counts.
+  if (!requests_.try_emplace(record.request_id, Answered{record.gid, now - age}).second) return;
+  by_end_.emplace_back(now - age, record.request_id);
+}
+
+std::optional<Gid> RequestIndex::Find(const std::string& id, TimePoint now) const {
+  const auto found = requests_.find(id);
+  if (found == requests_.end() || IsOver(found->second, now)) return std::nullopt;
+  return found->second.gid;
+}
+
+bool RequestIndex::HasRoom(TimePoint now) {
+  Expire(now);
+  return requests_.size() < kMaxRequests;
+}
+
+void RequestIndex::Expire(TimePoint now) {
+  while (!by_end_.empty() && now - by_end_.front().first >= retention_) {
+    const auto found = requests_.find(by_end_.front().second);
+    // An id that was given again belongs to a later end.
+    if (found != requests_.end() && IsOver(found->second, now)) requests_.erase(found);
+    by_end_.pop_front();
+  }
+}
+
+std::vector<AnsweredRecord> RequestIndex::Carry(TimePoint now, int64_t wall_now_s) {
+  Expire(now);
+  std::vector<AnsweredRecord> records;
+  for (const auto& [id, answered] : requests_) {
+    if (!answered.ended || IsOver(answered, now)) continue;
+    const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - *answered.ended);
+    records.push_back({id, answered.gid, wall_now_s - age.count()});
+  }
+  // As they were carried in, so that the next one expires the oldest first.
+  std::sort(records.begin(), records.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.ended_at_s, a.request_id) < std::pair(b.ended_at_s, b.request_id);
+  });
+  return records;
+}
+
+}  // namespace indoubt

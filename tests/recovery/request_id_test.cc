@@ -1,0 +1,103 @@
+// Request ids in the log, and up to where outcomes are forgotten.
+#include "recovery/request_index.h"
+#include "tests/recovery/log_fixture.h"
+
+namespace indoubt {
+namespace {
+
+class LoggedRequestTest : public LogFixture {
+ protected:
+  Gid Asked(const std::string& id) {
+    const Gid gid = NewGid();
+    std::promise<DecisionOutcome> answer;
+    log_->Decide(
+        gid, DecisionOutcome::kCommitted, Branches(),
+        [&](DecisionOutcome outcome, const Status&) { answer.set_value(outcome); }, id);
+    EXPECT_EQ(answer.get_future().get(), DecisionOutcome::kCommitted);
+    return gid;
+  }
+  void Rotate() {
+    const std::string before = Segment();
+    while (Segment() == before) log_->End(Committed());
+  }
+};
+
+TEST_F(LoggedRequestTest, IdIsAsDurableAsItsCommit) {
+  Open();
+  const Gid gid = Asked("order:1");
+  CutPowerAndReopen(Unsynced::kLost);
+  EXPECT_EQ(log_->FindRequest("order:1"), gid);
+  EXPECT_EQ(log_->FindRequest("order:2"), std::nullopt);
+  ASSERT_EQ(log_->Unended().size(), 1u);
+  EXPECT_EQ(log_->Unended()[0].request_id, "order:1");
+}
+
+TEST_F(LoggedRequestTest, IdOfAnEndedCommitComesAlong) {
+  Open();
+  const Gid gid = Asked("order:1");
+  log_->End(gid);
+  Rotate();
+  EXPECT_EQ(log_->FindRequest("order:1"), gid);
+  Reopen();
+  Reopen();
+  EXPECT_EQ(log_->FindRequest("order:1"), gid);
+}
+
+TEST_F(LoggedRequestTest, IdIsForgottenAfterTheRetentionAndUnendedOnesAreNot) {
+  options_.outcome_retention = {};
+  Open();
+  const Gid ended = Asked("order:1"), open = Asked("order:2");
+  log_->End(ended);
+  EXPECT_EQ(log_->FindRequest("order:1"), std::nullopt);
+  EXPECT_EQ(log_->FindRequest("order:2"), open);
+  Reopen();
+  EXPECT_EQ(log_->FindRequest("order:1"), std::nullopt);
+  EXPECT_EQ(log_->FindRequest("order:2"), open);
+}
+
+TEST_F(LoggedRequestTest, IdThatIsGivenAgainNamesTheLaterCommit) {
+  options_.outcome_retention = {};
+  Open();
+  log_->End(Asked("order:1"));
+  const Gid later = Asked("order:1");
+  EXPECT_EQ(log_->FindRequest("order:1"), later);
+  EXPECT_TRUE(log_->HasRoomForRequest());
+  EXPECT_EQ(log_->FindRequest("order:1"), later) << "the earlier end is not its own";
+}
+
+TEST_F(LoggedRequestTest, WhatEndedLongAgoIsForgottenAndLaterOnesAreNot) {
+  Open();
+  const Gid ended = Committed();
+  log_->End(ended);
+  EXPECT_FALSE(log_->IsForgotten(ended)) << "it is known";
+  Reopen();
+  EXPECT_FALSE(log_->IsForgotten(ended));
+  options_.outcome_retention = {};
+  Reopen();
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(log_->Find(ended), LoggedState::kUnknown);
+    EXPECT_TRUE(log_->IsForgotten(ended));
+    EXPECT_FALSE(log_->IsForgotten(NewGid())) << "of a later incarnation";
+    Reopen();
+  }
+}
+
+TEST(RequestIndexTest, TakesNoMoreThanItsBoundAndLetsOldOnesGo) {
+  const Duration retention = std::chrono::seconds(10);
+  RequestIndex index(retention);
+  const Gid gid{"n", LogId::Random(), 1, 1};
+  const TimePoint start{};
+  for (size_t i = 0; i < RequestIndex::kMaxRequests; ++i) {
+    ASSERT_TRUE(index.HasRoom(start)) << i;
+    const std::string id = "r" + std::to_string(i);
+    index.Add(id, gid);
+    index.End(id, start + std::chrono::microseconds(i));
+  }
+  EXPECT_FALSE(index.HasRoom(start + std::chrono::seconds(5)));
+  EXPECT_EQ(index.Find("r0", start + std::chrono::seconds(5)), gid);
+  EXPECT_TRUE(index.HasRoom(start + retention + std::chrono::milliseconds(1)));
+  EXPECT_EQ(index.Find("r0", start + retention), std::nullopt);
+}
+
+}  // namespace
+}  // namespace indoubt
