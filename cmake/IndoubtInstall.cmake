@@ -39,7 +39,8 @@ indoubt_component(base
           base/status.h participants/participant.h)
 indoubt_component(coordinator
   TARGETS orphans coordinator
-  HEADERS coordinator/coordinator.h coordinator/executor.h coordinator/operations.h recovery/decision_log.h)
+  HEADERS coordinator/coordinator.h coordinator/executor.h coordinator/operations.h
+          recovery/decision_log.h)
 indoubt_component(recovery
   TARGETS records recovery
   HEADERS recovery/file_log.h)
