@@ -31,6 +31,10 @@ std::vector<std::vector<std::string>> InGroups(const std::vector<std::string>& b
   return groups;
 }
 
+std::string UnfinishedPath(const std::string& folder) {
+  return folder + "/" + std::string(log_format::kUnfinishedName);
+}
+
 }  // namespace
 
 uint64_t PayloadBytes(const std::vector<std::string>& bodies) {
@@ -39,9 +43,21 @@ uint64_t PayloadBytes(const std::vector<std::string>& bodies) {
   return bytes;
 }
 
+Result<BlankSegment> MakeBlankSegment(FileSystem& files, const std::string& folder,
+                                      uint64_t size, bool synced) {
+  INDOUBT_ASSIGN_OR_RETURN(auto file, files.Open(UnfinishedPath(folder), OpenMode::kCreateNew));
+  const std::string zeros(std::min(kFillBytes, size), '\0');
+  for (uint64_t at = 0; at < size; at += zeros.size()) {
+    const size_t length = std::min<uint64_t>(zeros.size(), size - at);
+    INDOUBT_RETURN_IF_ERROR(file->WriteAt(at, std::string_view(zeros).substr(0, length)));
+    if (synced) INDOUBT_RETURN_IF_ERROR(file->Sync());
+  }
+  return BlankSegment{std::move(file), size};
+}
+
 Result<std::unique_ptr<SegmentWriter>> SegmentWriter::Create(
     FileSystem& files, const std::string& folder, SegmentHeader header,
-    const std::vector<std::string>& carried) {
+    const std::vector<std::string>& carried, BlankSegment blank) {
   const auto groups = InGroups(carried);
   uint64_t carried_bytes = 0;
   for (const auto& group : groups) {
@@ -54,16 +70,30 @@ Result<std::unique_ptr<SegmentWriter>> SegmentWriter::Create(
   header.size = (header.size + 2 * carried_bytes + log_format::kSectorBytes - 1) /
                 log_format::kSectorBytes * log_format::kSectorBytes;
 
-  const std::string unfinished = folder + "/" + std::string(log_format::kUnfinishedName);
   const std::string path = folder + "/" + log_format::SegmentName(header.number);
-  INDOUBT_ASSIGN_OR_RETURN(auto file, files.Open(unfinished, OpenMode::kCreateNew));
-  std::unique_ptr<SegmentWriter> writer(new SegmentWriter(std::move(file), header));
-  Status status = writer->Fill(groups);
+  const uint64_t least =
+      log_format::kGroupsStart + 2 * carried_bytes + log_format::kMaxPayloadBytes;
+  Status status;
+  if (blank.file && blank.size < least) {
+    blank = {};
+    status = files.Remove(UnfinishedPath(folder));
+  }
+  if (status.ok() && !blank.file) {
+    auto made = MakeBlankSegment(files, folder, header.size, /*synced=*/false);
+    status = made.status();
+    if (made) blank = std::move(*made);
+  }
+  std::unique_ptr<SegmentWriter> writer;
+  if (status.ok()) {
+    header.size = blank.size;
+    writer.reset(new SegmentWriter(std::move(blank.file), header));
+    status = writer->Fill(groups);
+  }
   if (status.ok()) status = HitFailPoint("segment_synced");
-  if (status.ok()) status = files.Rename(unfinished, path);
+  if (status.ok()) status = files.Rename(UnfinishedPath(folder), path);
   if (!status.ok()) {
     // It never counted. If it cannot be removed either, the next start does it.
-    static_cast<void>(files.Remove(unfinished));
+    static_cast<void>(files.Remove(UnfinishedPath(folder)));
     return status.WithContext(fmt::format("{} cannot be made", path));
   }
   INDOUBT_RETURN_IF_ERROR(files.SyncDirectory(folder));
@@ -72,22 +102,10 @@ Result<std::unique_ptr<SegmentWriter>> SegmentWriter::Create(
 }
 
 Status SegmentWriter::Fill(const std::vector<std::vector<std::string>>& groups) {
-  INDOUBT_RETURN_IF_ERROR(FillWithZeros());
   for (const auto& group : groups) INDOUBT_RETURN_IF_ERROR(WriteGroup(group).status());
   INDOUBT_CHECK(end_ == header_.carried_end, "what was carried has the size foreseen");
   INDOUBT_RETURN_IF_ERROR(WriteHeader());
   return Sync();
-}
-
-// Zeros are written, not only allocated: then a commit's sync has no metadata of
-// the file to write, and an unwritten byte is known to read as zero.
-Status SegmentWriter::FillWithZeros() {
-  const std::string zeros(std::min(kFillBytes, header_.size), '\0');
-  for (uint64_t at = 0; at < header_.size; at += zeros.size()) {
-    const size_t length = std::min<uint64_t>(zeros.size(), header_.size - at);
-    INDOUBT_RETURN_IF_ERROR(file_->WriteAt(at, std::string_view(zeros).substr(0, length)));
-  }
-  return Status::Ok();
 }
 
 Status SegmentWriter::WriteHeader() {
