@@ -86,6 +86,22 @@ enum class LoggedState {
 using DecideCallback = std::function<void(DecisionOutcome outcome, Status why)>;
 using LogCallback = std::function<void(Status)>;
 
+/// Lives while its thread runs a callback of a caller's. That may begin the next
+/// transaction, and its answer the next: a log that synced on the caller's thread then
+/// would nest them without end, and have whatever else is to be called wait.
+class WithinCallback {
+ public:
+  WithinCallback() { ++depth_; }
+  ~WithinCallback() { --depth_; }
+  WithinCallback(const WithinCallback&) = delete;
+  WithinCallback& operator=(const WithinCallback&) = delete;
+  /// Whether this thread is within one.
+  static bool Here() { return depth_ > 0; }
+
+ private:
+  static inline thread_local int depth_ = 0;
+};
+
 /// Thread-safe. Callbacks run once, on a thread of the log's or the caller's,
 /// and must not block.
 class DecisionLog {

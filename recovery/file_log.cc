@@ -12,12 +12,18 @@
 namespace indoubt {
 namespace {
 
-// With the last sync that long ago the log is idle: the caller syncs by itself,
-// because a hand-off to the flusher costs more than it could gain. A caller that
-// comes sooner may be an event loop with others waiting behind it.
+// With the last sync that long ago the log is idle: the caller syncs by itself, because a
+// hand-off to the flusher costs more than it could gain. A caller that comes sooner may be
+// an event loop with others waiting behind it.
 constexpr Duration kIdleAfter = std::chrono::milliseconds(2);
-// After a group of that many commits the log rests for some of the sync's time: what
-// comes meanwhile shares the next one, and the stores sync on the same device.
+// So it syncs by itself too when that many groups in a row were of one commit and nothing
+// came meanwhile: it is alone. Now and then one is handed over all the same, to see whether
+// it still is: a caller that syncs brings nothing else meanwhile.
+constexpr int kLoneFrom = 4;
+constexpr int kLookEvery = 16;
+// After a group of that many commits the log rests for some of the sync's time, or until
+// as many have come again: what comes meanwhile shares the next one, and the stores sync
+// on the same device.
 constexpr size_t kRestFrom = 4;
 constexpr int kRestInSyncs = 3;
 constexpr Duration kLongestRest = std::chrono::milliseconds(2);
@@ -28,7 +34,10 @@ constexpr Duration kLazyEnds = std::chrono::milliseconds(50);
 class FileLog final : public LogCore {
  public:
   FileLog(FileSystem& files, OpenedFolder folder, const FileLogOptions& options)
-      : LogCore(files, std::move(folder), options), flusher_([this] { RunFlusher(); }) {}
+      : LogCore(files, std::move(folder), options) {
+    PrepareSegmentsAhead();
+    flusher_ = std::thread([this] { RunFlusher(); });
+  }
 
   ~FileLog() override {
     {
@@ -64,7 +73,10 @@ class FileLog final : public LogCore {
   size_t waiting_for_room_ = 0;
   TimePoint last_flush_{};
   TimePoint rest_until_{};
-  std::thread flusher_;  // last: it uses all of the above
+  int lone_groups_ = 0;   // in a row up to the last one
+  size_t rest_for_ = 0;   // so many in the queue end a rest
+  bool resting_ = false;  // the flusher does
+  std::thread flusher_;   // last: it uses all of the above
 };
 
 void FileLog::BeforeQueueing(Lock& lock) {
@@ -78,6 +90,8 @@ void FileLog::BeforeQueueing(Lock& lock) {
 void FileLog::OnQueued(Lock& lock) {
   if (IsIdle()) {
     Flush(lock);
+  } else if (resting_) {
+    if (queue_.size() == rest_for_) work_.notify_one();
   } else if (!flushing_) {
     WakeFlusher();
   }
@@ -90,14 +104,18 @@ void FileLog::OnEndWaits() {
 void FileLog::OnFlushed(size_t records, TimePoint began, TimePoint ended) {
   if (records >= kRestFrom) {
     rest_until_ = ended + std::min(kRestInSyncs * (ended - began), kLongestRest);
+    rest_for_ = records;
   }
+  lone_groups_ = records == 1 && queue_.empty() ? lone_groups_ + 1 : 0;
   last_flush_ = ended;
   if (waiting_for_room_ > 0) room_.notify_all();
   if (HasWork() || stopping_) WakeFlusher();
 }
 
 bool FileLog::IsIdle() const {
-  return !flushing_ && queue_.size() == 1 && Now() - last_flush_ > kIdleAfter;
+  if (flushing_ || queue_.size() != 1 || WithinCallback::Here()) return false;
+  const bool alone = lone_groups_ >= kLoneFrom && lone_groups_ % kLookEvery != 0;
+  return (alone && NothingElseUnderWay()) || Now() - last_flush_ > kIdleAfter;
 }
 
 void FileLog::WakeFlusher() {
@@ -112,7 +130,10 @@ void FileLog::RunFlusher() {
     WaitForWork(lock);
     if (stopping_ && !HasWork()) return;
     if (rest_until_ > Now()) {
-      work_.wait_until(lock, rest_until_, [this] { return stopping_; });
+      resting_ = true;
+      work_.wait_until(lock, rest_until_,
+                       [this] { return stopping_ || queue_.size() >= rest_for_; });
+      resting_ = false;
     }
     if (!flushing_) Flush(lock);
   }

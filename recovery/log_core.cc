@@ -1,10 +1,12 @@
 #include "recovery/log_core.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "base/brief_lock.h"
 #include "base/check.h"
 #include "base/failpoint.h"
 #include "recovery/log_format.h"
@@ -54,13 +56,17 @@ void LogCore::Decide(const Gid& gid, DecisionOutcome outcome,
 }
 
 void LogCore::End(const Gid& gid) {
-  const std::lock_guard lock(mutex_);
-  if (!health_.ok() || !state_.End(gid, Now())) return;
-  ends_.push_back(EncodeLogRecord(EndRecord{gid}));
+  std::string body = EncodeLogRecord(EndRecord{gid});
+  const TimePoint now = Now();
+  const Lock lock = LockBriefly(mutex_);
+  if (!health_.ok() || !state_.End(gid, now)) return;
+  ends_.push_back(std::move(body));
   OnEndWaits();
 }
 
-void LogCore::FlushEnds(LogCallback done) { Enqueue({{}, {}, {}, std::move(done)}); }
+void LogCore::FlushEnds(LogCallback done) {
+  Enqueue({.record = {}, .logged = std::move(done)});
+}
 
 void LogCore::RecordHeuristic(HeuristicRecord record, LogCallback done) {
   Submit(std::move(record), {}, std::move(done));
@@ -89,6 +95,10 @@ std::vector<OperatorDecision> LogCore::OperatorDecisions() const {
   return state_.OperatorDecisions();
 }
 
+void LogCore::PrepareSegmentsAhead() {
+  spare_ = std::make_unique<SpareSegment>(files_, folder_path_);
+}
+
 LoggedState LogCore::Find(const Gid& gid) const {
   const std::lock_guard lock(mutex_);
   return state_.Find(gid, Now());
@@ -110,6 +120,7 @@ bool LogCore::HasRoomForRequest() {
 }
 
 Status LogCore::health() const {
+  if (!stopped_) return Status::Ok();
   const std::lock_guard lock(mutex_);
   return health_;
 }
@@ -136,7 +147,10 @@ void LogCore::AnswerAbort(const Gid& gid, DecisionOutcome outcome,
 }
 
 void LogCore::Submit(LogRecord record, DecideCallback decided, LogCallback logged) {
-  Pending pending{std::move(record), {}, std::move(decided), std::move(logged)};
+  Pending pending{.record = std::move(record),
+                  .has_body = true,
+                  .decided = std::move(decided),
+                  .logged = std::move(logged)};
   pending.body = EncodeLogRecord(pending.record);
   if (pending.body.size() > log_format::kMaxRecordBytes / 2) {
     pending.Complete(Status(StatusCode::kInvalidArgument,
@@ -148,8 +162,8 @@ void LogCore::Submit(LogRecord record, DecideCallback decided, LogCallback logge
   Enqueue(std::move(pending));
 }
 
-void LogCore::Enqueue(Pending pending) {
-  Lock lock(mutex_);
+void LogCore::Enqueue(Pending&& pending) {
+  Lock lock = LockBriefly(mutex_);
   BeforeQueueing(lock);
   if (!health_.ok()) {
     const Status why = health_;
@@ -158,6 +172,7 @@ void LogCore::Enqueue(Pending pending) {
     return;
   }
   if (pending.decided) proposed_.insert(std::get<Decision>(pending.record).gid);
+  queued_bytes_ += log_format::kRecordHeaderBytes + pending.body.size();
   queue_.push_back(std::move(pending));
   OnQueued(lock);
 }
@@ -177,7 +192,7 @@ void LogCore::Flush(Lock& lock) {
   if (status.ok()) {
     for (Pending& pending : batch) {
       if (pending.decided) proposed_.erase(std::get<Decision>(pending.record).gid);
-      if (!pending.body.empty()) state_.Apply(std::move(pending.record), now);
+      if (pending.has_body) state_.Apply(std::move(pending.record), now);
     }
   } else {
     status = Stop(status);
@@ -185,8 +200,13 @@ void LogCore::Flush(Lock& lock) {
   flushing_ = false;
   OnFlushed(batch.size(), began, now);
   lock.unlock();
-  for (Pending& pending : batch) pending.Complete(status);
+  {
+    const WithinCallback answers;
+    for (Pending& pending : batch) pending.Complete(status);
+    batch.clear();  // with what the callbacks hold
+  }
   lock.lock();
+  if (spare_batch_.capacity() < batch.capacity()) spare_batch_.swap(batch);
 }
 
 // Whoever is completed may take every end before it for durable: stores forget then.
@@ -194,18 +214,33 @@ void LogCore::Flush(Lock& lock) {
 LogCore::Batch LogCore::TakeBatch(std::vector<std::string>& bodies) {
   Batch batch;
   uint64_t bytes = 0;
+  bodies.reserve(ends_.size() + queue_.size());
   while (!ends_.empty() && bytes < kMaxGroupBytes / 2) {
     bytes += log_format::kRecordHeaderBytes + ends_.front().size();
     bodies.push_back(std::move(ends_.front()));
     ends_.pop_front();
   }
-  while (!queue_.empty() && ends_.empty()) {
-    const uint64_t more = log_format::kRecordHeaderBytes + queue_.front().body.size();
-    if (!batch.empty() && bytes + more > kMaxGroupBytes) break;
-    bytes += more;
-    if (!queue_.front().body.empty()) bodies.push_back(queue_.front().body);
-    batch.push_back(std::move(queue_.front()));
-    queue_.pop_front();
+  if (!ends_.empty()) return batch;
+  size_t taken = 0;
+  if (bytes + queued_bytes_ <= kMaxGroupBytes) {
+    taken = queue_.size();
+  } else {
+    for (uint64_t all = bytes; taken < queue_.size(); ++taken) {
+      all += log_format::kRecordHeaderBytes + queue_[taken].body.size();
+      if (taken > 0 && all > kMaxGroupBytes) break;
+    }
+  }
+  batch.swap(spare_batch_);
+  const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(taken);
+  if (end == queue_.end()) {
+    batch.swap(queue_);
+  } else {
+    batch.assign(std::move_iterator(queue_.begin()), std::move_iterator(end));
+    queue_.erase(queue_.begin(), end);
+  }
+  for (Pending& pending : batch) {
+    queued_bytes_ -= log_format::kRecordHeaderBytes + pending.body.size();
+    if (pending.has_body) bodies.push_back(std::move(pending.body));
   }
   return batch;
 }
@@ -214,6 +249,7 @@ Status LogCore::WriteGroup(const Batch& batch, const std::vector<std::string>& b
   const uint64_t payload_bytes = PayloadBytes(bodies);
   if (!writer_->HasRoom(payload_bytes)) INDOUBT_RETURN_IF_ERROR(Rotate(payload_bytes));
   INDOUBT_RETURN_IF_ERROR(writer_->Append(bodies));
+  if (spare_ && writer_->end() > writer_->header().size / 2) spare_->Want(NextSegmentBytes());
   for (const Pending& pending : batch) {
     if (pending.decided) INDOUBT_RETURN_IF_ERROR(HitFailPoint("decision_written"));
   }
@@ -239,10 +275,20 @@ Status LogCore::Rotate(uint64_t payload_bytes) {
   header.size = std::max(std::min(options_.segment_bytes, 2 * writer_->header().size),
                          log_format::kGroupsStart + log_format::GroupBytes(payload_bytes));
   const uint64_t old = writer_->header().number;
-  INDOUBT_ASSIGN_OR_RETURN(writer_,
-                           SegmentWriter::Create(files_, folder_path_, header, carried));
+  BlankSegment blank = spare_ ? spare_->Take() : BlankSegment{};
+  INDOUBT_ASSIGN_OR_RETURN(
+      writer_, SegmentWriter::Create(files_, folder_path_, header, carried, std::move(blank)));
   INDOUBT_RETURN_IF_ERROR(HitFailPoint("segment_opened"));
   return DropSegments(files_, folder_path_, {old});
+}
+
+// As Rotate would ask for, with room for what this one carries twice over.
+uint64_t LogCore::NextSegmentBytes() const {
+  const log_format::SegmentHeader& header = writer_->header();
+  const uint64_t carried = header.carried_end - log_format::kGroupsStart;
+  const uint64_t bytes = std::min(options_.segment_bytes, 2 * header.size) + 4 * carried;
+  return (bytes + log_format::kSectorBytes - 1) / log_format::kSectorBytes *
+         log_format::kSectorBytes;
 }
 
 // For good: nobody may be told anything after a failed write or sync, and what is
@@ -251,6 +297,7 @@ Status LogCore::Stop(const Status& why) {
   if (health_.ok()) {
     health_ = why.WithContext(
         fmt::format("the decision log {} stopped, restart to recover", folder_path_));
+    stopped_ = true;
   }
   ends_.clear();
   return health_;

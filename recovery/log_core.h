@@ -3,6 +3,7 @@
 // a simulator says it at a time of its own choosing.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -12,6 +13,7 @@
 
 #include "recovery/log_folder.h"
 #include "recovery/log_state.h"
+#include "recovery/spare_segment.h"
 
 namespace indoubt {
 
@@ -67,11 +69,17 @@ class LogCore : public DecisionLog {
   void Flush(Lock& lock);
 
   TimePoint Now() const { return options_.clock->Now(); }
+  /// Whether no commit but, at most, one that is queued is on its way from its proposal
+  /// to its end: then nobody else waits for this log.
+  bool NothingElseUnderWay() const { return proposed_.size() <= 1 && !state_.HasUnended(); }
+  /// From now on the zeros of long segments are written ahead, on a thread for them.
+  void PrepareSegmentsAhead();
   bool HasWork() const { return !queue_.empty() || !ends_.empty(); }
 
   struct Pending {
     LogRecord record;
-    std::string body;        // empty: no record, waits only for what comes before it
+    std::string body;        // until it is in a group
+    bool has_body = false;   // else it waits only for what comes before it
     DecideCallback decided;  // for a commit
     LogCallback logged;      // for the others
 
@@ -79,7 +87,7 @@ class LogCore : public DecisionLog {
   };
 
   mutable std::mutex mutex_;      // guards everything below
-  std::deque<Pending> queue_;     // commits and others that wait for a group
+  std::vector<Pending> queue_;    // commits and others that wait for a group
   std::deque<std::string> ends_;  // end records that wait for company
   bool flushing_ = false;         // some thread writes or syncs
   Status health_;
@@ -89,12 +97,15 @@ class LogCore : public DecisionLog {
 
   void AnswerAbort(const Gid& gid, DecisionOutcome outcome, const DecideCallback& done) const;
   void Submit(LogRecord record, DecideCallback decided, LogCallback logged);
-  void Enqueue(Pending pending);
+  void Enqueue(Pending&& pending);
   Batch TakeBatch(std::vector<std::string>& bodies);
   Status WriteGroup(const Batch& batch, const std::vector<std::string>& bodies);
   Status Rotate(uint64_t payload_bytes);
+  uint64_t NextSegmentBytes() const;
   Status Stop(const Status& why);
 
+  uint64_t queued_bytes_ = 0;         // of the records in queue_
+  Batch spare_batch_;                 // empty; its memory is for the next queue_
   LogState state_;                    // of what is durable (ends: of what was said)
   std::unordered_set<Gid> proposed_;  // commits not known durable; kept after a failure
 
@@ -106,6 +117,9 @@ class LogCore : public DecisionLog {
   const LogId id_;
   const uint32_t incarnation_;
   std::unique_ptr<SegmentWriter> writer_;
+  std::unique_ptr<SpareSegment> spare_;  // none: segments are made when they are needed
+
+  std::atomic<bool> stopped_{false};  // whether health_ is not Ok, without the lock
 };
 
 }  // namespace indoubt

@@ -73,6 +73,7 @@ class LogState {
   /// False when `gid` has no commit here that has not ended.
   bool End(const Gid& gid, TimePoint now);
 
+  bool HasUnended() const { return !unended_.empty(); }
   std::vector<Decision> Unended() const;
   std::vector<HeuristicRecord> Heuristics() const;
   std::vector<OperatorDecision> OperatorDecisions() const;
