@@ -26,8 +26,9 @@ RandomNature::RandomNature(uint64_t seed) : random_(seed) {
 WorldOptions RandomNature::SomeOptions(bool keep_trace) {
   WorldOptions options;
   options.stores = 2 + Below(3);
-  options.token_bytes = Some({8, 8, 300, 7000});
-  options.recovery_interval = milliseconds(Some({40, 200, 1000}));
+  options.token_bytes = Some({8, 300, 7000, 14000});
+  options.recovery_interval = milliseconds(Some({40, 200, 1000, 0}));
+  options.orphans_possible = late > 0 || store_crash > 0;
   options.outcome_retention = seconds(Some({1, 3600}));
   options.keep_trace = keep_trace;
   return options;

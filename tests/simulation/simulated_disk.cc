@@ -14,21 +14,21 @@ Status Dead() { return Status(StatusCode::kIoError, "the process is dead"); }
 /// The bytes of a file that a power cut would leave.
 class DurableFile final : public File {
  public:
-  DurableFile(std::string path, std::string bytes)
+  DurableFile(std::string path, std::shared_ptr<const std::string> bytes)
       : path_(std::move(path)), bytes_(std::move(bytes)) {}
 
   Status WriteAt(uint64_t, std::string_view) override { return Dead(); }
   Result<std::string> ReadAt(uint64_t offset, size_t length) override {
-    return offset < bytes_.size() ? bytes_.substr(offset, length) : std::string();
+    return offset < bytes_->size() ? bytes_->substr(offset, length) : std::string();
   }
   Status Sync() override { return Dead(); }
-  Result<uint64_t> Size() override { return static_cast<uint64_t>(bytes_.size()); }
+  Result<uint64_t> Size() override { return static_cast<uint64_t>(bytes_->size()); }
   Status Truncate(uint64_t) override { return Dead(); }
   const std::string& path() const override { return path_; }
 
  private:
   const std::string path_;
-  const std::string bytes_;
+  const std::shared_ptr<const std::string> bytes_;
 };
 
 }  // namespace

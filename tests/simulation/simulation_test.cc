@@ -43,6 +43,14 @@ uint64_t FromEnvironment(const char* name, uint64_t usual) {
   return text ? std::strtoull(text, nullptr, 10) : usual;
 }
 
+uint64_t UsualSeeds() {
+#ifdef NDEBUG
+  return std::getenv("INDOUBT_LONG") != nullptr ? 400'000 : 20'000;
+#else
+  return 1'000;  // under a sanitizer
+#endif
+}
+
 std::string HowToRepeat(uint64_t seed) {
   return fmt::format(
       "seed {} of commit {}; to see every step:\n"
@@ -52,8 +60,7 @@ std::string HowToRepeat(uint64_t seed) {
 }
 
 TEST(SimulationTest, NoSeedBreaksAnInvariant) {
-  const bool is_long = std::getenv("INDOUBT_LONG") != nullptr;
-  const uint64_t seeds = FromEnvironment("INDOUBT_SEEDS", is_long ? 400'000 : 20'000);
+  const uint64_t seeds = FromEnvironment("INDOUBT_SEEDS", UsualSeeds());
   const uint64_t first = FromEnvironment("INDOUBT_FIRST_SEED", 1);
   std::atomic<uint64_t> next{first};
   std::atomic<int64_t> lives{0}, committed{0}, rolled_back{0};

@@ -24,8 +24,11 @@ struct WorldOptions {
   size_t stores = 3;
   /// Big tokens fill segments, so that the log rotates.
   size_t token_bytes = 8;
-  Duration recovery_interval = std::chrono::seconds(1);
+  Duration recovery_interval = std::chrono::seconds(1);  // 0: only on demand
   Duration outcome_retention = std::chrono::hours(1);
+  /// Whether a branch may be left to recovery although its coordinator lives: stores go
+  /// away for longer than it asks, or prepares arrive late.
+  bool orphans_possible = true;
   bool keep_trace = false;
 };
 
@@ -88,6 +91,7 @@ class World {
   void RecoverNow();
   RecoveryReport RecoverAtRest();
   bool AtRest() const;
+  std::vector<std::set<Gid>> Prepared() const;
   void CheckSecondRecovery(const std::string& before, const char* which);
 
   Nature& nature_;

@@ -55,6 +55,7 @@ class FakeFile final : public File {
     if (asked.ok()) {
       for (const uint64_t sector : inode_->dirty) FakeFileSystem::SettleSector(*inode_, sector);
     }
+    if (!asked.ok() && !inode_->dirty.empty()) inode_->lost = true;
     inode_->dirty.clear();  // after a failure too: Linux marks the pages clean
     return asked;
   }
@@ -98,11 +99,9 @@ FakeFileSystem::~FakeFileSystem() = default;
 void FakeFileSystem::SettleSector(Inode& inode, uint64_t sector) {
   const uint64_t begin = sector * kSector;
   if (begin >= inode.cached.size()) return;
-  const std::string bytes = inode.cached.substr(begin, kSector);
-  if (inode.durable.size() < begin + bytes.size()) {
-    inode.durable.resize(begin + bytes.size(), '\0');
-  }
-  inode.durable.replace(begin, bytes.size(), bytes);
+  const size_t length = std::min<size_t>(kSector, inode.cached.size() - begin);
+  if (inode.durable.size() < begin + length) inode.durable.resize(begin + length, '\0');
+  inode.durable.replace(begin, length, inode.cached, begin, length);
 }
 
 void FakeFileSystem::CutPower(Unsynced unsynced, uint64_t seed) {
@@ -125,7 +124,8 @@ void FakeFileSystem::CutPower(Unsynced unsynced, uint64_t seed) {
       if (kept()) SettleSector(*inode, sector);
     }
     inode->dirty.clear();
-    inode->cached = inode->durable;
+    inode->lost = false;
+    if (inode->cached != inode->durable) inode->cached = inode->durable;
   }
   names_ = durable_names_ = std::move(names);
   locked_.clear();
@@ -194,17 +194,19 @@ std::vector<std::string> FakeFileSystem::DurablePaths() const {
   return paths;
 }
 
-std::string FakeFileSystem::DurableContents(const std::string& path) const {
+std::shared_ptr<const std::string> FakeFileSystem::DurableContents(
+    const std::string& path) const {
   const std::lock_guard lock(mutex_);
   const auto it = durable_names_.find(path);
-  return it == durable_names_.end() ? std::string() : it->second->durable;
+  if (it == durable_names_.end()) return nullptr;
+  return {it->second, &it->second->durable};
 }
 
 bool FakeFileSystem::HasUnsynced() const {
   const std::lock_guard lock(mutex_);
   if (names_ != durable_names_) return true;
   for (const auto& [path, inode] : names_) {
-    if (!inode->dirty.empty() || inode->cached != inode->durable) return true;
+    if (!inode->dirty.empty() || inode->lost) return true;
   }
   return false;
 }

@@ -53,7 +53,8 @@ class FakeFileSystem final : public FileSystem {
   int syncs() const;
   /// What a power cut would leave if nothing unsynced survived.
   std::vector<std::string> DurablePaths() const;
-  std::string DurableContents(const std::string& path) const;
+  /// Null when there is no such file; not to be read beside a writer.
+  std::shared_ptr<const std::string> DurableContents(const std::string& path) const;
   /// Whether a power cut may lose anything.
   bool HasUnsynced() const;
   uint64_t bytes_read() const;
@@ -75,6 +76,7 @@ class FakeFileSystem final : public FileSystem {
     std::string cached;        // what reads see
     std::string durable;       // what survives a power cut
     std::set<uint64_t> dirty;  // sectors that the next sync writes
+    bool lost = false;         // a sync failed: the cache shows what never gets there
   };
   using InodePointer = std::shared_ptr<Inode>;  // shared by names and open files
 
