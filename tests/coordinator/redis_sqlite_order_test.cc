@@ -221,7 +221,7 @@ class RedisSqliteOrder : public testing::Test {
     std::atomic<int> next = 0;
     for (int i = 0; i < kPairsAtOnce; ++i) {
       pairs.emplace_back([this, seed, &next] {
-        for (int pair = next++; pair < kPairs; pair = next++) {
+        for (int pair = next++; pair < kPairs && !HasFailure(); pair = next++) {
           std::mt19937_64 random(seed ^ static_cast<uint64_t>(pair) << 32);
           RunPair(pair, random() % 2 == 0);
         }
