@@ -1,5 +1,6 @@
 #include "base/gid.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -11,6 +12,7 @@ namespace {
 
 constexpr std::string_view kBase32 = "abcdefghijklmnopqrstuvwxyz234567";
 constexpr size_t kLogIdLength = 10;
+constexpr size_t kHomeLength = 5;
 constexpr uint64_t kMaxIncarnation = 0xfffff;
 constexpr uint64_t kMaxNumber = 0xfffffffffff;
 
@@ -34,6 +36,14 @@ Result<uint64_t> ParseHex(std::string_view text, uint64_t max) {
   return number;
 }
 
+std::string RandomBase32(size_t length) {
+  std::string text(length, '\0');
+  const ssize_t got = getrandom(text.data(), text.size(), 0);
+  INDOUBT_CHECK(got == static_cast<ssize_t>(length), "getrandom gives small requests whole");
+  for (char& c : text) c = kBase32[static_cast<uint8_t>(c) % 32];
+  return text;
+}
+
 }  // namespace
 
 bool IsValidName(std::string_view name) {
@@ -46,15 +56,13 @@ bool IsValidName(std::string_view name) {
   return true;
 }
 
-LogId LogId::Random() {
-  std::array<uint8_t, kLogIdLength> bytes{};
-  const ssize_t got = getrandom(bytes.data(), bytes.size(), 0);
-  INDOUBT_CHECK(got == static_cast<ssize_t>(bytes.size()),
-                "getrandom gives small requests whole");
-  std::string text;
-  for (uint8_t byte : bytes) text += kBase32[byte % 32];
-  return LogId(std::move(text));
+bool IsValidHome(std::string_view text) {
+  return text.size() == kHomeLength && text.find_first_not_of(kBase32) == text.npos;
 }
+
+std::string RandomHome() { return RandomBase32(kHomeLength); }
+
+LogId LogId::Random() { return LogId(RandomBase32(kLogIdLength)); }
 
 Result<LogId> LogId::Parse(std::string_view text) {
   if (text.size() != kLogIdLength ||
@@ -65,27 +73,31 @@ Result<LogId> LogId::Parse(std::string_view text) {
 }
 
 Result<Gid> Gid::Parse(std::string_view text) {
-  constexpr std::string_view kForm = "a gid (node.log.incarnation.number)";
-  std::array<std::string_view, 4> parts;
-  std::string_view rest = text;
-  for (size_t i = 0; i < parts.size(); ++i) {
-    const size_t dot = i + 1 < parts.size() ? rest.find('.') : rest.size();
-    if (dot == std::string_view::npos) return Malformed(kForm, text);
-    parts[i] = rest.substr(0, dot);
-    rest = i + 1 < parts.size() ? rest.substr(dot + 1) : std::string_view();
+  constexpr std::string_view kForm = "a gid (node.log.incarnation.number[.home])";
+  std::array<std::string_view, 5> parts;
+  size_t count = 0;
+  for (std::string_view rest = text; count < parts.size();) {
+    const size_t dot = std::min(rest.find('.'), rest.size());
+    parts[count++] = rest.substr(0, dot);
+    if (dot == rest.size()) break;
+    rest.remove_prefix(dot + 1);
+    if (count == parts.size()) return Malformed(kForm, text);
   }
+  const bool has_home = count == parts.size();
+  if (count < 4 || (has_home && !IsValidHome(parts[4]))) return Malformed(kForm, text);
   auto log = LogId::Parse(parts[1]);
   auto incarnation = ParseHex(parts[2], kMaxIncarnation);
   auto number = ParseHex(parts[3], kMaxNumber);
   if (!IsValidName(parts[0]) || !log || !incarnation || !number) return Malformed(kForm, text);
-  return Gid{std::string(parts[0]), *log, static_cast<uint32_t>(*incarnation), *number};
+  return Gid{std::string(parts[0]), *log, static_cast<uint32_t>(*incarnation), *number,
+             std::string(parts[4])};
 }
 
 std::string Gid::ToString() const {
   // Every outcome carries it: made without a format string.
   constexpr size_t kNumbers = 5 + 11;  // hexadecimal digits at most
   std::string text;
-  text.reserve(node.size() + log.text().size() + kNumbers + 3);
+  text.reserve(node.size() + log.text().size() + kNumbers + 4 + home.size());
   text += node;
   text += '.';
   text += log.text();
@@ -94,6 +106,10 @@ std::string Gid::ToString() const {
     const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), part, 16).ptr;
     text += '.';
     text.append(digits.data(), end);
+  }
+  if (!home.empty()) {
+    text += '.';
+    text += home;
   }
   return text;
 }

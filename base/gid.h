@@ -6,9 +6,12 @@
 // gids of its own log.
 //
 //   gid     shop-1.k3j5x2a9qz.2.1f4        node.log.incarnation.number
+//   gid     shop-1.k3j5x2a9qz.2.1f4.q4tz7  the same, decided in decision table q4tz7
 //   branch  idt:shop-1.k3j5x2a9qz.2.1f4:ledger
 //
-// A gid is XA's gtrid and a participant's name its bqual: 64 bytes each at most.
+// A gid also says where its decision lives: in that log, or, with a fifth part, in the
+// decision table of a last resource. It is XA's gtrid and a participant's name its
+// bqual: 64 bytes each at most. (63 are used: PostgreSQL cuts an application_name there.)
 #pragma once
 
 #include <compare>
@@ -22,6 +25,9 @@ namespace indoubt {
 
 /// Longest name of a node or of a participant, in bytes; [A-Za-z0-9_-] only.
 inline constexpr size_t kMaxNameLength = 32;
+
+/// Longest name of a node that has a last resource: its gids have one part more.
+inline constexpr size_t kMaxNodeLengthWithHome = 28;
 
 /// Whether `name` may name a node or a participant: [A-Za-z0-9_-]{1,32}.
 bool IsValidName(std::string_view name);
@@ -42,6 +48,11 @@ class LogId {
   std::string text_;
 };
 
+/// Whether `text` may be the identity of a decision table: 5 characters of [a-z2-7].
+bool IsValidHome(std::string_view text);
+/// A new one: 25 bits from the kernel's random source.
+std::string RandomHome();
+
 /// A global transaction identifier. A value; compares by age within one log:
 /// an older incarnation first, then the smaller number.
 struct Gid {
@@ -49,6 +60,9 @@ struct Gid {
   LogId log;
   uint32_t incarnation = 0;  // at most 0xfffff
   uint64_t number = 0;       // at most 0xfffffffffff (44 bits)
+  /// Where the decision lives: the identity of a last resource's decision table, or empty
+  /// for the log. The number is unique without it.
+  std::string home{};
 
   /// Parses the text form. kInvalidArgument for anything ToString() cannot give,
   /// leading zeros included; never echoes more than 80 bytes of a bad input.

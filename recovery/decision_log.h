@@ -16,30 +16,9 @@
 
 #include "base/gid.h"
 #include "base/status.h"
-#include "participants/participant.h"
+#include "participants/decision.h"
 
 namespace indoubt {
-
-/// A participant that voted yes, with what it needs to be told the decision.
-struct BranchRecord {
-  std::string participant;
-  Token token;
-  friend bool operator==(const BranchRecord&, const BranchRecord&) = default;
-};
-
-/// A commit decision as the log keeps it.
-struct Decision {
-  Gid gid;
-  std::vector<BranchRecord> branches;
-  std::string request_id = {};  // by which the client asked for it; empty: none
-  friend bool operator==(const Decision&, const Decision&) = default;
-};
-
-enum class DecisionOutcome {
-  kCommitted,
-  kAborted,
-  kUnknown,  // the log could not say; stays in doubt until restart
-};
 
 /// A branch that was resolved against the decision, or whose fate is lost.
 struct HeuristicRecord {

@@ -61,7 +61,8 @@ void LogCore::End(const Gid& gid) {
   const Lock lock = LockBriefly(mutex_);
   if (!health_.ok() || !state_.End(gid, now)) return;
   ends_.push_back(std::move(body));
-  OnEndWaits();
+  // Where a last resource decided, whoever removes its rows asks for one sync for many.
+  if (gid.home.empty() || ends_.size() > kManyEnds) OnEndWaits();
 }
 
 void LogCore::FlushEnds(LogCallback done) {

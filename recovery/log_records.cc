@@ -25,6 +25,7 @@ void Put(const Gid& gid, records::Gid* out) {
   out->set_log(gid.log.text());
   out->set_incarnation(gid.incarnation);
   out->set_number(gid.number);
+  out->set_home(gid.home);
 }
 
 Result<Gid> Get(const records::Gid& in) {
@@ -32,7 +33,10 @@ Result<Gid> Get(const records::Gid& in) {
   if (!IsValidName(in.node())) {
     return Status(StatusCode::kInvalidArgument, "a node's name is no name");
   }
-  return Gid{in.node(), std::move(log), in.incarnation(), in.number()};
+  if (!in.home().empty() && !IsValidHome(in.home())) {
+    return Status(StatusCode::kInvalidArgument, "a decision table's identity is none");
+  }
+  return Gid{in.node(), std::move(log), in.incarnation(), in.number(), in.home()};
 }
 
 /// Into a message that has who, reason and at.

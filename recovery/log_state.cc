@@ -16,6 +16,7 @@ std::optional<int64_t> SecondsOf(const std::string& at) {
 
 Gid FirstOfBlock(Gid gid) {
   gid.number -= gid.number % EndedSet::kBlockNumbers;
+  gid.home.clear();  // numbers are unique without it
   return gid;
 }
 
@@ -175,7 +176,10 @@ bool LogState::Drop(const Gid& gid, TimePoint now) {
 }
 
 bool LogState::End(const Gid& gid, TimePoint now) {
-  if (!Drop(gid, now)) return false;
+  if (!Drop(gid, now)) {
+    // Decided at its last resource: its commit was never in this log.
+    if (gid.home.empty() || ended_.Contains(gid, now)) return false;
+  }
   ended_.Add(gid, now);
   return true;
 }

@@ -70,7 +70,8 @@ class LogState {
       : clock_(&clock), retention_(retention), ended_(retention), requests_(retention) {}
 
   void Apply(LogRecord record, TimePoint now);
-  /// False when `gid` has no commit here that has not ended.
+  /// False when `gid` has no commit here that has not ended, or has ended before where its
+  /// decision lives at a last resource.
   bool End(const Gid& gid, TimePoint now);
 
   bool HasUnended() const { return !unended_.empty(); }

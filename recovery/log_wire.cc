@@ -11,7 +11,8 @@ namespace {
 // number and 2 is bytes with their length before them.
 constexpr char kRecordCommit = 0x0a, kRecordEnd = 0x12;
 constexpr char kGidOfBody = 0x0a, kBranchOfCommit = 0x12, kRequestIdOfCommit = 0x1a;
-constexpr char kGidNode = 0x0a, kGidLog = 0x12, kGidIncarnation = 0x18, kGidNumber = 0x20;
+constexpr char kGidNode = 0x0a, kGidLog = 0x12, kGidIncarnation = 0x18, kGidNumber = 0x20,
+               kGidHome = 0x2a;
 constexpr char kBranchParticipant = 0x0a, kBranchToken = 0x12;
 
 size_t NumberBytes(uint64_t number) {
@@ -26,7 +27,7 @@ size_t TextBytes(std::string_view text) { return text.empty() ? 0 : BytesBytes(t
 size_t GidBytes(const Gid& gid) {
   return TextBytes(gid.node) + TextBytes(gid.log.text()) +
          (gid.incarnation == 0 ? 0 : 1 + NumberBytes(gid.incarnation)) +
-         (gid.number == 0 ? 0 : 1 + NumberBytes(gid.number));
+         (gid.number == 0 ? 0 : 1 + NumberBytes(gid.number)) + TextBytes(gid.home);
 }
 size_t BranchBytes(const BranchRecord& branch) {
   return TextBytes(branch.participant) + TextBytes(branch.token);
@@ -57,6 +58,7 @@ void PutGid(std::string& out, const Gid& gid, size_t bytes) {
     out.push_back(kGidNumber);
     PutNumber(out, gid.number);
   }
+  PutText(out, kGidHome, gid.home);
 }
 
 /// Reads fields one after another; once something is not as expected, nothing is.
@@ -105,10 +107,13 @@ std::optional<Gid> ReadGid(std::string_view bytes) {
   const std::string_view log = fields.OptionalBytes(kGidLog);
   const uint64_t incarnation = fields.OptionalNumber(kGidIncarnation);
   const uint64_t number = fields.OptionalNumber(kGidNumber);
+  const std::string_view home = fields.OptionalBytes(kGidHome);
   if (!fields.AtEnd() || !IsValidName(node) || incarnation > UINT32_MAX) return {};
+  if (!home.empty() && !IsValidHome(home)) return {};
   auto id = LogId::Parse(log);
   if (!id) return {};
-  return Gid{std::string(node), std::move(*id), static_cast<uint32_t>(incarnation), number};
+  return Gid{std::string(node), std::move(*id), static_cast<uint32_t>(incarnation), number,
+             std::string(home)};
 }
 
 std::optional<BranchRecord> ReadBranch(std::string_view bytes) {

@@ -20,14 +20,47 @@ TEST(Gid, LongestFormsFitTheLimitsOfXa) {
   EXPECT_EQ(*BranchId::Parse(branch.ToString()), branch);
 }
 
+TEST(Gid, SaysWhereItsDecisionLives) {
+  Gid gid = Sample();
+  gid.home = "q4tz7";
+  EXPECT_EQ(gid.ToString(), "shop-1.k3j5x2a7qz.2.1f4.q4tz7");
+  EXPECT_EQ(*Gid::Parse(gid.ToString()), gid);
+  EXPECT_EQ(Gid::Parse(Sample().ToString())->home, "");
+  EXPECT_NE(gid, Sample());
+  const std::string home = RandomHome();
+  EXPECT_TRUE(IsValidHome(home)) << home;
+  EXPECT_FALSE(IsValidHome("Q4TZ7"));
+}
+
+TEST(Gid, LongestFormWithAHomeFitsAnApplicationName) {
+  const Gid longest{std::string(kMaxNodeLengthWithHome, 'n'), LogId::Random(), 0xfffff,
+                    0xfffffffffff, RandomHome()};
+  EXPECT_LE(longest.ToString().size(), 63u);
+}
+
 TEST(Gid, RefusesEveryOtherText) {
   using std::string_literals::operator""s;
-  for (const std::string& text :
-       {""s, "x"s, "a.b.c.d"s, "shop.k3j5x2a7qz.2"s, "shop.k3j5x2a7qz.2.1f4.5"s,
-        "shop.k3j5x2a7qz.02.1"s, "shop.k3j5x2a7qz.2.1F4"s, "shop.k3j5x2a7qz.0.1"s,
-        "shop.k3j5x2a7qz.2."s, ".k3j5x2a7qz.2.1"s, "sh op.k3j5x2a7qz.2.1"s,
-        "shop\0x.k3j5x2a7qz.2.1"s, "shop.K3J5X2A7QZ.2.1"s, "shop.k3j5x2a7qz.100000.1"s,
-        "shop.k3j5x2a7qz.1.100000000000"s, "\xff\xfe.k3j5x2a7qz.1.1"s}) {
+  for (const std::string& text : {""s,
+                                  "x"s,
+                                  "a.b.c.d"s,
+                                  "shop.k3j5x2a7qz.2"s,
+                                  "shop.k3j5x2a7qz.2.1f4.5"s,
+                                  "shop.k3j5x2a7qz.02.1"s,
+                                  "shop.k3j5x2a7qz.2.1F4"s,
+                                  "shop.k3j5x2a7qz.0.1"s,
+                                  "shop.k3j5x2a7qz.2."s,
+                                  ".k3j5x2a7qz.2.1"s,
+                                  "sh op.k3j5x2a7qz.2.1"s,
+                                  "shop\0x.k3j5x2a7qz.2.1"s,
+                                  "shop.K3J5X2A7QZ.2.1"s,
+                                  "shop.k3j5x2a7qz.100000.1"s,
+                                  "shop.k3j5x2a7qz.1.100000000000"s,
+                                  "shop.k3j5x2a7qz.1.1."s,
+                                  "shop.k3j5x2a7qz.1.1.q4tz7x"s,
+                                  "shop.k3j5x2a7qz.1.1.q4tz7."s,
+                                  "shop.k3j5x2a7qz.1.1.q4tz7.q4tz7"s,
+                                  "shop.k3j5x2a7qz.1.1.q4tz1"s,
+                                  "\xff\xfe.k3j5x2a7qz.1.1"s}) {
     EXPECT_FALSE(Gid::Parse(text).has_value()) << text;
   }
 }

@@ -20,6 +20,7 @@ void Put(const Gid& gid, records::Gid* out) {
   out->set_log(gid.log.text());
   out->set_incarnation(gid.incarnation);
   out->set_number(gid.number);
+  out->set_home(gid.home);
 }
 
 std::string ByProtobuf(const Decision& decision) {
@@ -51,6 +52,9 @@ std::vector<Decision> Samples() {
   samples.push_back({GidOf(0, 0), {}});
   samples.push_back({GidOf(1, 2), {{"stock", "7"}}, "order:4711"});
   samples.push_back({GidOf(1, 2), {}, std::string(64, 'r')});
+  Gid decided_elsewhere = GidOf(3, 4);
+  decided_elsewhere.home = "q4tz7";
+  samples.push_back({decided_elsewhere, {{"accounts", "731"}}});
   samples.push_back({GidOf(1, 2), {{"a", ""}, {"b", std::string("\0\xff\0", 3)}}});
   samples.push_back({GidOf(1, 2), {{std::string(32, 'p'), std::string(256, '\x80')}}});
   samples.push_back({GidOf(1, 2), std::vector<BranchRecord>(100, {"stock", "7"})});

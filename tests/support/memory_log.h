@@ -126,6 +126,7 @@ class MemoryLog final : public DecisionLog {
     if (std::erase_if(state_->unended, [&](const Decision& d) { return d.gid == gid; }) > 0) {
       state_->ended.insert(gid);
     }
+    if (!gid.home.empty()) state_->ended.insert(gid);
   }
 
   void FlushEnds(LogCallback done) override {
