@@ -66,9 +66,7 @@ PostgresOptions ReadPostgres(TomlReader& reader, const std::string& name) {
   PostgresOptions options;
   options.name = name;
   options.dsn = SecretString(reader, "dsn");
-  if (reader.Bool("last_resource", false)) {
-    reader.Wrong("last_resource", "a logged last resource is not offered by this version");
-  }
+  options.last_resource = reader.Bool("last_resource", false);
   return options;
 }
 
@@ -93,12 +91,44 @@ SqliteOptions ReadSqlite(TomlReader& reader, const std::string& name, const std:
   return options;
 }
 
+/// The one that is marked already, if any.
+const PostgresOptions* FindLastResource(const Config& config) {
+  for (const ParticipantOptions& participant : config.participants) {
+    const auto* postgres = std::get_if<PostgresOptions>(&participant);
+    if (postgres != nullptr && postgres->last_resource) return postgres;
+  }
+  return nullptr;
+}
+
+void CheckLastResource(const PostgresOptions& options, const Config& config,
+                       TomlReader& reader) {
+  if (!options.last_resource) return;
+  if (const PostgresOptions* other = FindLastResource(config)) {
+    reader.Wrong("last_resource",
+                 fmt::format("participants.{} is the last resource already, and there can be "
+                             "one only; take the key out of one of the two",
+                             other->name));
+  }
+  if (config.node.size() > kMaxNodeLengthWithHome) {
+    reader.Wrong("last_resource",
+                 fmt::format("with a last resource, coordinator.node has at most {} "
+                             "characters; shorten it or take this key out",
+                             kMaxNodeLengthWithHome));
+  }
+}
+
 Status ReadParticipant(const toml::table& table, const std::string& name, Config& config) {
   TomlReader reader(table, config.file, "participants." + name);
   if (!IsValidName(name)) reader.Wrong("", "a name is 1 to 32 of [A-Za-z0-9_-]");
   const std::string kind = reader.RequiredString("kind");
+  if (kind != "postgres" && reader.Bool("last_resource", false)) {
+    reader.Wrong("last_resource",
+                 "only a participant of kind \"postgres\" can be the last resource");
+  }
   if (kind == "postgres") {
-    config.participants.emplace_back(ReadPostgres(reader, name));
+    PostgresOptions options = ReadPostgres(reader, name);
+    CheckLastResource(options, config, reader);
+    config.participants.emplace_back(std::move(options));
   } else if (kind == "redis") {
     config.participants.emplace_back(ReadRedis(reader, name));
   } else if (kind == "sqlite") {

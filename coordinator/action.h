@@ -22,6 +22,20 @@ struct AskOnePhase {
   size_t participant = 0;
 };
 
+/// Have the last resource run its statements and commit them together with the decision
+/// row, which names `branches`, who voted yes; answer with LastResourceEnded.
+struct AskLastResource {
+  size_t participant = 0;
+  std::vector<BranchRecord> branches;
+};
+
+/// Have an abort row contend with what the last resource may still commit, there where the
+/// gid's decision lives; answer with Decided. `attempt` counts from 0; later ones wait for
+/// a back-off first.
+struct AskDecision {
+  int attempt = 0;
+};
+
 /// Take the decision through the log's one door; answer with Decided.
 struct Propose {
   DecisionOutcome outcome = DecisionOutcome::kAborted;
@@ -61,7 +75,8 @@ struct Answer {
 /// The transaction is over: nothing more will be asked.
 struct Release {};
 
-using Action = std::variant<AskPrepare, AskOnePhase, Propose, TellCommit, TellRollback,
-                            StoreHeuristic, WriteEnd, Answer, Release>;
+using Action =
+    std::variant<AskPrepare, AskOnePhase, AskLastResource, AskDecision, Propose, TellCommit,
+                 TellRollback, StoreHeuristic, WriteEnd, Answer, Release>;
 
 }  // namespace indoubt

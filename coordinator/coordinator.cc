@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <mutex>
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "coordinator/live_coordinator.h"
 #include "coordinator/recovery_pass.h"
+#include "participants/last_resource.h"
 
 namespace indoubt {
 namespace {
@@ -31,14 +33,24 @@ Status CheckNames(const CoordinatorOptions& options,
         fmt::format("node \"{}\": must be [A-Za-z0-9_-]{{1,32}}", options.node.substr(0, 80)));
   }
   std::set<std::string> names;
+  int last_resources = 0;
   for (const auto& participant : participants) {
     const std::string& name = participant->name();
+    last_resources += participant->last_resource() != nullptr ? 1 : 0;
     if (!IsValidName(name) || !names.insert(name).second) {
       return Status(StatusCode::kInvalidArgument,
                     fmt::format("participant \"{}\": names must be [A-Za-z0-9_-]{{1,32}} and "
                                 "differ",
                                 name.substr(0, 80)));
     }
+  }
+  if (last_resources > 1) {
+    return Status(StatusCode::kInvalidArgument, "one participant at most is a last resource");
+  }
+  if (last_resources == 1 && options.node.size() > kMaxNodeLengthWithHome) {
+    return Status(StatusCode::kInvalidArgument,
+                  fmt::format("node \"{}\": at most {} characters with a last resource",
+                              options.node, kMaxNodeLengthWithHome));
   }
   return Status::Ok();
 }
@@ -88,6 +100,7 @@ LiveCoordinator::~LiveCoordinator() {
   engine_.WaitUntil(engine_.Now() + std::chrono::milliseconds(100),
                     [this] { return engine_.live_count() == 0; });
   ForgetTheLast();
+  engine_.decision_rows().Flush(engine_.Now() + kBackgroundCall);
 }
 
 void LiveCoordinator::ForgetTheLast() {
@@ -189,6 +202,16 @@ Status LiveCoordinator::Admit(const std::vector<BranchWork>& work,
   return Status::Ok();
 }
 
+/// One participant alone commits in one phase, last resource or not.
+std::string LiveCoordinator::HomeFor(const std::vector<BranchWork>& work) const {
+  if (work.size() < 2) return "";
+  for (const BranchWork& part : work) {
+    LastResource* last = engine_.participants()[part.participant]->last_resource();
+    if (last != nullptr) return last->home();
+  }
+  return "";
+}
+
 void LiveCoordinator::Execute(TransactionRequest request, OutcomeCallback done) {
   const TimePoint began = engine_.Now();
   if (Status timeout = CheckTimeout(request.timeout); !timeout.ok()) {
@@ -219,7 +242,8 @@ void LiveCoordinator::ExecuteNew(TransactionRequest request, OutcomeCallback don
          !longest_timeout_.compare_exchange_weak(longest, timeout.count())) {
   }
   const Gid gid{options_.node, engine_.log().id(), engine_.log().incarnation(),
-                next_number_.fetch_add(1, std::memory_order_relaxed)};
+                next_number_.fetch_add(1, std::memory_order_relaxed),
+                request.request_id.empty() ? HomeFor(*work) : std::string()};
   RequestTraits traits{std::move(request.request_id),
                        request.answer_when.value_or(options_.answer_when),
                        std::move(request.before_prepare), std::move(request.after_completion)};
@@ -236,10 +260,11 @@ void LiveCoordinator::ExecuteNew(TransactionRequest request, OutcomeCallback don
 
 Status LiveCoordinator::Forget(const Gid& gid, const OperatorTrace& by) {
   std::vector<size_t> keepers;
-  bool found = false;
+  bool found = false, committed = false;
   for (const HeuristicRecord& record : engine_.log().Heuristics()) {
     if (record.gid != gid) continue;
     found = true;
+    committed = committed || record.decision == DecisionOutcome::kCommitted;
     if (const auto position = engine_.Position(record.participant)) {
       keepers.push_back(*position);
     }
@@ -255,7 +280,13 @@ Status LiveCoordinator::Forget(const Gid& gid, const OperatorTrace& by) {
                   fmt::format("{}: has no heuristic outcome, and nobody decided it by hand",
                               gid.ToString()));
   }
-  if (engine_.log().Find(gid) == LoggedState::kCommitted) {
+  const LoggedState logged = engine_.log().Find(gid);
+  bool unended = logged == LoggedState::kCommitted;
+  if (committed && !gid.home.empty() && logged == LoggedState::kUnknown) {
+    INDOUBT_ASSIGN_OR_RETURN(unended,
+                             HasDecisionRow(engine_, gid, engine_.Now() + kBackgroundCall));
+  }
+  if (unended) {
     return Status(StatusCode::kRefused,
                   fmt::format("{}: is not applied everywhere yet, and recovery would find the "
                               "heuristic outcome anew; let `recover` end it first",
@@ -309,6 +340,12 @@ void LiveCoordinator::Drain(TimePoint deadline) {
   engine_.WaitUntil(deadline, [this] { return engine_.live_count() == 0 || !health().ok(); });
 }
 
+Result<PassResult> LiveCoordinator::RunPass(TimePoint deadline,
+                                            const std::optional<LogId>& adopt) {
+  const uint64_t issued_before = std::exchange(numbers_at_last_pass_, next_number_.load());
+  return RunRecoveryPass(engine_, options_.node, deadline, adopt, issued_before);
+}
+
 void LiveCoordinator::CheckSoon() {
   if (!check_wanted_.exchange(true)) engine_.runtime().WakeMaintenance();
 }
@@ -330,9 +367,7 @@ TimePoint LiveCoordinator::Maintain() {
     if (recovering_.Open(engine_.runtime(), engine_.Now())) {
       // What it cannot do now, the next pass tries again; health() tells of a
       // stopped log, List of what is in doubt.
-      (void)RunRecoveryPass(engine_, options_.node, engine_.Now() + kBackgroundCall,
-                            std::nullopt)
-          .status();
+      (void)RunPass(engine_.Now() + kBackgroundCall, std::nullopt).status();
       recovering_.Close(engine_.runtime());
     }
     next_pass_ = engine_.Now() + options_.recovery_interval;

@@ -13,7 +13,9 @@ Engine::Engine(std::unique_ptr<Runtime> runtime, std::unique_ptr<DecisionLog> lo
       participants_(std::move(participants)),
       apply_timeout_(apply_timeout),
       readiness_(*runtime_, participants_),
-      backoff_(runtime_->Seed()) {}
+      backoff_(runtime_->Seed()),
+      decision_rows_(
+          *runtime_, *log_, participants_, [this] { return Enter(); }, [this] { Leave(); }) {}
 
 Engine::~Engine() {
   stopping_ = true;
@@ -32,6 +34,19 @@ std::optional<size_t> Engine::Position(const std::string& name) const {
     if (participants_[i]->name() == name) return i;
   }
   return std::nullopt;
+}
+
+LastResource* Engine::LastResourceAt(const std::string& home) const {
+  LastResource* last_resource = TheLastResource();
+  const bool at_home = last_resource != nullptr && last_resource->home() == home;
+  return at_home ? last_resource : nullptr;
+}
+
+LastResource* Engine::TheLastResource() const {
+  for (const auto& participant : participants_) {
+    if (LastResource* last_resource = participant->last_resource()) return last_resource;
+  }
+  return nullptr;
 }
 
 bool Engine::Register(const std::shared_ptr<LiveTransaction>& transaction, bool bounded) {
@@ -85,6 +100,7 @@ void Engine::Retire(std::vector<std::unique_ptr<Branch>> branches) {
 }
 
 void Engine::Ended(const Gid& gid, std::vector<size_t> participants) {
+  if (!gid.home.empty()) return decision_rows_.Ended(gid, std::move(participants));
   std::lock_guard lock(ended_mutex_);
   ended_.push_back({gid, std::move(participants)});
   ++ended_count_;

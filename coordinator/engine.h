@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "coordinator/decision_rows.h"
 #include "coordinator/readiness.h"
 #include "coordinator/retry.h"
 #include "coordinator/runtime.h"
@@ -40,6 +41,10 @@ class Engine {
   }
   /// The position of the participant `name`; none when there is no such.
   std::optional<size_t> Position(const std::string& name) const;
+  /// The last resource whose decision table has the identity `home`; null if none is here.
+  LastResource* LastResourceAt(const std::string& home) const;
+  /// The one that is configured, if any.
+  LastResource* TheLastResource() const;
   Readiness& readiness() { return readiness_; }
   Runtime& runtime() { return *runtime_; }
   TimePoint Now() const { return runtime_->Now(); }
@@ -74,6 +79,8 @@ class Engine {
   /// How many have ended so far, for ForgetEnded after a decision asked for later.
   uint64_t ended() const;
   void ForgetEnded(uint64_t up_to);
+  /// What is kept of ended transactions whose decision lives in a last resource.
+  DecisionRows& decision_rows() { return decision_rows_; }
 
  private:
   struct EndedTransaction {
@@ -103,6 +110,8 @@ class Engine {
   mutable std::mutex ended_mutex_;
   std::deque<EndedTransaction> ended_;  // guarded by ended_mutex_
   uint64_t ended_count_ = 0;            // guarded by ended_mutex_
+
+  DecisionRows decision_rows_;
 };
 
 }  // namespace indoubt

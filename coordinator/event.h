@@ -26,6 +26,12 @@ struct OnePhaseEnded {
   std::string reason;
 };
 
+/// The last resource has answered its commit. kUnknown: it may have committed, and may yet.
+struct LastResourceEnded {
+  OnePhaseKind kind = OnePhaseKind::kUnknown;
+  std::string reason;
+};
+
 /// The time until the decision ran out.
 struct TimedOut {};
 
@@ -35,7 +41,8 @@ struct GaveUp {
   std::string reason;
 };
 
-/// The log has answered a Propose with the decision that stands.
+/// The log has answered a Propose, or the last resource an AskDecision, with the decision
+/// that stands.
 struct Decided {
   DecisionOutcome outcome = DecisionOutcome::kUnknown;
   std::string reason;
@@ -59,7 +66,7 @@ struct EndWritten {};
 /// The caller waits no longer for the decision to be applied.
 struct CallerTimedOut {};
 
-using Event = std::variant<Started, Voted, OnePhaseEnded, TimedOut, GaveUp, Decided,
-                           Acknowledged, HeuristicStored, EndWritten, CallerTimedOut>;
+using Event = std::variant<Started, Voted, OnePhaseEnded, LastResourceEnded, TimedOut, GaveUp,
+                           Decided, Acknowledged, HeuristicStored, EndWritten, CallerTimedOut>;
 
 }  // namespace indoubt

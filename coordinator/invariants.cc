@@ -12,11 +12,38 @@ class Checker {
     if (transaction_.decision()) return "a prepare after the decision";
     return transaction_.branches()[ask.participant].vote ? "a prepare after the vote" : nullptr;
   }
-  const char* operator()(const AskOnePhase&) const {
-    return transaction_.branches().size() == 1 ? nullptr : "one phase for several participants";
+  const char* operator()(const AskOnePhase& ask) const {
+    if (transaction_.branches().size() == 1) return nullptr;
+    if (transaction_.last_resource() != ask.participant) {
+      return "one phase for several participants";
+    }
+    return Votes().yes == 0 && Votes().others == 0 ? nullptr
+                                                   : "one phase with others to commit";
+  }
+  const char* operator()(const AskLastResource& ask) const {
+    if (transaction_.decision()) return "a second decision";
+    if (transaction_.last_resource() != ask.participant) return "not the last resource";
+    if (Votes().others > 0) return "the last resource asked without everybody's yes";
+    const bool complete = !ask.branches.empty() && ask.branches.size() == Votes().yes;
+    return complete ? nullptr : "a decision row without all branches";
+  }
+  const char* operator()(const AskDecision&) const {
+    if (transaction_.gid().home.empty()) return "a decision of the log asked for elsewhere";
+    if (transaction_.decision()) return "a decision asked for once more";
+    const auto last = transaction_.last_resource();
+    const bool asked = !last || transaction_.branches()[*last].phase == BranchPhase::kAsked;
+    return asked ? nullptr : "a last resource asked for a decision that it never got";
   }
   const char* operator()(const Propose& propose) const {
     if (transaction_.decision()) return "a second decision";
+    if (!transaction_.gid().home.empty()) {
+      if (propose.outcome == DecisionOutcome::kCommitted || transaction_.recovered()) {
+        return "a last resource's decision proposed to the log";
+      }
+      const auto last = transaction_.last_resource();
+      const bool untouched = last && transaction_.branches()[*last].phase == BranchPhase::kIdle;
+      return untouched ? nullptr : "an abort presumed while the last resource may commit";
+    }
     if (propose.outcome != DecisionOutcome::kCommitted) return nullptr;
     if (propose.branches.empty()) return "a commit decision without a branch";
     for (const BranchState& branch : transaction_.branches()) {
@@ -62,6 +89,19 @@ class Checker {
   }
 
  private:
+  struct Count {
+    size_t yes = 0, others = 0;  // neither yes nor read-only; the last resource has no vote
+  };
+  Count Votes() const {
+    Count count;
+    for (size_t i = 0; i < transaction_.branches().size(); ++i) {
+      if (i == transaction_.last_resource()) continue;
+      const std::optional<VoteKind> vote = transaction_.branches()[i].vote;
+      if (vote == VoteKind::kYes) ++count.yes;
+      if (vote != VoteKind::kYes && vote != VoteKind::kReadOnly) ++count.others;
+    }
+    return count;
+  }
   const char* Told(size_t participant) const {
     const bool told = transaction_.branches()[participant].phase == BranchPhase::kTold;
     return told ? nullptr : "an answer is not waited for";

@@ -222,7 +222,7 @@ void LiveTransaction::Do(const WriteEnd& end) {
     return;
   }
   // A stray branch of an ended transaction needs no second end record.
-  if (!recovered_ || engine_.log().Find(gid_) == LoggedState::kCommitted) {
+  if (!recovered_ || engine_.log().Find(gid_) != LoggedState::kEnded) {
     engine_.log().End(gid_);
   }
   if (PassPoint("ended").ok()) {
@@ -269,10 +269,11 @@ void LiveTransaction::Do(const Answer& answer) {
 void LiveTransaction::Do(const Release&) {
   std::vector<std::unique_ptr<Branch>> branches;
   std::vector<size_t> told;
-  bool committed = false;
+  bool committed = false, recorded = false;
   {
     std::lock_guard lock(mutex_);
     committed = machine_.decision() == DecisionOutcome::kCommitted;
+    recorded = machine_.end_recorded();
     for (size_t i = 0; i < parts_.size(); ++i) {
       // A branch that still owes an answer lives on until it has given it.
       if (parts_[i].branch && !parts_[i].busy) branches.push_back(std::move(parts_[i].branch));
@@ -284,9 +285,9 @@ void LiveTransaction::Do(const Release&) {
       if (known && settled) told.push_back(parts_[i].participant);
     }
   }
-  if (committed) {
+  if (recorded) {
     engine_.Ended(gid_, std::move(told));
-  } else {
+  } else if (!committed) {
     // Nothing in the log: roll back of what is not there is done, now and later.
     for (size_t i : told) engine_.participants()[i]->Forget(gid_);
   }

@@ -12,6 +12,7 @@
 #include "coordinator/coordinator.h"
 #include "coordinator/engine.h"
 #include "coordinator/live_transaction.h"
+#include "coordinator/recovery_pass.h"
 #include "coordinator/request_register.h"
 
 namespace indoubt {
@@ -59,6 +60,8 @@ class LiveCoordinator : public Coordinator {
   TransactionOutcome OutcomeOfRequest(const Gid& gid) const;
   /// Sorts the statements by participant; names an unknown one.
   Result<std::vector<BranchWork>> Split(TransactionRequest& request) const;
+  /// Where the decision of a transaction over `work` will live (Gid::home).
+  std::string HomeFor(const std::vector<BranchWork>& work) const;
   /// Whether this coordinator and the participants of `work` can take it on.
   Status Admit(const std::vector<BranchWork>& work, std::vector<std::string>& warnings);
   Result<RecoveryReport> RecoverAlone(TimePoint deadline, const std::optional<LogId>& adopt);
@@ -74,6 +77,8 @@ class LiveCoordinator : public Coordinator {
   /// `gid` as `machine` has it, with what the log keeps of it for people. Without a
   /// machine and without that it has ended as a commit.
   TransactionView ViewOf(const Gid& gid, const std::optional<Transaction>& machine) const;
+  /// RunRecoveryPass with what this coordinator knows; while the gate is open.
+  Result<PassResult> RunPass(TimePoint deadline, const std::optional<LogId>& adopt);
   Status GuardEmptyLog();
   Status RefuseForeignBranches(TimePoint deadline);
   /// Blocks until the log has done what `ask` asked of it, for 10 s at most.
@@ -92,6 +97,7 @@ class LiveCoordinator : public Coordinator {
 
   PassGate recovering_;
   RequestRegister requests_;
+  uint64_t numbers_at_last_pass_ = 1;  // while the gate is open
 
   std::atomic<bool> check_wanted_{false};
   TimePoint next_pass_{}, next_check_{}, next_full_check_{};  // of maintenance only

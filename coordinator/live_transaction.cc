@@ -22,15 +22,18 @@ std::shared_ptr<LiveTransaction> LiveTransaction::New(
     std::vector<std::string> warnings, RequestTraits traits, OutcomeCallback done) {
   std::vector<std::string> names;
   names.reserve(work.size());
+  std::optional<size_t> last_resource;
   for (const BranchWork& part : work) {
-    names.push_back(engine.participants()[part.participant]->name());
+    Participant& participant = *engine.participants()[part.participant];
+    if (!gid.home.empty() && participant.last_resource()) last_resource = names.size();
+    names.push_back(participant.name());
   }
   // A request that may be asked again needs its id in the log, whoever takes part.
   const TransactionTraits ask{.always_decide = !traits.request_id.empty(),
                               .answer_decided = traits.answer_when == AnswerWhen::kDecided};
   const bool lone = names.size() == 1 && !ask.always_decide;
-  std::shared_ptr<LiveTransaction> live(
-      new LiveTransaction(engine, Transaction(gid, std::move(names), ask), false));
+  std::shared_ptr<LiveTransaction> live(new LiveTransaction(
+      engine, Transaction(gid, std::move(names), last_resource, ask), false));
   live->lone_ = lone;
   for (size_t i = 0; i < work.size(); ++i) {
     live->parts_[i].participant = work[i].participant;
@@ -60,8 +63,15 @@ void LiveTransaction::Start(TimePoint deadline) {
     Post(Started{});
     return;
   }
-  for (Part& part : parts_) {
-    part.branch = engine_.participants()[part.participant]->Begin(gid_, deadline);
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    Participant& participant = *engine_.participants()[parts_[i].participant];
+    if (i == machine_.last_resource()) {
+      auto last = participant.last_resource()->BeginLast(gid_, deadline);
+      last_branch_ = last.get();
+      parts_[i].branch = std::move(last);
+    } else {
+      parts_[i].branch = participant.Begin(gid_, deadline);
+    }
   }
   // A lone participant gives up at the deadline by itself and knows better than a
   // timer whether it has committed: it gets a moment to say so.
@@ -156,15 +166,19 @@ void LiveTransaction::GiveUp(const std::string& reason) {
 
 void LiveTransaction::Nudge() {
   std::vector<size_t> due;
+  bool ask = false;
   {
     std::lock_guard lock(mutex_);
+    ask = ask_retry_ && engine_.runtime().Cancel(*ask_retry_);
+    if (ask) ask_retry_.reset();
     for (size_t i = 0; i < parts_.size(); ++i) {
       if (!parts_[i].retry || !engine_.runtime().Cancel(*parts_[i].retry)) continue;
       parts_[i].retry.reset();
       due.push_back(i);
     }
   }
-  if (due.empty() || !engine_.Enter()) return;
+  if ((due.empty() && !ask) || !engine_.Enter()) return;
+  if (ask) SendAsk();
   const bool commit = Snapshot().decision() == DecisionOutcome::kCommitted;
   for (size_t part : due) Tell(part, commit);
   engine_.Leave();

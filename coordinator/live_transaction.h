@@ -12,6 +12,7 @@
 
 #include "coordinator/engine.h"
 #include "coordinator/transaction.h"
+#include "participants/last_resource.h"
 
 namespace indoubt {
 
@@ -86,6 +87,8 @@ class LiveTransaction : public std::enable_shared_from_this<LiveTransaction> {
 
   void Do(const AskPrepare& ask);
   void Do(const AskOnePhase& ask);
+  void Do(const AskLastResource& ask);
+  void Do(const AskDecision& ask);
   void Do(const Propose& propose);
   void Do(const TellCommit& tell);
   void Do(const TellRollback& tell);
@@ -97,6 +100,9 @@ class LiveTransaction : public std::enable_shared_from_this<LiveTransaction> {
   void Work(size_t part, std::function<void(Status)> then);
   void SendPrepare(size_t part, std::vector<Statement> last);
   void SendOnePhase(size_t part, std::vector<Statement> last);
+  void SendLastResource(const AskLastResource& ask, std::vector<Statement> last);
+  void OnLastResource(size_t part, OnePhaseReply reply);
+  void SendAsk();
   void OnDecided(DecisionOutcome outcome, std::string reason, uint64_t ended_before);
   void TellAfterBackoff(size_t part, int attempt, bool commit);
   void Tell(size_t part, bool commit);
@@ -117,6 +123,7 @@ class LiveTransaction : public std::enable_shared_from_this<LiveTransaction> {
   const bool recovered_;
   TimePoint began_{};
   std::vector<Part> parts_;
+  LastResourceBranch* last_branch_ = nullptr;  // of one of parts_, that of the last resource
   std::vector<std::string> warnings_;
   RequestTraits traits_;
   bool lone_ = false;  // its participant decides by itself
@@ -128,6 +135,7 @@ class LiveTransaction : public std::enable_shared_from_this<LiveTransaction> {
   bool running_ = false;      // guarded by mutex_; somebody is in the strand
   bool superseded_ = false;   // guarded by mutex_
   std::optional<Runtime::TimerId> caller_timer_;  // guarded by mutex_
+  std::optional<Runtime::TimerId> ask_retry_;     // guarded by mutex_
 };
 
 }  // namespace indoubt

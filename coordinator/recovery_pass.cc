@@ -8,32 +8,37 @@
 namespace indoubt {
 namespace {
 
-/// Registers a found transaction and starts it, unless it turned active or has
-/// ended since the log was read.
-void Enter(Engine& engine, Transaction machine, LoggedState expected, PassResult& result) {
-  const Gid gid = machine.gid();
-  auto live = LiveTransaction::Recovered(engine, std::move(machine));
-  if (!engine.Register(live, /*bounded=*/false)) return;
-  // A transaction writes its end before it leaves the register, so what the log
-  // says now is about this one.
-  if (engine.log().Find(gid) != expected) {
-    engine.Unregister(gid);
-    return;
-  }
-  result.entered.push_back(live);
-  live->Start({});
-}
-
 void EnterAll(Engine& engine, const OrphanSelection& selection, const std::set<Gid>& recorded,
               PassResult& result) {
   for (const Decision& decision : selection.commit) {
-    const bool ended = !recorded.contains(decision.gid);
-    Enter(engine, Transaction::RecoveredCommit(decision),
-          ended ? LoggedState::kEnded : LoggedState::kCommitted, result);
+    LoggedState expected = LoggedState::kCommitted;
+    // The log does not know of a commit at a last resource before it has ended.
+    if (!decision.gid.home.empty()) expected = LoggedState::kUnknown;
+    if (!recorded.contains(decision.gid)) expected = LoggedState::kEnded;
+    EnterRecovered(engine, Transaction::RecoveredCommit(decision), expected, result);
   }
   for (const Decision& orphan : selection.roll_back) {
-    Enter(engine, Transaction::RecoveredOrphan(orphan.gid, orphan.branches),
-          LoggedState::kUnknown, result);
+    EnterRecovered(engine, Transaction::RecoveredOrphan(orphan.gid, orphan.branches),
+                   LoggedState::kUnknown, result);
+  }
+}
+
+/// The other half of T. Rows whose transaction has ended only wait to be removed.
+void AddDecisionRows(Engine& engine, const std::string& node, const std::optional<LogId>& adopt,
+                     TimePoint deadline, OrphanInput& input) {
+  for (Decision& row : ListDecisionRows(engine, node, adopt, deadline)) {
+    if (input.active.contains(row.gid)) continue;
+    if (engine.log().Find(row.gid) != LoggedState::kEnded) {
+      input.decided.push_back(std::move(row));
+      continue;
+    }
+    std::vector<size_t> keepers;
+    for (const BranchRecord& branch : row.branches) {
+      if (const auto position = engine.Position(branch.participant)) {
+        keepers.push_back(*position);
+      }
+    }
+    engine.Ended(row.gid, std::move(keepers));
   }
 }
 
@@ -67,6 +72,21 @@ void Describe(const OrphanSelection& selection, const std::set<std::string>& par
 
 }  // namespace
 
+void EnterRecovered(Engine& engine, Transaction machine, LoggedState expected,
+                    PassResult& result) {
+  const Gid gid = machine.gid();
+  auto live = LiveTransaction::Recovered(engine, std::move(machine));
+  if (!engine.Register(live, /*bounded=*/false)) return;
+  // A transaction writes its end before it leaves the register, so what the log
+  // says now is about this one.
+  if (engine.log().Find(gid) != expected) {
+    engine.Unregister(gid);
+    return;
+  }
+  result.entered.push_back(live);
+  live->Start({});
+}
+
 Listing ListEverywhere(Engine& engine, TimePoint deadline) {
   std::set<std::string> names;
   for (const auto& participant : engine.participants()) names.insert(participant->name());
@@ -99,14 +119,16 @@ Listing ListAt(Engine& engine, const std::set<std::string>& names, TimePoint dea
 }
 
 Result<PassResult> RunRecoveryPass(Engine& engine, const std::string& node, TimePoint deadline,
-                                   const std::optional<LogId>& adopt) {
+                                   const std::optional<LogId>& adopt, uint64_t issued_before) {
   INDOUBT_RETURN_IF_ERROR(engine.log().health());
   PassResult result;
+  CloseDecided(engine, node, issued_before, deadline);
   OrphanInput input;
   Listing first = ListEverywhere(engine, deadline);
   input.first = std::move(first.branches);
   for (const auto& live : engine.Live()) input.active.insert(live->gid());
   input.decided = engine.log().Unended();
+  AddDecisionRows(engine, node, adopt, deadline, input);
   INDOUBT_RETURN_IF_ERROR(HitFailPoint("recovery_listed"));
   // Only what was listed can be listed twice.
   std::set<std::string> holding;
@@ -136,6 +158,7 @@ Result<PassResult> RunRecoveryPass(Engine& engine, const std::string& node, Time
   result.misnamed = selection.misnamed;
   Describe(selection, input.participants, result);
   EnterAll(engine, selection, recorded, result);
+  AskAndEnter(engine, selection.ask, deadline, result);
   return result;
 }
 

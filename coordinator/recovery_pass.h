@@ -11,6 +11,7 @@
 
 #include "coordinator/coordinator.h"
 #include "coordinator/engine.h"
+#include "coordinator/transaction.h"
 #include "recovery/orphans.h"
 
 namespace indoubt {
@@ -32,14 +33,43 @@ struct PassResult {
   std::vector<std::shared_ptr<LiveTransaction>> entered;
   std::vector<Decision> unconfigured;
   std::vector<ListedBranch> misnamed;
+  /// Prepared, and the last resource that decides cannot tell which decision stands, or is
+  /// not configured: in doubt.
+  std::vector<Decision> undecided;
+  bool asked = false;  // a last resource, for a decision
   std::vector<std::string> unreachable;
   std::vector<std::string> notices;
 };
 
+/// Closes the last resource's decision table, if there is one, for all transactions of
+/// earlier incarnations and those of this one below `issued_before` that are not live.
+/// Best effort: the next pass does it again.
+void CloseDecided(Engine& engine, const std::string& node, uint64_t issued_before,
+                  TimePoint deadline);
+
+/// The commit rows of earlier incarnations of this log, and all of `adopt`'s. None when the
+/// last resource cannot be asked: its listing says why.
+std::vector<Decision> ListDecisionRows(Engine& engine, const std::string& node,
+                                       const std::optional<LogId>& adopt, TimePoint deadline);
+
+/// Whether the commit row of `gid` is still there. kUnavailable when nobody can tell.
+Result<bool> HasDecisionRow(Engine& engine, const Gid& gid, TimePoint deadline);
+
+/// Asks the last resources which decision stands for each of `orphans`, at once, and has
+/// those entered whose answer arrives by `deadline`; the others are undecided.
+void AskAndEnter(Engine& engine, const std::vector<Decision>& orphans, TimePoint deadline,
+                 PassResult& result);
+/// Registers a found transaction and starts it, unless it turned active or the log says of
+/// it something else than `expected` by now.
+void EnterRecovered(Engine& engine, Transaction machine, LoggedState expected,
+                    PassResult& result);
+
 /// Runs one pass; passes of one engine must not overlap. Returns once everything
 /// that was found has re-entered, not when it has ended. An error when the log has
 /// stopped: then nothing may be presumed.
+/// `issued_before`: of this incarnation's transactions with a smaller number, those that are
+/// not live are over.
 Result<PassResult> RunRecoveryPass(Engine& engine, const std::string& node, TimePoint deadline,
-                                   const std::optional<LogId>& adopt);
+                                   const std::optional<LogId>& adopt, uint64_t issued_before);
 
 }  // namespace indoubt

@@ -17,6 +17,9 @@ bool IsOver(const Transaction& transaction) {
 /// away, and has been asked.
 bool Waits(const Transaction& transaction, const std::vector<std::string>& unreachable) {
   if (IsOver(transaction)) return false;
+  if (transaction.state() == TransactionState::kAsking) {
+    return transaction.asked_in_vain() == 0 || unreachable.empty();
+  }
   bool all_done = true;
   for (const BranchState& branch : transaction.branches()) {
     if (branch.phase == BranchPhase::kDone) continue;
@@ -97,6 +100,14 @@ void CountRecorded(const DecisionLog& log, const PassResult& pass, RecoveryRepor
     }
     Count(report, std::move(transaction));
   }
+  for (const Decision& orphan : pass.undecided) {
+    RecoveredTransaction transaction{orphan.gid.ToString(), Outcome::kInDoubt, {}};
+    for (const BranchRecord& branch : orphan.branches) {
+      transaction.participants.push_back(
+          {branch.participant, VoteKind::kYes, AckState::kUnknown});
+    }
+    Count(report, std::move(transaction));
+  }
   for (const HeuristicRecord& record : log.Heuristics()) {
     if (!told.insert(record.gid.ToString()).second) continue;
     Count(report, {record.gid.ToString(),
@@ -134,8 +145,7 @@ Result<RecoveryReport> LiveCoordinator::Recover(TimePoint deadline,
 Result<RecoveryReport> LiveCoordinator::RecoverAlone(TimePoint deadline,
                                                      const std::optional<LogId>& adopt) {
   engine_.readiness().Check(Readiness::Whom::kEverybody, deadline);
-  INDOUBT_ASSIGN_OR_RETURN(PassResult pass,
-                           RunRecoveryPass(engine_, options_.node, deadline, adopt));
+  INDOUBT_ASSIGN_OR_RETURN(PassResult pass, RunPass(deadline, adopt));
   std::vector<std::shared_ptr<LiveTransaction>> watched = pass.entered;
   for (const auto& live : engine_.Live()) {
     // What an earlier pass, or a transaction of this process, could not finish.
@@ -164,6 +174,8 @@ Result<RecoveryReport> LiveCoordinator::RecoverAlone(TimePoint deadline,
   CountRecorded(engine_.log(), pass, report);
   report.notices = std::move(pass.notices);
   report.unreachable = std::move(pass.unreachable);
+  // The abort rows that this pass has written need not wait for the next one.
+  if (pass.asked) CloseDecided(engine_, options_.node, 1, deadline);
   return report;
 }
 

@@ -244,6 +244,14 @@ Result<TransactionList> LiveCoordinator::Resolve(const ResolveRequest& request,
                                                  TimePoint deadline) {
   INDOUBT_CHECK(request.decision != DecisionOutcome::kUnknown, "a person decides something");
   INDOUBT_RETURN_IF_ERROR(CheckWhose(request, options_.node, engine_.log()));
+  if (!request.gid.home.empty()) {
+    // A record in this log would not stand above the row that is there.
+    return Status(
+        StatusCode::kRefused,
+        fmt::format("{}: is decided in the decision table {} of its last resource, and "
+                    "not by hand; bring that PostgreSQL back, and `recover` asks there",
+                    request.gid.ToString(), request.gid.home));
+  }
   INDOUBT_RETURN_IF_ERROR(engine_.log().health().WithContext("decision log"));
   if (!engine_.log().accepted()) INDOUBT_RETURN_IF_ERROR(RefuseForeignBranches(deadline));
   // A recovery pass might decide the same transaction.

@@ -26,6 +26,10 @@ const char* ToString(TransactionState state) {
       return "preparing";
     case TransactionState::kOnePhase:
       return "one-phase";
+    case TransactionState::kLastResource:
+      return "at its last resource";
+    case TransactionState::kAsking:
+      return "asking its last resource";
     case TransactionState::kDeciding:
       return "deciding";
     case TransactionState::kCommitting:
@@ -43,9 +47,12 @@ const char* ToString(TransactionState state) {
 }
 
 Transaction::Transaction(Gid gid, std::vector<std::string> participants,
-                         TransactionTraits traits)
-    : gid_(std::move(gid)), traits_(traits) {
+                         std::optional<size_t> last_resource, TransactionTraits traits)
+    : gid_(std::move(gid)), traits_(traits), last_resource_(last_resource) {
   INDOUBT_CHECK(!participants.empty(), "a transaction needs a participant");
+  INDOUBT_CHECK(!last_resource || (*last_resource < participants.size() &&
+                                   participants.size() > 1 && !gid_.home.empty()),
+                "a last resource needs others, and a gid that names its home");
   branches_.resize(participants.size());
   for (size_t i = 0; i < participants.size(); ++i)
     branches_[i].name = std::move(participants[i]);
@@ -95,6 +102,7 @@ void Transaction::On(const Started&, std::vector<Action>& actions) {
       TellAll(actions);
       return;
     case Entry::kRecoveredOrphan:
+      if (!gid_.home.empty()) return AskForTheDecision(actions);
       ProposeAbort(StatusCode::kAborted, "prepared, and no commit in the log", actions);
       return;
     case Entry::kNew:
@@ -103,6 +111,7 @@ void Transaction::On(const Started&, std::vector<Action>& actions) {
   const bool one_phase = branches_.size() == 1 && !traits_.always_decide;
   state_ = one_phase ? TransactionState::kOnePhase : TransactionState::kPreparing;
   for (size_t i = 0; i < branches_.size(); ++i) {
+    if (i == last_resource_) continue;  // its turn comes when the others have voted
     branches_[i].phase = BranchPhase::kAsked;
     if (one_phase) {
       actions.emplace_back(AskOnePhase{i});
@@ -144,12 +153,25 @@ void Transaction::On(const Voted& event, std::vector<Action>& actions) {
 
 void Transaction::CountVotes(std::vector<Action>& actions) {
   Propose commit{DecisionOutcome::kCommitted, {}};
-  for (const BranchState& branch : branches_) {
+  for (size_t i = 0; i < branches_.size(); ++i) {
+    const BranchState& branch = branches_[i];
+    if (i == last_resource_) continue;
     if (!branch.vote) return;
   }
   commit.branches.reserve(branches_.size());
   for (const BranchState& branch : branches_) {
     if (branch.vote == VoteKind::kYes) commit.branches.push_back({branch.name, branch.token});
+  }
+  if (last_resource_) {
+    branches_[*last_resource_].phase = BranchPhase::kAsked;
+    if (commit.branches.empty()) {  // nobody else has anything to commit
+      state_ = TransactionState::kOnePhase;
+      actions.emplace_back(AskOnePhase{*last_resource_});
+    } else {
+      state_ = TransactionState::kLastResource;
+      actions.emplace_back(AskLastResource{*last_resource_, std::move(commit.branches)});
+    }
+    return;
   }
   if (commit.branches.empty()) {  // all read-only: there is nothing to decide
     Reply(actions);
@@ -163,7 +185,7 @@ void Transaction::CountVotes(std::vector<Action>& actions) {
 
 void Transaction::On(const OnePhaseEnded& event, std::vector<Action>& actions) {
   INDOUBT_CHECK(state_ == TransactionState::kOnePhase, ToString(state_));
-  BranchState& branch = branches_.front();
+  BranchState& branch = branches_[last_resource_.value_or(0)];
   branch.phase = BranchPhase::kDone;
   switch (event.kind) {
     case OnePhaseKind::kCommitted:
@@ -188,6 +210,73 @@ void Transaction::On(const OnePhaseEnded& event, std::vector<Action>& actions) {
   End(actions);
 }
 
+void Transaction::On(const LastResourceEnded& event, std::vector<Action>& actions) {
+  INDOUBT_CHECK(state_ == TransactionState::kLastResource, ToString(state_));
+  BranchState& branch = branches_[*last_resource_];
+  switch (event.kind) {
+    case OnePhaseKind::kCommitted:
+      branch.ack = AckState::kCommitted;
+      branch.phase = BranchPhase::kDone;
+      return Carry(DecisionOutcome::kCommitted, actions);
+    case OnePhaseKind::kRolledBack:
+      branch.vote = VoteKind::kNo;
+      branch.phase = BranchPhase::kDone;
+      code_ = StatusCode::kAborted;
+      reason_ = Named(branch.name, event.reason);
+      return Carry(DecisionOutcome::kAborted, actions);
+    case OnePhaseKind::kUnknown:
+      code_ = StatusCode::kUnavailable;
+      reason_ = fmt::format("{}: no answer to its commit: {}", branch.name, event.reason);
+      branch.reason = event.reason;
+      return AskForTheDecision(actions);
+  }
+}
+
+void Transaction::AskForTheDecision(std::vector<Action>& actions) {
+  state_ = TransactionState::kAsking;
+  if (recovered()) {
+    code_ = StatusCode::kAborted;
+    reason_ = "prepared, and no commit at its last resource";
+  }
+  actions.emplace_back(AskDecision{asked_in_vain_});
+}
+
+void Transaction::OnStanding(const Decided& event, std::vector<Action>& actions) {
+  BranchState* last = last_resource_ ? &branches_[*last_resource_] : nullptr;
+  if (event.outcome == DecisionOutcome::kUnknown) {
+    ++asked_in_vain_;
+    if (last != nullptr) {
+      ++last->attempts;
+      last->reason = event.reason;
+    }
+    return AskForTheDecision(actions);
+  }
+  const bool commit = event.outcome == DecisionOutcome::kCommitted;
+  if (last != nullptr) {
+    last->ack = commit ? AckState::kCommitted : AckState::kRolledBack;
+    last->phase = BranchPhase::kDone;
+  } else if (commit) {
+    // The row may name branches that were not listed, so the next pass ends this one.
+    end_blocked_ = true;
+  }
+  Carry(event.outcome, actions);
+}
+
+/// The decision stands; everybody is told.
+void Transaction::Carry(DecisionOutcome decision, std::vector<Action>& actions) {
+  decision_ = decision;
+  if (decision == DecisionOutcome::kCommitted) {
+    code_ = StatusCode::kOk;
+    reason_.clear();
+    state_ = TransactionState::kCommitting;
+    if (traits_.answer_decided) Reply(actions);
+  } else {
+    state_ = TransactionState::kRollingBack;
+  }
+  TellAll(actions);
+  FinishIfDone(actions);
+}
+
 void Transaction::On(const TimedOut&, std::vector<Action>& actions) {
   if (state_ != TransactionState::kBegun && state_ != TransactionState::kPreparing) return;
   ProposeAbort(StatusCode::kDeadlineExceeded,
@@ -209,36 +298,31 @@ void Transaction::ProposeAbort(StatusCode code, std::string reason,
 }
 
 void Transaction::On(const Decided& event, std::vector<Action>& actions) {
+  if (state_ == TransactionState::kAsking) return OnStanding(event, actions);
   INDOUBT_CHECK(state_ == TransactionState::kDeciding, ToString(state_));
-  decision_ = event.outcome;
   switch (event.outcome) {
     case DecisionOutcome::kCommitted:
       // Another coordinator may have decided an orphan that we proposed to abort;
       // a commit nobody proposed is a broken log.
       INDOUBT_CHECK(proposed_ == DecisionOutcome::kCommitted || entry_ != Entry::kNew,
                     "the log committed what was proposed to abort");
-      code_ = StatusCode::kOk;
-      reason_.clear();
-      state_ = TransactionState::kCommitting;
-      if (traits_.answer_decided) Reply(actions);
       break;
     case DecisionOutcome::kAborted:
       if (proposed_ == DecisionOutcome::kCommitted) {
         code_ = StatusCode::kAborted;
         reason_ = event.reason.empty() ? "decision log: abort stands" : event.reason;
       }
-      state_ = TransactionState::kRollingBack;
       break;
     case DecisionOutcome::kUnknown:
       // The record may have survived the failed write, so nobody is rolled back.
+      decision_ = event.outcome;
       code_ = StatusCode::kIoError;
       reason_ = fmt::format("decision log: {}", event.reason);
       state_ = TransactionState::kInDoubt;
       Reply(actions);
       return;
   }
-  TellAll(actions);
-  FinishIfDone(actions);
+  Carry(event.outcome, actions);
 }
 
 void Transaction::TellAll(std::vector<Action>& actions) {
@@ -311,6 +395,7 @@ void Transaction::FinishIfDone(std::vector<Action>& actions) {
   }
   if (state_ == TransactionState::kCommitting && !end_blocked_) {
     state_ = TransactionState::kEnding;
+    end_recorded_ = true;
     actions.emplace_back(WriteEnd{});
     Reply(actions);
     return;
@@ -348,7 +433,8 @@ Answer Transaction::CurrentAnswer() const {
             fmt::format("{}: resolved against the decision ({}): {}", branch.name,
                         commit ? "commit" : "abort", branch.reason)};
   }
-  if (state_ == TransactionState::kInDoubt || one_phase_unknown_) {
+  const bool asking = state_ == TransactionState::kAsking;
+  if (state_ == TransactionState::kInDoubt || one_phase_unknown_ || asking) {
     return {Outcome::kInDoubt, code_, reason_};
   }
   if (decision_ == DecisionOutcome::kAborted) return {Outcome::kRolledBack, code_, reason_};
@@ -365,7 +451,10 @@ std::string Transaction::Missing() const {
   for (const BranchState& branch : branches_) {
     if (branch.phase == BranchPhase::kDone) continue;
     // Once votes are in, only those without a vote hold an undecided one up.
-    if (state_ == TransactionState::kPreparing && branch.vote) continue;
+    const bool undecided = state_ == TransactionState::kPreparing ||
+                           state_ == TransactionState::kLastResource ||
+                           state_ == TransactionState::kAsking;
+    if (undecided && (branch.vote || branch.phase == BranchPhase::kIdle)) continue;
     fmt::format_to(std::back_inserter(names), "{}{}{}", names.empty() ? "" : ", ", branch.name,
                    branch.reason.empty() ? "" : fmt::format(" ({})", branch.reason));
   }
@@ -375,10 +464,12 @@ std::string Transaction::Missing() const {
 std::vector<ParticipantOutcome> Transaction::Participants() const {
   std::vector<ParticipantOutcome> outcomes;
   outcomes.reserve(branches_.size());
-  for (const BranchState& branch : branches_) {
+  for (size_t i = 0; i < branches_.size(); ++i) {
+    const BranchState& branch = branches_[i];
     ParticipantOutcome outcome{branch.name, branch.vote, branch.ack};
-    // Asked, and never heard of: not a no.
-    const bool asked = branch.phase != BranchPhase::kIdle && entry_ == Entry::kNew;
+    // Asked, and never heard of: not a no. A last resource is not asked for a vote.
+    const bool asked =
+        branch.phase != BranchPhase::kIdle && entry_ == Entry::kNew && i != last_resource_;
     const bool votes = branches_.size() > 1 || traits_.always_decide;
     if (asked && !branch.vote && votes) outcome.vote = VoteKind::kUnknown;
     outcomes.push_back(std::move(outcome));

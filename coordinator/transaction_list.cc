@@ -30,8 +30,12 @@ void AddLive(Engine& engine, Views& views, std::set<Gid>& active) {
   }
 }
 
-void AddDecided(Engine& engine, Views& views, std::set<Gid>& active) {
-  const std::vector<Decision> unended = engine.log().Unended();
+void AddDecided(Engine& engine, const std::string& node, TimePoint deadline, Views& views,
+                std::set<Gid>& active) {
+  std::vector<Decision> unended = engine.log().Unended();
+  for (Decision& row : ListDecisionRows(engine, node, std::nullopt, deadline)) {
+    if (engine.log().Find(row.gid) == LoggedState::kUnknown) unended.push_back(std::move(row));
+  }
   // Decided only just now, and being applied.
   for (const auto& live : engine.Live()) active.insert(live->gid());
   for (const Decision& decision : unended) {
@@ -77,6 +81,9 @@ std::vector<std::string> AddPrepared(Engine& engine, const std::string& node,
             fmt::format("of the decision log {}, which is not this one", gid.log.text());
       } else if (engine.log().Find(gid) != LoggedState::kUnknown) {
         view.note = "prepared here, and committed elsewhere; recovery commits it";
+      } else if (!gid.home.empty()) {
+        view.note = fmt::format(
+            "prepared, and decided in the decision table {}; recovery asks there", gid.home);
       } else {
         view.note = "prepared, and no commit in the log; recovery rolls it back";
       }
@@ -222,7 +229,7 @@ Result<TransactionList> LiveCoordinator::List(TimePoint deadline) {
   TransactionList list;
   AddLive(engine_, views, active);
   list.notices = AddPrepared(engine_, options_.node, deadline, views, active);
-  AddDecided(engine_, views, active);
+  AddDecided(engine_, options_.node, deadline, views, active);
   AddHeuristic(engine_.log(), views);
   AddOperatorDecisions(engine_.log(), /*all=*/false, views);
   list.transactions.reserve(views.size());

@@ -139,6 +139,8 @@ class Branch {
   virtual void CommitOnePhase(std::vector<Statement> last, OnePhaseCallback done) = 0;
 };
 
+class LastResource;
+
 /// A store that takes part. Thread-safe.
 class Participant {
  public:
@@ -178,6 +180,9 @@ class Participant {
   /// forgotten it. Best effort, in the background; what was asked for before the
   /// destructor is still tried, once.
   virtual void Forget(const Gid& gid) = 0;
+
+  /// What it offers as a last resource (last_resource.h); null when it is none.
+  virtual LastResource* last_resource() { return nullptr; }
 };
 
 }  // namespace indoubt

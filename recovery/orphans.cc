@@ -46,7 +46,7 @@ std::string FirstUnconfigured(const Decision& decision,
 
 OrphanSelection SelectOrphans(const OrphanInput& input) {
   OrphanSelection selection;
-  Transactions commit, roll_back, unconfigured;
+  Transactions commit, roll_back, ask, unconfigured;
   std::set<Gid> recorded;
   for (const Decision& decision : input.decided) {
     recorded.insert(decision.gid);
@@ -66,7 +66,7 @@ OrphanSelection SelectOrphans(const OrphanInput& input) {
     } else if (!branch.BearsItsListersName()) {
       selection.misnamed.push_back(branch);
     } else if (input.find(gid) == LoggedState::kUnknown) {
-      Add(roll_back, branch);
+      Add(gid.home.empty() ? roll_back : ask, branch);
     } else {
       // Ended, so it is committed everywhere else: never roll this one back.
       Add(commit, branch);
@@ -74,6 +74,7 @@ OrphanSelection SelectOrphans(const OrphanInput& input) {
   }
   selection.commit = InOrder(std::move(commit));
   selection.roll_back = InOrder(std::move(roll_back));
+  selection.ask = InOrder(std::move(ask));
   selection.unconfigured = InOrder(std::move(unconfigured));
   return selection;
 }

@@ -26,7 +26,7 @@ struct ListedBranch : PreparedBranch {
 struct OrphanInput {
   std::vector<ListedBranch> first;     // P
   std::set<Gid> active;                // A
-  std::vector<Decision> decided;       // T: commits without an end record
+  std::vector<Decision> decided;       // T: commits without an end record, log and rows
   std::vector<ListedBranch> second;    // Q
   std::set<std::string> participants;  // those configured
   std::string node;                    // this node's
@@ -43,6 +43,9 @@ struct OrphanSelection {
   std::vector<Decision> commit;
   /// Prepared here and never decided: to roll back.
   std::vector<Decision> roll_back;
+  /// Prepared here, and their gids name a last resource: the decision that stands there is
+  /// to be asked for first.
+  std::vector<Decision> ask;
   /// Recorded commits that name a participant which is not configured: untouched.
   std::vector<Decision> unconfigured;
   /// Branches that would be committed or rolled back, but no participant of their name

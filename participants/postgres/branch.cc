@@ -45,7 +45,7 @@ OnePhaseReply ToOnePhaseReply(Finished finished) {
 }
 
 /// Hands every call over to the state on the pool's thread.
-class PostgresBranch : public Branch {
+class PostgresBranch : public LastResourceBranch {
  public:
   PostgresBranch(std::shared_ptr<Core> core, const Gid& gid, TimePoint deadline)
       : core_(std::move(core)), state_(std::make_shared<BranchState>(core_, gid, deadline)) {}
@@ -75,6 +75,20 @@ class PostgresBranch : public Branch {
     Finish(Ending::kCommit, std::move(last), finished);
   }
 
+  void CommitDecision(std::vector<Statement> last, std::vector<BranchRecord> others,
+                      OnePhaseCallback done) override {
+    const auto shared =
+        std::make_shared<std::pair<std::vector<Statement>, std::vector<BranchRecord>>>(
+            std::move(last), std::move(others));
+    const FinishedCallback finished = [done = std::move(done)](Finished end) {
+      done(ToOnePhaseReply(std::move(end)));
+    };
+    const bool posted = core_->pool.Post([state = state_, shared, finished] {
+      state->Decide(std::move(shared->first), std::move(shared->second), finished);
+    });
+    if (!posted) finished({.kind = Finished::Kind::kNo, .reason = kShutDown});
+  }
+
  private:
   void Finish(Ending ending, std::vector<Statement> last, const FinishedCallback& done) {
     const auto statements = std::make_shared<std::vector<Statement>>(std::move(last));
@@ -91,8 +105,8 @@ class PostgresBranch : public Branch {
 
 }  // namespace
 
-std::unique_ptr<Branch> MakeBranch(std::shared_ptr<Core> core, const Gid& gid,
-                                   TimePoint deadline) {
+std::unique_ptr<LastResourceBranch> MakeBranch(std::shared_ptr<Core> core, const Gid& gid,
+                                               TimePoint deadline) {
   return std::make_unique<PostgresBranch>(std::move(core), gid, deadline);
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "participants/postgres/branch_state.h"
+#include "participants/postgres/decision_table.h"
 #include "participants/postgres/sql_text.h"
 
 namespace indoubt::pg {
@@ -52,13 +53,20 @@ Finished ReadFinalReply(Ending ending, const ScriptReply& reply, size_t index) {
           .reason = fmt::format("connection lost during {}: {}", verb, reply.lost_reason)};
 }
 
+void BranchState::Decide(std::vector<Statement> last, std::vector<BranchRecord> others,
+                         FinishedCallback done) {
+  others_ = std::move(others);
+  Finish(Ending::kDecide, std::move(last), std::move(done));
+}
+
 void BranchState::Finish(Ending ending, std::vector<Statement> last, FinishedCallback done) {
   const auto self = shared_from_this();
   ending_ = ending;
   done_ = std::move(done);
   busy_ = true;
   if (ending == Ending::kPrepare) core_->unanswered.Start(branch_);
-  if (last.empty() && !begun_ && ended_reason_.empty()) {
+  const bool nothing = last.empty() && !begun_ && ended_reason_.empty();
+  if (nothing && ending != Ending::kDecide) {
     return Conclude({.kind = Finished::Kind::kReadOnly});
   }
   timer_ = core_->pool.At(deadline_, [self] {
@@ -75,7 +83,7 @@ void BranchState::Finish(Ending ending, std::vector<Statement> last, FinishedCal
 
 void BranchState::SendLast(std::vector<Statement> last) {
   if (!done_) return Refuse(Status(StatusCode::kDeadlineExceeded, "too late"));
-  bool with_final = ending_ == Ending::kCommit || may_write_;
+  bool with_final = ending_ != Ending::kPrepare || may_write_;
   for (const Statement& statement : last) {
     with_final = with_final && !statement.expect_rows;
     // A commit cannot be taken back when the rows turn out to be too many.
@@ -85,7 +93,9 @@ void BranchState::SendLast(std::vector<Statement> last) {
   const size_t opening = commands.size();
   AddStatements(last, commands);
   // A lone commit has no name to be asked for later, so its id must come back first.
-  commands.push_back(AskTransactionId(/*flush=*/ending_ == Ending::kCommit && with_final));
+  const bool flush = ending_ == Ending::kCommit && with_final;
+  Command& asked = commands.emplace_back();
+  asked = ending_ == Ending::kDecide ? InsertCommitRow(gid_, others_) : AskTransactionId(flush);
   if (with_final) {
     commands.push_back({.text = ending_ == Ending::kPrepare
                                     ? fmt::format("PREPARE TRANSACTION '{}'", branch_)
@@ -146,7 +156,9 @@ void BranchState::OnFinal(const ScriptReply& reply, size_t index) {
   if (finished.kind == Finished::Kind::kNo) {
     return Refuse(Status(StatusCode::kAborted, finished.reason));
   }
-  if (finished.kind == Finished::Kind::kUnknown && !prepares) return SettleCommit();
+  if (finished.kind == Finished::Kind::kUnknown && ending_ == Ending::kCommit) {
+    return SettleCommit();
+  }
   if (finished.kind == Finished::Kind::kDone && prepares && xid_.empty()) {
     return EndPreparedReadOnly();
   }

@@ -8,12 +8,17 @@
 #include <string>
 #include <vector>
 
+#include "participants/decision.h"
 #include "participants/postgres/core.h"
 #include "participants/postgres/phase_two.h"
 
 namespace indoubt::pg {
 
-enum class Ending { kPrepare, kCommit };
+enum class Ending {
+  kPrepare,
+  kCommit,  // in one phase
+  kDecide,  // commit with the decision row
+};
 
 struct Finished {
   enum class Kind { kDone, kReadOnly, kNo, kUnknown } kind = Kind::kUnknown;
@@ -36,6 +41,9 @@ class BranchState : public std::enable_shared_from_this<BranchState> {
 
   void Work(std::vector<Statement> statements, WorkCallback done);
   void Finish(Ending ending, std::vector<Statement> last, FinishedCallback done);
+  /// Finish with kDecide; the row names `others`.
+  void Decide(std::vector<Statement> last, std::vector<BranchRecord> others,
+              FinishedCallback done);
   /// The owner let go of it.
   void Abandon();
 
@@ -88,6 +96,7 @@ class BranchState : public std::enable_shared_from_this<BranchState> {
 
   WorkCallback work_done_;
   Ending ending_ = Ending::kPrepare;
+  std::vector<BranchRecord> others_;  // with kDecide
   FinishedCallback done_;
   std::optional<TimerKey> timer_;
   bool final_sent_ = false;

@@ -31,8 +31,9 @@ class UnansweredPrepares {
 
 /// Declared so that the pool's thread ends before anything it uses.
 struct Core {
-  Core(std::string participant, ConnectionString where, int max_connections)
-      : name(std::move(participant)), pool(std::move(where), max_connections) {}
+  /// `prepares`: whether branches are ever prepared here (not at a last resource).
+  Core(std::string participant, ConnectionString where, int max_connections, bool prepares)
+      : name(std::move(participant)), pool(std::move(where), max_connections, prepares) {}
   const std::string name;
   UnansweredPrepares unanswered;
   WaitWatch waits{pool};

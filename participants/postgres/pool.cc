@@ -24,10 +24,11 @@ int Lease::backend_pid() const { return pool_.slots_.at(slot_).connection->backe
 void Lease::Taint() { pool_.slots_.at(slot_).tainted = true; }
 TimePoint Lease::established() const { return pool_.slots_.at(slot_).established; }
 
-Pool::Pool(ConnectionString where, int max_connections)
+Pool::Pool(ConnectionString where, int max_connections, bool prepares)
     : where_(std::move(where)),
       max_connections_(static_cast<size_t>(max_connections)),
       max_work_(max_connections_ - std::max<size_t>(1, max_connections_ / 5)),
+      prepares_(prepares),
       wake_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   INDOUBT_CHECK(wake_fd_ >= 0, "eventfd: out of file descriptors");
   thread_ = std::thread([this] { Loop(); });

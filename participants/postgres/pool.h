@@ -55,7 +55,8 @@ using LeaseCallback = std::function<void(Result<std::shared_ptr<Lease>>)>;
 
 class Pool {
  public:
-  Pool(ConnectionString where, int max_connections);
+  /// `prepares`: sessions must be able to prepare.
+  Pool(ConnectionString where, int max_connections, bool prepares);
   /// Stops.
   ~Pool();
   Pool(const Pool&) = delete;
@@ -120,6 +121,7 @@ class Pool {
   const ConnectionString where_;
   const size_t max_connections_;
   const size_t max_work_;
+  const bool prepares_;
 
   std::mutex mutex_;
   std::vector<std::function<void()>> tasks_;  // guarded by mutex_

@@ -108,7 +108,7 @@ void Pool::LookAtSession(uint64_t id) {
               if (answer.kind != Reply::Kind::kDone) {
                 return looked.connection->Break(answer.message);
               }
-              looked.problem = SessionProblem(answer.result);
+              looked.problem = SessionProblem(answer.result, prepares_);
               looked.established = SystemClock().Now();
               looked.ready = true;
               backoff_ = Duration{};

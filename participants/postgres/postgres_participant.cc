@@ -1,9 +1,13 @@
 #include "participants/postgres/postgres_participant.h"
 
+#include <mutex>
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "participants/postgres/branch.h"
 #include "participants/postgres/core.h"
+#include "participants/postgres/decision_door.h"
 #include "participants/postgres/listing.h"
 #include "participants/postgres/phase_two.h"
 #include "participants/postgres/preflight.h"
@@ -11,12 +15,65 @@
 namespace indoubt {
 namespace {
 
+/// What a PostgreSQL participant offers as a last resource. Thread-safe.
+class DecisionTable : public LastResource {
+ public:
+  explicit DecisionTable(std::shared_ptr<pg::Core> core) : core_(std::move(core)) {}
+
+  std::string home() const override {
+    const std::lock_guard lock(mutex_);
+    return home_;
+  }
+  /// What a preflight found; "" when it could not find out leaves the last one.
+  void SetHome(const std::string& home) {
+    const std::lock_guard lock(mutex_);
+    if (!home.empty()) home_ = home;
+  }
+
+  std::unique_ptr<LastResourceBranch> BeginLast(const Gid& gid, TimePoint deadline) override {
+    return pg::MakeBranch(core_, gid, deadline);
+  }
+  void Ask(const Gid& gid, TimePoint deadline, StandingCallback done) override {
+    {
+      const std::lock_guard lock(mutex_);
+      abort_rows_ = true;
+    }
+    pg::AskStanding(core_, gid, deadline, std::move(done));
+  }
+  Result<std::vector<Decision>> ListDecisions(const std::string& node, const LogId& log,
+                                              uint32_t incarnation,
+                                              TimePoint deadline) override {
+    return pg::ListDecisions(core_, node, log, incarnation, deadline);
+  }
+  void ForgetDecisions(std::vector<Gid> gids, TimePoint deadline, DoneCallback done) override {
+    pg::ForgetDecisions(core_, gids, deadline, std::move(done));
+  }
+  Status CloseBelow(const Gid& floor, TimePoint deadline) override {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!std::exchange(abort_rows_, false)) return Status::Ok();
+    }
+    const Result<int> left = pg::CloseBelow(core_, floor, deadline);
+    const std::lock_guard lock(mutex_);
+    if (!left || *left > 0) abort_rows_ = true;
+    return left.status();
+  }
+
+ private:
+  const std::shared_ptr<pg::Core> core_;
+  mutable std::mutex mutex_;
+  std::string home_;  // guarded by mutex_
+  /// There may be abort rows, or an earlier incarnation's commits to close.
+  bool abort_rows_ = true;  // guarded by mutex_
+};
+
 class PostgresParticipant : public Participant {
  public:
   PostgresParticipant(const PostgresOptions& options, pg::ConnectionString where)
       : max_connections_(options.max_connections),
         core_(std::make_shared<pg::Core>(options.name, std::move(where),
-                                         options.max_connections)) {}
+                                         options.max_connections, !options.last_resource)),
+        decisions_(options.last_resource ? std::make_unique<DecisionTable>(core_) : nullptr) {}
   // Branches may outlive this object and share the core; its thread ends here.
   ~PostgresParticipant() override { core_->pool.Stop(); }
 
@@ -24,7 +81,11 @@ class PostgresParticipant : public Participant {
   std::string kind() const override { return "postgres"; }
 
   Result<PreflightReport> Preflight(TimePoint deadline) override {
-    return pg::Preflight(core_->pool.where(), max_connections_, deadline);
+    std::string home;
+    auto report = pg::Preflight(core_->pool.where(), max_connections_, deadline,
+                                decisions_ ? &home : nullptr);
+    if (decisions_) decisions_->SetHome(home);
+    return report;
   }
 
   std::unique_ptr<Branch> Begin(const Gid& gid, TimePoint deadline) override {
@@ -48,6 +109,8 @@ class PostgresParticipant : public Participant {
   // PostgreSQL keeps nothing of an ended branch that could be forgotten.
   void Forget(const Gid&) override {}
 
+  LastResource* last_resource() override { return decisions_.get(); }
+
  private:
   void Decide(pg::SecondPhase decision, const Gid& gid, const Token& token, TimePoint deadline,
               const AckCallback& done) {
@@ -61,6 +124,7 @@ class PostgresParticipant : public Participant {
 
   const int max_connections_;
   const std::shared_ptr<pg::Core> core_;
+  const std::unique_ptr<DecisionTable> decisions_;  // null: no last resource
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <pqxx/pqxx>
 #include <sys/socket.h>
 
+#include "participants/postgres/decision_setup.h"
 #include "participants/postgres/session.h"
 
 namespace indoubt::pg {
@@ -70,12 +71,13 @@ constexpr const char* kOthersQuery =
     "SELECT owner::text, count(*) FROM pg_prepared_xacts WHERE database = current_database() "
     "AND owner <> current_user AND starts_with(gid, 'idt:') GROUP BY owner ORDER BY owner";
 
-void JudgeSettings(const pqxx::row& row, int max_connections, PreflightReport& report) {
+void JudgeSettings(const pqxx::row& row, int max_connections, bool prepares,
+                   PreflightReport& report) {
   const std::string version = row[5].as<std::string>();
   report.version = "PostgreSQL " + version.substr(0, version.find(' '));
-  report.problems =
-      SettingProblems(row[0].as<std::string>(), row[1].as<std::string>(),
-                      row[2].as<std::string>(), row[3].as<bool>(), row[4].as<int64_t>());
+  report.problems = SettingProblems(row[0].as<std::string>(), row[1].as<std::string>(),
+                                    prepares ? row[2].as<std::string>() : "", row[3].as<bool>(),
+                                    row[4].as<int64_t>());
   if (row[7].as<std::string>() == "on") {
     report.problems.emplace_back(
         "default_transaction_read_only is on, so branches cannot write; set it to off for "
@@ -99,7 +101,7 @@ void JudgeSettings(const pqxx::row& row, int max_connections, PreflightReport& r
         server_connections, max_connections));
   }
   const int prepared = row[2].as<int>();
-  if (prepared > 0 && prepared < max_connections) {
+  if (prepares && prepared > 0 && prepared < max_connections) {
     report.warnings.push_back(
         fmt::format("max_prepared_transactions is {}: more transactions at once than that vote "
                     "no; raise it to {} at least and restart the server",
@@ -121,10 +123,10 @@ void ForbidReconnecting(pqxx::connection& connection) {
 #pragma GCC diagnostic pop
 }
 
-PreflightReport Ask(pqxx::connection& connection, int max_connections) {
+PreflightReport Ask(pqxx::connection& connection, int max_connections, bool prepares) {
   PreflightReport report;
   pqxx::nontransaction asking(connection);
-  JudgeSettings(asking.exec1(kSettingsQuery), max_connections, report);
+  JudgeSettings(asking.exec1(kSettingsQuery), max_connections, prepares, report);
   for (const pqxx::row& row : asking.exec(kOthersQuery)) {
     report.warnings.push_back(fmt::format(
         "{} prepared branches of indoubt belong to role {}; connect as that role to list and "
@@ -137,7 +139,7 @@ PreflightReport Ask(pqxx::connection& connection, int max_connections) {
 }  // namespace
 
 Result<PreflightReport> Preflight(const ConnectionString& where, int max_connections,
-                                  TimePoint deadline) {
+                                  TimePoint deadline, std::string* home) {
   if (SystemClock().Now() >= deadline) {
     return Status(StatusCode::kUnavailable, "no time left to look at the server");
   }
@@ -146,7 +148,11 @@ Result<PreflightReport> Preflight(const ConnectionString& where, int max_connect
     ForbidReconnecting(connection);
     Watchdog watchdog(connection.sock(), deadline);
     try {
-      return Ask(connection, max_connections);
+      PreflightReport report = Ask(connection, max_connections, home == nullptr);
+      if (home != nullptr && report.problems.empty()) {
+        *home = PrepareDecisionTable(connection, report);
+      }
+      return report;
     } catch (const pqxx::failure& error) {
       if (!watchdog.fired()) throw;
       return Status(StatusCode::kUnavailable, "PostgreSQL did not answer in time");

@@ -59,7 +59,7 @@ std::vector<std::string> SettingProblems(const std::string& fsync,
   return problems;
 }
 
-std::string SessionProblem(const StatementResult& result) {
+std::string SessionProblem(const StatementResult& result, bool prepares) {
   const auto* row = result.values.size() == 1
                         ? std::get_if<std::vector<Value>>(&result.values.front().held)
                         : nullptr;
@@ -69,8 +69,9 @@ std::string SessionProblem(const StatementResult& result) {
       in_recovery != nullptr ? std::get_if<int64_t>(&(*row)[4].held) : nullptr;
   if (version == nullptr) return "the server gave no answer to a look at its settings";
   std::string all;
+  const std::string max_prepared = prepares ? TextAt(*row, 2) : "";
   for (const std::string& problem : SettingProblems(TextAt(*row, 0), TextAt(*row, 1),
-                                                    TextAt(*row, 2), *in_recovery, *version)) {
+                                                    max_prepared, *in_recovery, *version)) {
     all += (all.empty() ? "" : "; ") + problem;
   }
   return all;

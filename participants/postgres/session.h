@@ -12,10 +12,11 @@ namespace indoubt::pg {
 std::string SessionQuery();
 
 /// Why a branch must not vote yes in the session that gave `result`; empty when it
-/// may. Names the setting and the remedy.
-std::string SessionProblem(const StatementResult& result);
+/// may. Names the setting and the remedy. Not `prepares`: nothing is ever prepared here.
+std::string SessionProblem(const StatementResult& result, bool prepares);
 
-/// The single problems of these settings, as the server shows them.
+/// The single problems of these settings, as the server shows them; one that does not
+/// matter may be "".
 std::vector<std::string> SettingProblems(const std::string& fsync,
                                          const std::string& synchronous_commit,
                                          const std::string& max_prepared_transactions,

@@ -123,5 +123,23 @@ TEST(Config, MissingFileIsAnError) {
   EXPECT_THAT(config.error().message(), HasSubstr("/nonexistent/shop.toml"));
 }
 
+TEST(Config, OnePostgresAtMostIsTheLastResource) {
+  std::string text = kShop;
+  const std::string dsn = "kind = \"postgres\"\n";
+  text.insert(text.find(dsn) + dsn.size(), "last_resource = true\n");
+  const auto config = ParseConfig(text, "conf/shop.toml");
+  ASSERT_TRUE(config) << config.error().ToString();
+  EXPECT_TRUE(std::get<PostgresOptions>(config->participants[0]).last_resource);
+  EXPECT_THAT(ErrorOf(text + "[participants.bank]\nkind = \"postgres\"\ndsn = \"\"\n"
+                             "last_resource = true\n"),
+              AllOf(HasSubstr("conf/shop.toml:18:17: participants.bank.last_resource: "),
+                    HasSubstr("participants.accounts is the last resource already")));
+  EXPECT_THAT(ErrorOf(std::string(text).replace(text.find("shop-1"), 6, std::string(29, 'n'))),
+              HasSubstr("conf/shop.toml:6:17: participants.accounts.last_resource: with a last "
+                        "resource, coordinator.node has at most 28"));
+  EXPECT_THAT(ErrorOf(std::string(kShop) + "last_resource = true\n"),
+              HasSubstr("only a participant of kind \"postgres\""));
+}
+
 }  // namespace
 }  // namespace indoubt::cli

@@ -1,7 +1,8 @@
 // All that can happen to a transaction over two participants, followed to the end:
 // every vote, every order of answers, lost replies with and without an effect,
-// timeouts anywhere, a log that fails, heuristic participants. Small enough to be
-// exhaustive within its budget of faults.
+// timeouts anywhere, a log that fails, heuristic participants. The same beside a last
+// resource, whose commit may come late or never. Small enough to be exhaustive within its
+// budget of faults.
 #include <gtest/gtest.h>
 
 #include "coordinator/transaction.h"
@@ -10,6 +11,9 @@ namespace indoubt {
 namespace {
 
 enum class Store { kNothing, kPrepared, kCommitted, kRolledBack };
+/// The row of the transaction in the last resource's table. kUnderWay: a commit that
+/// nobody hears of any more.
+enum class Row { kNone, kUnderWay, kCommit, kAbort };
 
 // How many replies may get lost in one life. Two need an optimised build.
 #ifdef NDEBUG
@@ -20,7 +24,15 @@ constexpr int kLostReplies = 1;
 
 /// Everything: the machine, and the world around it.
 struct World {
-  Transaction machine{*Gid::Parse("n.aaaaaaaaaa.1.1"), {"a", "b"}};
+  explicit World(bool last_resource = false)
+      : machine(last_resource
+                    ? Transaction(*Gid::Parse("n.aaaaaaaaaa.1.1.q4tz7"), {"a", "b", "r"}, 2)
+                    : Transaction(*Gid::Parse("n.aaaaaaaaaa.1.1"), {"a", "b"})),
+        has_last_resource(last_resource) {}
+
+  Transaction machine;
+  bool has_last_resource;
+  Row row = Row::kNone;
   Store stores[2] = {Store::kNothing, Store::kNothing};
   bool voted_yes[2] = {false, false};
   bool heuristic[2] = {false, false};
@@ -51,10 +63,15 @@ class Explorer {
       next.caller_may_time_out = false;
       Feed(std::move(next), CallerTimedOut{});
     }
+    if (world.row == Row::kUnderWay) {
+      World next = world;  // the backend of a lost connection goes on
+      Commit(next);
+      Explore(std::move(next));
+    }
     if (world.open.empty()) CheckEnd(world);
   }
 
-  void Begin() { Feed(World(), Started{}); }
+  void Begin(bool last_resource) { Feed(World(last_resource), Started{}); }
   int64_t states() const { return states_; }
   int64_t ends() const { return ends_; }
 
@@ -150,7 +167,52 @@ class Explorer {
     Feed(std::move(world), HeuristicStored{store.participant, true});
   }
   void Answered(World world, const WriteEnd&) { Feed(std::move(world), EndWritten{}); }
-  void Answered(World, const AskOnePhase&) { FAIL() << "two participants"; }
+  void Answered(World world, const AskOnePhase&) {
+    ASSERT_TRUE(world.has_last_resource) << "two participants";
+    for (OnePhaseKind kind :
+         {OnePhaseKind::kCommitted, OnePhaseKind::kRolledBack, OnePhaseKind::kUnknown}) {
+      Feed(world, OnePhaseEnded{kind, "one phase"});
+    }
+  }
+  static void Commit(World& world) {
+    world.row = Row::kCommit;
+    world.commit_recorded = true;
+  }
+  void Answered(World world, const AskLastResource& ask) {
+    for (const BranchRecord& branch : ask.branches) {
+      EXPECT_TRUE(world.voted_yes[branch.participant == "b" ? 1 : 0]);
+    }
+    Feed(world, LastResourceEnded{OnePhaseKind::kRolledBack, "refused"});
+    for (Row row : {Row::kNone, Row::kUnderWay, Row::kCommit}) {
+      World next = world;
+      next.row = row;
+      if (row == Row::kCommit) Commit(next);
+      Feed(std::move(next), LastResourceEnded{OnePhaseKind::kUnknown, "lost"});
+    }
+    Commit(world);
+    Feed(std::move(world), LastResourceEnded{OnePhaseKind::kCommitted, ""});
+  }
+  void Answered(World world, const AskDecision&) {
+    if (world.lost_replies > 0) {
+      for (bool effect : {false, true}) {
+        if (effect && world.row != Row::kNone) continue;
+        World next = world;
+        --next.lost_replies;
+        if (effect) next.row = Row::kAbort;
+        Feed(std::move(next), Decided{DecisionOutcome::kUnknown, "lost"});
+      }
+    }
+    // An abort row waits for a commit under way, which may also fail.
+    if (world.row == Row::kUnderWay) {
+      World committed = world;
+      Commit(committed);
+      Feed(std::move(committed), Decided{DecisionOutcome::kCommitted, ""});
+    }
+    const bool commit = world.row == Row::kCommit;
+    if (!commit) world.row = Row::kAbort;
+    Feed(std::move(world),
+         Decided{commit ? DecisionOutcome::kCommitted : DecisionOutcome::kAborted, ""});
+  }
   void Answered(World, const Answer&) {}
   void Answered(World, const Release&) {}
 
@@ -192,7 +254,7 @@ class Explorer {
         EXPECT_TRUE(world.heuristic[0] || world.heuristic[1]);
         return;
       case Outcome::kInDoubt:
-        EXPECT_FALSE(world.caller_may_time_out);
+        EXPECT_TRUE(!world.caller_may_time_out || world.has_last_resource);
         return;
     }
   }
@@ -201,14 +263,21 @@ class Explorer {
   int64_t ends_ = 0;
 };
 
-TEST(ExplorationTest, TwoParticipantsEndTheSameWhateverHappens) {
+class ExplorationTest : public testing::TestWithParam<bool> {};
+
+TEST_P(ExplorationTest, TwoParticipantsEndTheSameWhateverHappens) {
   Explorer explorer;
-  explorer.Begin();
+  explorer.Begin(/*last_resource=*/GetParam());
   RecordProperty("states", std::to_string(explorer.states()));
   std::printf("%lld states, %lld ends\n", static_cast<long long>(explorer.states()),
               static_cast<long long>(explorer.ends()));
   EXPECT_GT(explorer.ends(), 1000);
 }
+
+INSTANTIATE_TEST_SUITE_P(Decided, ExplorationTest, testing::Values(false, true),
+                         [](const auto& parameter) {
+                           return parameter.param ? "AtALastResource" : "InTheLog";
+                         });
 
 }  // namespace
 }  // namespace indoubt

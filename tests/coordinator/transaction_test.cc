@@ -16,6 +16,10 @@ std::vector<std::string> Words(const std::vector<Action>& actions) {
       return fmt::format("prepare {}", a.participant);
     }
     std::string operator()(const AskOnePhase&) { return "one-phase"; }
+    std::string operator()(const AskLastResource& a) {
+      return fmt::format("last resource {} with {}", a.participant, a.branches.size());
+    }
+    std::string operator()(const AskDecision& a) { return fmt::format("ask #{}", a.attempt); }
     std::string operator()(const Propose& a) {
       if (a.outcome == DecisionOutcome::kAborted) return "propose abort";
       return fmt::format("propose commit of {}", a.branches.size());
@@ -53,6 +57,14 @@ class TransactionTest : public testing::Test {
       if (const Answer* answer = std::get_if<Answer>(&action)) answer_ = *answer;
     }
     return Words(actions);
+  }
+  /// Participant 2 is the last resource, asked to commit; 0 and 1 have voted yes.
+  void ReachLastResource() {
+    transaction_ = Transaction(*Gid::Parse("n.aaaaaaaaaa.1.1.q4tz7"), {"a", "b", "r"}, 2);
+    EXPECT_EQ(Step(Started{}), (std::vector<std::string>{"prepare 0", "prepare 1"}));
+    Step(VoteOf(0, VoteKind::kYes));
+    EXPECT_EQ(Step(VoteOf(1, VoteKind::kYes)),
+              (std::vector<std::string>{"last resource 2 with 2"}));
   }
   void ReachCommitting() {
     Step(Started{});
@@ -262,6 +274,79 @@ TEST_F(TransactionTest, ImpossibleEventsAbortTheProcess) {
   EXPECT_DEATH(Step(AckOf(0, AckKind::kDone)), "check failed");
   Step(VoteOf(0, VoteKind::kYes));
   EXPECT_DEATH(Step(VoteOf(0, VoteKind::kYes)), "voted twice");
+}
+
+using Lines = std::vector<std::string>;
+
+TEST_F(TransactionTest, LastResourceIsAskedLastAndItsCommitIsTheDecision) {
+  ReachLastResource();
+  EXPECT_EQ(Step(LastResourceEnded{OnePhaseKind::kCommitted, ""}),
+            (Lines{"commit 0 #0", "commit 1 #0"}));
+  Step(AckOf(0, AckKind::kDone));
+  EXPECT_EQ(Step(AckOf(1, AckKind::kDone)), (Lines{"end", "committed"}));
+  EXPECT_EQ(Step(EndWritten{}), (Lines{"release"}));
+  const ParticipantOutcome last = transaction_.Participants()[2];
+  EXPECT_EQ(last.ack, AckState::kCommitted);
+  EXPECT_FALSE(last.vote) << "it was never asked for one";
+}
+
+TEST_F(TransactionTest, LastResourceThatRefusesRollsTheOthersBack) {
+  ReachLastResource();
+  EXPECT_EQ(Step(LastResourceEnded{OnePhaseKind::kRolledBack, "no money"}),
+            (Lines{"rollback 0 #0", "rollback 1 #0"}));
+  Step(AckOf(0, AckKind::kDone));
+  EXPECT_EQ(Step(AckOf(1, AckKind::kDone)), (Lines{"rolled_back", "release"}));
+  EXPECT_EQ(answer_.reason, "r: no money");
+}
+
+TEST_F(TransactionTest, LostReplyOfALastResourceIsAskedForUntilItAnswers) {
+  ReachLastResource();
+  EXPECT_EQ(Step(LastResourceEnded{OnePhaseKind::kUnknown, "gone"}), (Lines{"ask #0"}));
+  EXPECT_EQ(Step(Decided{DecisionOutcome::kUnknown, "still away"}), (Lines{"ask #1"}));
+  EXPECT_EQ(Step(TimedOut{}), Lines{}) << "nothing may be presumed";
+  EXPECT_EQ(Step(CallerTimedOut{}), (Lines{"in_doubt"}));
+  EXPECT_THAT(answer_.reason, testing::HasSubstr("r: no answer to its commit"));
+  EXPECT_EQ(Step(Decided{DecisionOutcome::kCommitted, ""}),
+            (Lines{"commit 0 #0", "commit 1 #0"}));
+  Step(AckOf(0, AckKind::kDone));
+  EXPECT_EQ(Step(AckOf(1, AckKind::kDone)), (Lines{"end"}));
+}
+
+TEST_F(TransactionTest, AbortThatStandsAtALastResourceRollsBack) {
+  ReachLastResource();
+  Step(LastResourceEnded{OnePhaseKind::kUnknown, "gone"});
+  EXPECT_EQ(Step(Decided{DecisionOutcome::kAborted, ""}),
+            (Lines{"rollback 0 #0", "rollback 1 #0"}));
+}
+
+TEST_F(TransactionTest, NoBeforeTheLastResourceIsAskedTouchesItNot) {
+  transaction_ = Transaction(*Gid::Parse("n.aaaaaaaaaa.1.1.q4tz7"), {"r", "b"}, 0);
+  EXPECT_EQ(Step(Started{}), (Lines{"prepare 1"}));
+  EXPECT_EQ(Step(VoteOf(1, VoteKind::kNo)), (Lines{"propose abort"}));
+  EXPECT_EQ(Step(Decided{DecisionOutcome::kAborted, ""}), (Lines{"rolled_back", "release"}));
+  EXPECT_EQ(transaction_.Participants()[0].ack, AckState::kNone);
+}
+
+TEST_F(TransactionTest, LastResourceCommitsInOnePhaseWhenTheOthersOnlyRead) {
+  transaction_ = Transaction(*Gid::Parse("n.aaaaaaaaaa.1.1.q4tz7"), {"a", "r"}, 1);
+  Step(Started{});
+  EXPECT_EQ(Step(VoteOf(0, VoteKind::kReadOnly)), (Lines{"one-phase"}));
+  EXPECT_EQ(Step(OnePhaseEnded{OnePhaseKind::kCommitted, ""}), (Lines{"committed", "release"}));
+  EXPECT_EQ(transaction_.Participants()[1].ack, AckState::kCommitted);
+}
+
+TEST_F(TransactionTest, OrphanOfALastResourceAsksBeforeItRollsBack) {
+  const Gid gid = *Gid::Parse("n.aaaaaaaaaa.1.1.q4tz7");
+  transaction_ = Transaction::RecoveredOrphan(gid, {{"a", "t"}});
+  EXPECT_EQ(Step(Started{}), (Lines{"ask #0"}));
+  EXPECT_EQ(Step(Decided{DecisionOutcome::kAborted, ""}), (Lines{"rollback 0 #0"}));
+
+  transaction_ = Transaction::RecoveredOrphan(gid, {{"a", "t"}});
+  Step(Started{});
+  EXPECT_EQ(Step(Decided{DecisionOutcome::kCommitted, ""}), (Lines{"commit 0 #0"}));
+  EXPECT_EQ(Step(AckOf(0, AckKind::kDone)), (Lines{"committed", "release"}))
+      << "no end: the row may name others";
+  EXPECT_FALSE(transaction_.end_recorded());
 }
 
 }  // namespace

@@ -154,5 +154,25 @@ TEST_F(OrphansTest, LaterIncarnationMeansAnOldLog) {
   EXPECT_THAT(selection.roll_back, IsEmpty());
 }
 
+TEST_F(OrphansTest, OrphanThatNamesALastResourceIsAskedForAndNotRolledBack) {
+  Gid gid = Own(1, 2);
+  gid.home = "q4tz7";
+  ListTwice(gid, "a");
+  ListTwice(gid, "b");
+  const OrphanSelection selection = SelectOrphans(input_);
+  EXPECT_THAT(selection.roll_back, IsEmpty());
+  EXPECT_EQ(selection.ask, (std::vector<Decision>{{gid, {{"a", "t"}, {"b", "t"}}}}));
+}
+
+TEST_F(OrphansTest, OrphanWhoseRowWasReadIsCommitted) {
+  Gid gid = Own(1, 2);
+  gid.home = "q4tz7";
+  ListTwice(gid, "a");
+  input_.decided = {{gid, {{"a", "t"}, {"b", "u"}}}};
+  const OrphanSelection selection = SelectOrphans(input_);
+  EXPECT_THAT(selection.ask, IsEmpty());
+  EXPECT_EQ(selection.commit, input_.decided);
+}
+
 }  // namespace
 }  // namespace indoubt
