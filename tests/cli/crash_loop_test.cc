@@ -1,5 +1,6 @@
 // kill -9 at every fail point of `exec` and of `recover`, on three real stores:
-// afterwards a recovery, and nothing may be half there, locked or left over.
+// afterwards a recovery, and nothing may be half there, locked or left over. Once with
+// PostgreSQL as a participant like the others, once as a logged last resource.
 #include <optional>
 #include <set>
 #include <string>
@@ -16,7 +17,7 @@ namespace indoubt::testing {
 namespace {
 
 /// What kind of transaction reaches a point.
-enum class Kind { kCommit, kAbort, kOnePhase, kHeuristic };
+enum class Kind { kCommit, kAbort, kLateAbort, kOnePhase };
 
 struct Case {
   std::string point;  // NAME[@PARTICIPANT][:HIT]
@@ -25,8 +26,11 @@ struct Case {
   std::optional<std::string> expected;
 };
 
-class CrashLoop : public ::testing::Test {
+class CrashLoop : public ::testing::TestWithParam<bool> {
  protected:
+  void SetUp() override { stores_->SetLastResource(LastResource()); }
+  static bool LastResource() { return GetParam(); }
+
   static void SetUpTestSuite() { stores_ = new Stores; }
   static void TearDownTestSuite() {
     delete stores_;
@@ -37,12 +41,16 @@ class CrashLoop : public ::testing::Test {
     std::vector<std::string> arguments = stores_->OrderArguments(order);
     switch (kind) {
       case Kind::kCommit:
-      case Kind::kHeuristic:
         break;
       case Kind::kAbort:  // a No of the ledger after, or beside, the others' yes
         arguments.insert(arguments.end(),
                          {"--on", "ledger", "UPDATE entries SET amount = 0 WHERE order_id = -1",
                           "--rows", "1"});
+        break;
+      case Kind::kLateAbort:  // a No of accounts after the others' yes
+        arguments.insert(
+            arguments.end(),
+            {"--on", "accounts", "UPDATE orders SET account = 0 WHERE id = -1", "--rows", "1"});
         break;
       case Kind::kOnePhase:
         arguments = {"exec", "-c",       stores_->config_path(),
@@ -86,13 +94,13 @@ class CrashLoop : public ::testing::Test {
 int64_t CrashLoop::next_order_ = 1000;
 Stores* CrashLoop::stores_ = nullptr;
 
-std::vector<Case> ExecCases() {
-  std::vector<Case> cases;
+/// What a participant that is prepared passes, and everybody else.
+void AddCommonCases(const std::vector<const char*>& prepared, std::vector<Case>& cases) {
   for (const char* point : {"begun", "voted", "segment_synced", "checkpoint_written",
                             "segment_opened", "incarnation_durable", "segment_dropped"}) {
     cases.push_back({point, Kind::kCommit, "000"});
   }
-  for (const char* store : {"accounts", "stock", "ledger"}) {
+  for (const char* store : prepared) {
     for (const char* point : {"worked", "before_prepare", "after_prepare"}) {
       cases.push_back({fmt::format("{}@{}", point, store), Kind::kCommit, "000"});
     }
@@ -100,23 +108,42 @@ std::vector<Case> ExecCases() {
       cases.push_back({fmt::format("{}@{}", point, store), Kind::kCommit, "111"});
     }
   }
-  for (const char* store : {"accounts", "stock"}) {
-    for (const char* point : {"before_rollback", "after_rollback"}) {
-      cases.push_back({fmt::format("{}@{}", point, store), Kind::kAbort, "000"});
-    }
-  }
-  cases.push_back({"decision_written", Kind::kCommit, std::nullopt});
   for (const char* point : {"decision_durable", "acknowledged", "ended"}) {
     cases.push_back({point, Kind::kCommit, "111"});
   }
   cases.push_back({"one_phase_before", Kind::kOnePhase, "000"});
   cases.push_back({"one_phase_after", Kind::kOnePhase, "000"});
+}
+
+std::vector<Case> ExecCases(bool last_resource) {
+  std::vector<Case> cases;
+  const auto add_rollbacks = [&cases](Kind kind, std::initializer_list<const char*> told) {
+    for (const char* store : told) {
+      for (const char* point : {"before_rollback", "after_rollback"}) {
+        cases.push_back({fmt::format("{}@{}", point, store), kind, "000"});
+      }
+    }
+  };
+  if (!last_resource) {
+    AddCommonCases({"accounts", "stock", "ledger"}, cases);
+    add_rollbacks(Kind::kAbort, {"accounts", "stock"});
+    cases.push_back({"decision_written", Kind::kCommit, std::nullopt});
+    return cases;
+  }
+  AddCommonCases({"stock", "ledger"}, cases);
+  add_rollbacks(Kind::kAbort, {"stock"});
+  add_rollbacks(Kind::kLateAbort, {"stock", "ledger"});
+  cases.push_back({"worked@accounts", Kind::kCommit, "000"});
+  cases.push_back({"last_resource_before@accounts", Kind::kCommit, "000"});
+  cases.push_back({"last_resource_after@accounts", Kind::kCommit, "111"});
+  // The answer to the commit is lost, and then the one to the question, too.
+  cases.push_back({"last_resource_after=error;last_resource_asked", Kind::kCommit, "111"});
   return cases;
 }
 
-TEST_F(CrashLoop, KilledAnywhereInExecRecoveryMakesTheStoresAgree) {
+TEST_P(CrashLoop, KilledAnywhereInExecRecoveryMakesTheStoresAgree) {
   int ran = 0;
-  for (const Case& crash : ExecCases()) {
+  for (const Case& crash : ExecCases(LastResource())) {
     SCOPED_TRACE(crash.point);
     const int64_t order = next_order_++;
     Kill(Arguments(crash.kind, order), crash.point);
@@ -128,7 +155,7 @@ TEST_F(CrashLoop, KilledAnywhereInExecRecoveryMakesTheStoresAgree) {
   fmt::print("crash loop: {} points of exec\n", ran);
 }
 
-TEST_F(CrashLoop, KilledAgainInsideRecoveryTheEndIsTheSame) {
+TEST_P(CrashLoop, KilledAgainInsideRecoveryTheEndIsTheSame) {
   struct Second {
     const char* first;
     const char* expected;
@@ -137,16 +164,18 @@ TEST_F(CrashLoop, KilledAgainInsideRecoveryTheEndIsTheSame) {
   const std::vector<Second> seconds{
       {"voted", "000", {"recovery_before_rollback", "recovery_after_rollback"}},
       {"decision_durable", "111", {"recovery_before_commit", "recovery_after_commit"}}};
+  std::vector<const char*> prepared{"stock", "ledger"};
+  if (!LastResource()) prepared.push_back("accounts");
   int ran = 0;
   for (const Second& second : seconds) {
     std::vector<std::string> points{
         "segment_synced",      "checkpoint_written", "segment_opened",   "segment_dropped",
         "incarnation_durable", "recovery_listed",    "recovery_relisted"};
     for (const char* point : second.points) {
-      for (const char* store : {"accounts", "stock", "ledger"}) {
-        points.push_back(fmt::format("{}@{}", point, store));
-      }
+      for (const char* store : prepared) points.push_back(fmt::format("{}@{}", point, store));
     }
+    const bool asks = LastResource() && second.first == std::string("voted");
+    if (asks) points.emplace_back("last_resource_asked");
     for (const std::string& point : points) {
       SCOPED_TRACE(fmt::format("{} then {}", second.first, point));
       const int64_t order = next_order_++;
@@ -161,28 +190,44 @@ TEST_F(CrashLoop, KilledAgainInsideRecoveryTheEndIsTheSame) {
   fmt::print("crash loop: {} pairs of exec and recovery\n", ran);
 }
 
-TEST_F(CrashLoop, HeuristicOutcomeIsDurableWhenTheProcessDiesAfterRecordingIt) {
+TEST_P(CrashLoop, HeuristicOutcomeIsDurableWhenTheProcessDiesAfterRecordingIt) {
   const int64_t order = next_order_++;
   Kill(Arguments(Kind::kCommit, order), "decision_durable");
-  const std::string gid = stores_->AskPostgres("SELECT gid FROM pg_prepared_xacts");
-  ASSERT_EQ(stores_->AskPostgres("ROLLBACK PREPARED '" + gid + "'"), "");
+  // Somebody ends a prepared branch by hand: at a last resource there is none.
+  std::string branch;
+  if (LastResource()) {
+    branch = stores_->AskSqlite("SELECT 'idt:' || gid || ':ledger' FROM indoubt_branch");
+    ASSERT_EQ(stores_->AskSqlite("DELETE FROM indoubt_lock; DELETE FROM indoubt_branch"), "");
+  } else {
+    branch = stores_->AskPostgres("SELECT gid FROM pg_prepared_xacts");
+    ASSERT_EQ(stores_->AskPostgres("ROLLBACK PREPARED '" + branch + "'"), "");
+  }
   Kill(RecoverArguments(), "heuristic_recorded");
   const Ran recovered = stores_->Indoubt(RecoverArguments());
   EXPECT_TRUE(recovered.Exited(22)) << recovered.err << recovered.out;
-  EXPECT_EQ(stores_->OrderIn(order), "011");
-  const std::string text = gid.substr(4, gid.rfind(':') - 4);
+  EXPECT_EQ(stores_->OrderIn(order), LastResource() ? "110" : "011");
+  const std::string text = branch.substr(4, branch.rfind(':') - 4);
   const Ran listed = stores_->Indoubt({"txn", "list", "-c", stores_->config_path()});
   EXPECT_NE(listed.out.find(text), std::string::npos) << listed.out << listed.err;
   EXPECT_TRUE(
       stores_->Indoubt({"txn", "forget", text, "-c", stores_->config_path()}).Exited(0));
   EXPECT_TRUE(stores_->Indoubt(RecoverArguments()).Exited(0));
   // Mend what the DBA broke, so that the other cases' sums hold.
-  stores_->AskPostgres(
-      fmt::format("INSERT INTO orders VALUES ({}, 7);"
-                  "UPDATE account SET balance = balance - 5",
-                  order));
+  if (LastResource()) {
+    stores_->AskSqlite(fmt::format("INSERT INTO entries VALUES ({}, 7, 5)", order));
+  } else {
+    stores_->AskPostgres(
+        fmt::format("INSERT INTO orders VALUES ({}, 7);"
+                    "UPDATE account SET balance = balance - 5",
+                    order));
+  }
   EXPECT_EQ(stores_->Unbalanced(), "");
 }
+
+INSTANTIATE_TEST_SUITE_P(Accounts, CrashLoop, ::testing::Values(false, true),
+                         [](const auto& parameter) {
+                           return parameter.param ? "AsLastResource" : "Prepared";
+                         });
 
 }  // namespace
 }  // namespace indoubt::testing

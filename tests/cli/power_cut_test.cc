@@ -1,13 +1,14 @@
 // Power cuts: everything is killed under load at a protocol step, and the decision
 // log, SQLite's files and Redis' append-only file are set back to what had been
 // synced (with and without a torn rest). kill -9 alone proves no durability: the
-// page cache survives it. PostgreSQL is killed and recovers from its own WAL.
-#include <array>
+// page cache survives it. PostgreSQL is killed and recovers from its own WAL. Once with
+// PostgreSQL as a participant like the others, once as a logged last resource.
 #include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
 #include <mutex>
 #include <random>
+#include <vector>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -39,8 +40,32 @@ TransactionRequest OrderRequest(int64_t order) {
   return request;
 }
 
-class PowerCut : public ::testing::Test {
+class PowerCut : public ::testing::TestWithParam<bool> {
  protected:
+  PowerCut() { stores_.SetLastResource(GetParam()); }
+
+  static std::vector<const char*> Points(bool last_resource) {
+    if (last_resource) {
+      return {"after_prepare@stock",
+              "after_prepare@ledger",
+              "voted",
+              "last_resource_before",
+              "last_resource_after",
+              "decision_durable",
+              "before_commit@stock",
+              "before_commit@ledger",
+              "after_commit@ledger",
+              "acknowledged",
+              "ended"};
+    }
+    return {"after_prepare@accounts", "after_prepare@stock",
+            "after_prepare@ledger",   "voted",
+            "decision_written",       "decision_durable",
+            "before_commit@stock",    "before_commit@ledger",
+            "after_commit@accounts",  "after_commit@ledger",
+            "acknowledged",           "ended"};
+  }
+
   std::string Trace(const char* of) { return stores_.folder() + "/" + of + ".strace"; }
 
   /// The coordinator's process under strace, with a fail point armed.
@@ -121,21 +146,15 @@ class PowerCut : public ::testing::Test {
   size_t unsynced_ = 0;
 };
 
-TEST_F(PowerCut, NothingAcknowledgedIsLostAndNothingIsHalf) {
+TEST_P(PowerCut, NothingAcknowledgedIsLostAndNothingIsHalf) {
   const int images = std::getenv("INDOUBT_LONG") != nullptr ? 100 : 8;
   const uint64_t seed = std::random_device()();
   fmt::print("seed {}\n", seed);
   std::mt19937_64 random(seed);
-  constexpr std::array<const char*, 12> kPoints{
-      "after_prepare@accounts", "after_prepare@stock",
-      "after_prepare@ledger",   "voted",
-      "decision_written",       "decision_durable",
-      "before_commit@stock",    "before_commit@ledger",
-      "after_commit@accounts",  "after_commit@ledger",
-      "acknowledged",           "ended"};
+  const std::vector<const char*> points = Points(GetParam());
   for (int image = 0; image < images && !HasFailure(); ++image) {
     const std::string point = fmt::format(
-        "{}:{}", kPoints[static_cast<size_t>(image) % kPoints.size()], 1 + random() % 12);
+        "{}:{}", points[static_cast<size_t>(image) % points.size()], 1 + random() % 12);
     const auto tail = image % 2 == 0 ? DurableFiles::Tail::kDropped : DurableFiles::Tail::kTorn;
     SCOPED_TRACE(fmt::format("seed {} image {} at {}", seed, image, point));
     stores_.redis().Kill();
@@ -157,6 +176,11 @@ TEST_F(PowerCut, NothingAcknowledgedIsLostAndNothingIsHalf) {
   EXPECT_FALSE(committed_.empty());
   EXPECT_GT(unsynced_, 0u);
 }
+
+INSTANTIATE_TEST_SUITE_P(Accounts, PowerCut, ::testing::Values(false, true),
+                         [](const auto& parameter) {
+                           return parameter.param ? "AsLastResource" : "Prepared";
+                         });
 
 }  // namespace
 }  // namespace indoubt::testing

@@ -80,6 +80,22 @@ void Stores::WriteConfig() {
       folder(), postgres_->dsn(), redis_->uri());
 }
 
+void Stores::SetLastResource(bool last_resource) {
+  WriteConfig();
+  if (!last_resource) return;
+  std::string config = ReadText(config_path());
+  const std::string kind = "kind = \"postgres\"\n";
+  config.insert(config.find(kind) + kind.size(), "last_resource = true\n");
+  std::ofstream(config_path()) << config;
+}
+
+int64_t Stores::DecisionRows(const std::string& decision) {
+  return std::atoll(AskPostgres(fmt::format("SELECT count(*) FROM indoubt.decisions "
+                                            "WHERE decision = '{}'",
+                                            decision))
+                        .c_str());
+}
+
 Ran Stores::Indoubt(std::vector<std::string> arguments,
                     std::map<std::string, std::string> environment,
                     std::vector<std::string> wrapper) {
@@ -233,6 +249,9 @@ std::string Stores::Leftovers() {
     if (count != "0") left += fmt::format("{}: {}\n", what, count);
   };
   expect_zero("pg_prepared_xacts", AskPostgres("SELECT count(*) FROM pg_prepared_xacts"));
+  if (AskPostgres("SELECT to_regclass('indoubt.decisions') IS NOT NULL") == "t") {
+    expect_zero("indoubt.decisions", AskPostgres("SELECT count(*) FROM indoubt.decisions"));
+  }
   for (const std::string_view key : {kRedisPreparedKey, kRedisLocksKey}) {
     expect_zero(std::string(key), AskRedis({"HLEN", std::string(key)}));
   }

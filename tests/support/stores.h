@@ -66,6 +66,11 @@ class Stores {
   /// Whether balance and stock agree with the orders that are there.
   std::string Unbalanced();
 
+  /// From now on accounts is, or is not, a logged last resource.
+  void SetLastResource(bool last_resource);
+  /// Rows of its decision table that say `decision`, "commit" or "abort".
+  int64_t DecisionRows(const std::string& decision);
+
   const std::string& folder() const { return folder_.path(); }
   std::string config_path() const { return folder() + "/indoubt.toml"; }
   std::string log_path() const { return folder() + "/decisions"; }
