@@ -89,6 +89,7 @@ class Repetition {
     context.log_folder = plan_.folder;
     context.binary = options_.binary;
     context.clients = load_.clients;
+    context.last_resource = plan_.cell.last_resource;
     std::error_code error;
     std::filesystem::create_directory(context.scratch, error);
     if (error) return Status(StatusCode::kIoError, "cannot make " + context.scratch);

@@ -93,6 +93,7 @@ class ScenarioRun {
     for (const MatrixCell& cell : cells_) {
       json params = json::object();
       if (cell.clients_vary) params["load.clients"] = cell.clients;
+      if (cell.last_resource_varies) params["last_resource"] = cell.last_resource;
       cells.push_back({{"name", cell.name},
                        {"path", cell.path},
                        {"params", params},

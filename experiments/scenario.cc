@@ -1,5 +1,6 @@
 #include "experiments/scenario.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <fstream>
 #include <set>
@@ -61,6 +62,16 @@ void ReadMatrix(ScenarioTable matrix, Scenario& scenario) {
   matrix.Require("paths");
   matrix.Read("paths", scenario.paths);
   matrix.Read("clients", scenario.client_counts, 1, kMostClients);
+  matrix.Read("last_resource", scenario.last_resource);
+  const auto takes_one = [](const std::string& path) { return CanHaveLastResource(path); };
+  if (!scenario.last_resource.empty() &&
+      std::none_of(scenario.paths.begin(), scenario.paths.end(), takes_one)) {
+    matrix.Wrong("last_resource", "no path of the matrix has one; it is for 2pc, 2pc-embedded");
+  }
+  if (std::count(scenario.last_resource.begin(), scenario.last_resource.end(), true) > 1 ||
+      std::count(scenario.last_resource.begin(), scenario.last_resource.end(), false) > 1) {
+    matrix.Wrong("last_resource", "names true or false twice");
+  }
   if (matrix.Has("paths") && scenario.paths.empty()) matrix.Wrong("paths", "names no path");
   std::set<std::string> seen;
   for (const std::string& path : scenario.paths) {
@@ -180,12 +191,17 @@ const char* ToString(LoadMode mode) {
 
 std::vector<MatrixCell> CellsOf(const Scenario& scenario) {
   std::vector<MatrixCell> cells;
+  const bool clients_vary = !scenario.client_counts.empty();
+  const std::vector<int> counts =
+      clients_vary ? scenario.client_counts : std::vector<int>{scenario.load.clients};
   for (const std::string& path : scenario.paths) {
-    if (scenario.client_counts.empty()) {
-      cells.push_back({path, path, scenario.load.clients, false});
-    }
-    for (const int clients : scenario.client_counts) {
-      cells.push_back({fmt::format("{}-clients-{}", path, clients), path, clients, true});
+    const bool varies = !scenario.last_resource.empty() && CanHaveLastResource(path);
+    for (const bool last : varies ? scenario.last_resource : std::vector<bool>{false}) {
+      for (const int clients : counts) {
+        std::string name = path + (last ? "-last-resource" : "");
+        if (clients_vary) name += fmt::format("-clients-{}", clients);
+        cells.push_back({std::move(name), path, clients, clients_vary, last, varies});
+      }
     }
   }
   return cells;

@@ -6,6 +6,8 @@
 //   [matrix]
 //   paths = ["2pc", "cdc", "dual-write"]
 //   clients = [32]                 # optional: one cell for each value and path
+//   last_resource = [false, true]  # optional, for 2pc and 2pc-embedded: PostgreSQL as a
+//                                  # participant like the others, as a logged last resource
 //   [load]
 //   mode = "open"                  # "open": Poisson at rate_per_s; "closed": clients in a loop
 //   rate_per_s = 150
@@ -58,7 +60,8 @@ struct Scenario {
   std::string name;
   std::string question;
   std::vector<std::string> paths;
-  std::vector<int> client_counts;  // of the matrix; empty: load.clients alone
+  std::vector<int> client_counts;   // of the matrix; empty: load.clients alone
+  std::vector<bool> last_resource;  // of the matrix; empty: false alone
   LoadPlan load;
   ShopOptions workload;  // its seed is set for each repetition
   std::vector<FaultPlan> faults;
@@ -72,10 +75,12 @@ struct Scenario {
 
 /// One combination of the matrix.
 struct MatrixCell {
-  std::string name;  // "2pc", or "2pc-clients-8" where client counts vary
+  std::string name;  // "2pc", "2pc-last-resource", "2pc-clients-8" where client counts vary
   std::string path;
   int clients = 0;
   bool clients_vary = false;
+  bool last_resource = false;
+  bool last_resource_varies = false;
 };
 std::vector<MatrixCell> CellsOf(const Scenario& scenario);
 

@@ -107,6 +107,19 @@ void ScenarioTable::Read(const std::string& key, std::vector<int>& into, int64_t
   Wrong(key, fmt::format("must be a list of whole numbers from {} to {}", low, high));
 }
 
+void ScenarioTable::Read(const std::string& key, std::vector<bool>& into) {
+  const toml::node* node = Find(key);
+  if (node == nullptr) return;
+  into.clear();
+  if (const auto* list = node->as_array()) {
+    for (const toml::node& each : *list) {
+      if (const auto* truth = each.as_boolean()) into.push_back(truth->get());
+    }
+    if (into.size() == list->size()) return;
+  }
+  Wrong(key, "must be a list of true and false");
+}
+
 void ScenarioTable::Read(const std::string& key, std::map<std::string, std::string>& into) {
   const toml::node* node = Find(key);
   if (node == nullptr) return;

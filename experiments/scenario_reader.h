@@ -42,6 +42,7 @@ class ScenarioTable {
   void Read(const std::string& key, Duration& into);  // "5s"
   void Read(const std::string& key, std::vector<std::string>& into);
   void Read(const std::string& key, std::vector<int>& into, int64_t low, int64_t high);
+  void Read(const std::string& key, std::vector<bool>& into);
   void Read(const std::string& key, std::map<std::string, std::string>& into);
   /// The table under `key`, an empty one if it is missing.
   ScenarioTable Table(const std::string& key);

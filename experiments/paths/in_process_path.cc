@@ -23,7 +23,8 @@ class InProcessPath final : public Path {
 
   Status Start(const PathContext& context) override {
     INDOUBT_ASSIGN_OR_RETURN(observers_, MakeShopParticipants(context.stores));
-    INDOUBT_ASSIGN_OR_RETURN(Participants participants, MakeShopParticipants(context.stores));
+    INDOUBT_ASSIGN_OR_RETURN(Participants participants,
+                             MakeShopParticipants(context.stores, context.last_resource));
     INDOUBT_RETURN_IF_ERROR(PreflightAll(participants, SystemClock().Now() + kStartLimit));
     if (!coordinated_) {
       executor_ = MakeRawExecutor(std::move(participants));

@@ -16,10 +16,11 @@ namespace indoubt {
 
 struct PathContext {
   StoreEndpoints stores;
-  std::string scratch;     // for configurations, the decision log, the event log, sockets
-  std::string log_folder;  // where its processes write their *.log
-  std::string binary;      // the indoubt executable, for processes of their own
-  int clients = 32;        // most operations in flight
+  std::string scratch;         // for configurations, the decision log, the event log, sockets
+  std::string log_folder;      // where its processes write their *.log
+  std::string binary;          // the indoubt executable, for processes of their own
+  int clients = 32;            // most operations in flight
+  bool last_resource = false;  // PostgreSQL is one, where CanHaveLastResource
   /// Fail points armed in the process that will be killed; they wait for Strike().
   /// Empty: no fault planned. E.g. "voted" (2pc), "cdc_appended" (cdc),
   /// "dual_write_between" (dual-write).
@@ -67,6 +68,8 @@ class Path {
 
 /// "2pc", "2pc-embedded", "cdc", "dual-write", "raw", "raw-grpc".
 std::vector<std::string> PathNames();
+/// Whether a path of this name has a coordinator that can be given a last resource.
+bool CanHaveLastResource(const std::string& name);
 /// kInvalidArgument for an unknown name, listing the known ones.
 Result<std::unique_ptr<Path>> MakePath(const std::string& name);
 

@@ -22,9 +22,10 @@ std::string Quoted(const std::string& text) { return nlohmann::json(text).dump()
 
 }  // namespace
 
-Result<Participants> MakeShopParticipants(const StoreEndpoints& stores) {
+Result<Participants> MakeShopParticipants(const StoreEndpoints& stores, bool last_resource) {
   Participants participants;
   PostgresOptions postgres;
+  postgres.last_resource = last_resource;
   postgres.name = kAccounts;
   postgres.dsn = stores.postgres_dsn;
   INDOUBT_ASSIGN_OR_RETURN(participants.emplace_back(), MakePostgresParticipant(postgres));
@@ -52,16 +53,17 @@ Status PreflightAll(const Participants& participants, TimePoint deadline) {
 }
 
 Status WriteShopConfig(const StoreEndpoints& stores, const std::string& path,
-                       const std::string& listen, const std::string& cdc_name) {
+                       const std::string& listen, const std::string& cdc_name,
+                       bool last_resource) {
   std::ofstream file(path);
   file << fmt::format(
       "[coordinator]\nnode = \"lab\"\nlisten = {}\n\n[log]\nkind = \"file\"\n"
       "path = \"decisions\"\n\n"
-      "[participants.{}]\nkind = \"postgres\"\ndsn = {}\n\n"
+      "[participants.{}]\nkind = \"postgres\"\ndsn = {}\nlast_resource = {}\n\n"
       "[participants.{}]\nkind = \"redis\"\nuri = {}\n\n"
       "[participants.{}]\nkind = \"sqlite\"\npath = {}\ntables = [\"entries\"]\n\n",
-      Quoted(listen), kAccounts, Quoted(stores.postgres_dsn), kStock, Quoted(stores.redis_uri),
-      kLedger, Quoted(stores.sqlite_path));
+      Quoted(listen), kAccounts, Quoted(stores.postgres_dsn), last_resource, kStock,
+      Quoted(stores.redis_uri), kLedger, Quoted(stores.sqlite_path));
   file << fmt::format(
       "[cdc]\nsource = \"{0}\"\ntables = [\"orders\", \"item\"]\nslot = \"{4}\"\n"
       "log = {{ kind = \"sqlite\", path = \"events.db\" }}\n\n"
@@ -90,6 +92,10 @@ Status AwaitNothingPrepared(const Participants& participants, TimePoint deadline
     std::this_thread::sleep_for(kPoll);
   }
   return Status::Ok();
+}
+
+bool CanHaveLastResource(const std::string& name) {
+  return name == "2pc" || name == "2pc-embedded";
 }
 
 std::vector<std::string> PathNames() {

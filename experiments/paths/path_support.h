@@ -12,8 +12,10 @@ namespace indoubt {
 
 using Participants = std::vector<std::unique_ptr<Participant>>;
 
-/// The adapters "accounts", "stock" and "ledger" over `stores`.
-Result<Participants> MakeShopParticipants(const StoreEndpoints& stores);
+/// The adapters "accounts", "stock" and "ledger" over `stores`. With `last_resource`
+/// accounts is one.
+Result<Participants> MakeShopParticipants(const StoreEndpoints& stores,
+                                          bool last_resource = false);
 
 /// Preflight of each; kRefused names the first that cannot keep the promise.
 Status PreflightAll(const Participants& participants, TimePoint deadline);
@@ -21,7 +23,8 @@ Status PreflightAll(const Participants& participants, TimePoint deadline);
 /// Writes the configuration of coordinator and CDC worker over `stores`. `cdc_name`
 /// (of [a-z0-9_]) names slot, publication and views.
 Status WriteShopConfig(const StoreEndpoints& stores, const std::string& path,
-                       const std::string& listen, const std::string& cdc_name);
+                       const std::string& listen, const std::string& cdc_name,
+                       bool last_resource = false);
 
 /// Waits until no participant lists a branch twice in a row. kDeadlineExceeded
 /// says how many are left where.

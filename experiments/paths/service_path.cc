@@ -29,8 +29,9 @@ class ServicePath final : public ProcessPath {
     context_ = context;
     INDOUBT_ASSIGN_OR_RETURN(participants_, MakeShopParticipants(context.stores));
     if (name_ == "2pc") {
-      INDOUBT_RETURN_IF_ERROR(
-          WriteShopConfig(context_.stores, ConfigPath(), "unix:" + SocketPath(), "unused"));
+      INDOUBT_RETURN_IF_ERROR(WriteShopConfig(context_.stores, ConfigPath(),
+                                              "unix:" + SocketPath(), "unused",
+                                              context_.last_resource));
     }
     INDOUBT_RETURN_IF_ERROR(StartProcess(context.strike_point));
     executor_ = ConnectExecutor("unix:" + SocketPath());

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <map>
 #include <sstream>
 #include <utility>
 #include <vector>
@@ -10,6 +11,8 @@
 #include <fmt/format.h>
 
 #include "experiments/summary/cell_figure.h"
+#include "experiments/summary/figure_names.h"
+#include "experiments/summary/statistics.h"
 
 namespace indoubt {
 namespace {
@@ -39,8 +42,12 @@ Status Malformed(std::string_view text, const std::string& why) {
                             text, why));
 }
 
-Result<CheckTerm> ParseTerm(std::string_view text, const std::vector<std::string>& words) {
+Result<CheckTerm> ParseTerm(std::string_view text, std::vector<std::string> words) {
   CheckTerm term;
+  if (words.size() == 4 && (words[0] == "ci_low" || words[0] == "ci_high")) {
+    term.bound = words[0];
+    words.erase(words.begin());
+  }
   if (words.size() == 1) {
     double number = 0;
     const std::string& word = words[0];
@@ -62,19 +69,60 @@ Result<CheckTerm> ParseTerm(std::string_view text, const std::vector<std::string
   return term;
 }
 
-CellValue Figure(const json& cells, const std::string& text) {
+/// The cell and the figure that `text` names; a null cell when there is no such.
+std::pair<const json*, std::string> Locate(const json& cells, const std::string& text) {
   std::vector<std::string> names;
   for (const json& cell : cells) names.push_back(cell.at("name").get<std::string>());
   const auto reference = SplitReference(names, text);
-  if (!reference) return {std::nullopt, text + ": the run has no such cell"};
+  if (!reference) return {nullptr, ""};
   const auto at = std::find(names.begin(), names.end(), reference->cell) - names.begin();
-  CellValue found = FigureOver(cells.at(static_cast<size_t>(at)), reference->figure);
+  return {&cells.at(static_cast<size_t>(at)), reference->figure};
+}
+
+CellValue Figure(const json& cells, const std::string& text) {
+  const auto [cell, figure] = Locate(cells, text);
+  if (cell == nullptr) return {std::nullopt, text + ": the run has no such cell"};
+  CellValue found = FigureOver(*cell, figure);
   if (!found.value) found.missing = text + " " + found.missing;
   return found;
 }
 
+/// The figure of each whole repetition that has it, by number.
+std::map<int64_t, double> ByRepetition(const json& cells, const std::string& text) {
+  std::map<int64_t, double> values;
+  const auto [cell, figure] = Locate(cells, text);
+  if (cell == nullptr) return values;
+  for (const json& rep : cell->at("reps")) {
+    const json value = rep.value(FigurePointer(figure), json());
+    const bool whole = rep.value("status", "done") != "interrupted";
+    if (whole && value.is_number()) values[rep.at("n").get<int64_t>()] = value.get<double>();
+  }
+  return values;
+}
+
+/// The cells of one repetition run one after the other: what else the machine did then
+/// is in both, and not in their ratio.
+CellValue BoundOfRatio(const CheckTerm& term, const json& cells) {
+  const std::map<int64_t, double> divisors = ByRepetition(cells, term.divisor);
+  std::vector<double> ratios;
+  for (const auto& [n, value] : ByRepetition(cells, term.figure)) {
+    const auto divisor = divisors.find(n);
+    if (divisor != divisors.end() && divisor->second != 0) {
+      ratios.push_back(value / divisor->second);
+    }
+  }
+  const auto interval = Median(std::move(ratios));
+  if (!interval || !interval->ci_low) {
+    return {std::nullopt,
+            fmt::format("{} / {}: an interval needs six repetitions of both at least",
+                        term.figure, term.divisor)};
+  }
+  return {term.bound == "ci_low" ? interval->ci_low : interval->ci_high, ""};
+}
+
 CellValue Evaluate(const CheckTerm& term, const json& cells) {
   if (term.number) return {term.number, ""};
+  if (!term.bound.empty()) return BoundOfRatio(term, cells);
   CellValue value = Figure(cells, term.figure);
   if (!value.value || term.divisor.empty()) return value;
   CellValue divisor = Figure(cells, term.divisor);

@@ -14,10 +14,12 @@
 
 namespace indoubt {
 
-/// A number, a figure of a cell, or a figure divided by another.
+/// A number, a figure of a cell, a figure divided by another, or a bound of the interval
+/// of that ratio, taken repetition by repetition.
 struct CheckTerm {
   std::optional<double> number;
   std::string figure, divisor;  // "cell.figure"; divisor may be empty
+  std::string bound;            // "ci_low", "ci_high"; only with a divisor
 };
 
 enum class CheckOperator { kLess, kLessEqual, kEqual, kNotEqual, kGreaterEqual, kGreater };

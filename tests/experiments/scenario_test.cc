@@ -87,6 +87,8 @@ TEST(Scenario, AnExpectationThatCannotBeEvaluatedIsAnErrorAtItsPlace) {
   EXPECT_THAT(with("2pc.lag_ms.max / cdc.lag_ms.p42 > 1"), HasSubstr("\"lag_ms.p42\""));
   EXPECT_THAT(with("raw.reads > 2"), HasSubstr("names no cell"));
   EXPECT_EQ(with("cdc.lag_ms.by_store.stock.p99 / 2pc.response_ms.max > 1"), "no error");
+  EXPECT_EQ(with("ci_low 2pc.throughput_per_s / cdc.throughput_per_s > 1"), "no error");
+  EXPECT_THAT(with("ci_low 2pc.throughput_per_s > 1"), HasSubstr("each side is one term"));
 }
 
 TEST(Scenario, AnExpectationWhoseCellWasOverriddenAwayIsLeftOutWithAWarning) {
@@ -102,6 +104,27 @@ TEST(Scenario, AnExpectationWhoseCellWasOverriddenAwayIsLeftOutWithAWarning) {
   ASSERT_TRUE(again) << again.error().ToString();
   EXPECT_THAT(again->expect, ElementsAre("cdc.reads > 0"));
   EXPECT_TRUE(again->warnings.empty());
+}
+
+TEST(Scenario, LastResourceMakesCellsOfThePathsThatCanHaveOne) {
+  const auto scenario = ParseScenario(
+      Replaced(kSmall, "[load]", "last_resource = [false, true]\n[load]"), "x.toml");
+  ASSERT_TRUE(scenario) << scenario.error().ToString();
+  const std::vector<MatrixCell> cells = CellsOf(*scenario);
+  ASSERT_EQ(cells.size(), 3u);
+  EXPECT_EQ(cells[0].name, "2pc");
+  EXPECT_FALSE(cells[0].last_resource);
+  EXPECT_EQ(cells[1].name, "2pc-last-resource");
+  EXPECT_EQ(cells[1].path, "2pc");
+  EXPECT_TRUE(cells[1].last_resource);
+  EXPECT_EQ(cells[2].name, "cdc");
+  EXPECT_FALSE(cells[2].last_resource_varies);
+  EXPECT_THAT(
+      ErrorOf(Replaced(kSmall, "[load]", "last_resource = [1]\n[load]")),
+      StartsWith("x.toml:4:17: matrix.last_resource: must be a list of true and false"));
+  EXPECT_THAT(ErrorOf(Replaced(Replaced(kSmall, "[load]", "last_resource = [true]\n[load]"),
+                               "\"2pc\", ", "")),
+              HasSubstr("matrix.last_resource: no path of the matrix has one"));
 }
 
 TEST(Scenario, OverridesComeBeforeTheChecksAndIntoTheResolvedText) {
