@@ -1,7 +1,9 @@
 // The part of a recovery pass that concerns decisions which live in a last resource.
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <set>
 
 #include <fmt/format.h>
 

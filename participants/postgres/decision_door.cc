@@ -1,6 +1,10 @@
 #include "participants/postgres/decision_door.h"
 
+#include <algorithm>
 #include <future>
+#include <iterator>
+#include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 

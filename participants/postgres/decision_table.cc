@@ -1,6 +1,8 @@
 #include "participants/postgres/decision_table.h"
 
+#include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include <fmt/format.h>
 
