@@ -241,6 +241,7 @@ void LiveCoordinator::ExecuteNew(TransactionRequest request, OutcomeCallback don
   while (timeout.count() > longest &&
          !longest_timeout_.compare_exchange_weak(longest, timeout.count())) {
   }
+  // What a request's id is remembered by is the commit record, which only the log has.
   const Gid gid{options_.node, engine_.log().id(), engine_.log().incarnation(),
                 next_number_.fetch_add(1, std::memory_order_relaxed),
                 request.request_id.empty() ? HomeFor(*work) : std::string()};

@@ -249,13 +249,43 @@ TEST_F(LastResourceTest, HeuristicOutcomeCannotBeForgottenBeforeTheRowHasGone) {
   const TransactionOutcome outcome = Execute({"r", "a", "b"});
   EXPECT_EQ(outcome.outcome, Outcome::kHeuristic);
   const Gid gid = *Gid::Parse(outcome.gid);
-  EXPECT_TRUE(coordinator_->Forget(gid).ok());
+  EXPECT_TRUE(coordinator_->Forget(gid, {}).ok());
 
   const Gid unended = Earlier(9);
   table_.commits[unended] = {{"a", "t"}};
   log_->RecordHeuristic({unended, "a", DecisionOutcome::kCommitted, "by hand", "now"},
                         [](const Status&) {});
-  EXPECT_EQ(coordinator_->Forget(unended).code(), StatusCode::kRefused);
+  EXPECT_EQ(coordinator_->Forget(unended, {}).code(), StatusCode::kRefused);
+}
+
+TEST_F(LastResourceTest, RequestWithAnIdIsDecidedByTheLogWhichRemembersIt) {
+  Start();
+  TransactionRequest request = Request({"r", "a"});
+  request.request_id = "order:1";
+  const TransactionOutcome first = Submit(request).get();
+  ASSERT_EQ(first.outcome, Outcome::kCommitted) << first.reason;
+  EXPECT_EQ(Gid::Parse(first.gid)->home, "");
+  EXPECT_EQ(log_->decisions(), 1);
+  Restart();
+  const TransactionOutcome again = Submit(request).get();
+  EXPECT_EQ(again.outcome, Outcome::kCommitted);
+  EXPECT_EQ(again.gid, first.gid);
+  EXPECT_TRUE(again.asked_before);
+}
+
+TEST_F(LastResourceTest, NobodyDecidesByHandWhatTheRowDecides) {
+  Start();
+  const Gid gid = Earlier(9);
+  table_.commits[gid] = {{"a", "t"}};
+  Prepared(gid, {"a"});
+  const auto refused = coordinator_->Resolve({gid, DecisionOutcome::kAborted, {}, true, {}},
+                                             In(std::chrono::seconds(5)));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), StatusCode::kRefused);
+  EXPECT_THAT(refused.error().message(), HasSubstr("decision table"));
+  EXPECT_TRUE(stores_.at("a").With([&](const FakeStore& store) {
+    return store.prepared.contains(gid) || store.committed.contains(gid);
+  }));
 }
 
 TEST_F(LastResourceTest, OneAtMost) {
