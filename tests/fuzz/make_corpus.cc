@@ -98,7 +98,7 @@ void MakeLogs(const fs::path& corpus) {
                               std::move(done));
     });
     if (start > 0) {
-      Await([&](LogCallback done) { (*log)->ForgetHeuristics(gid, std::move(done)); });
+      Await([&](LogCallback done) { (*log)->Forget(gid, {}, std::move(done)); });
     }
     Await([&](LogCallback done) { (*log)->FlushEnds(std::move(done)); });
     SaveLog(folder, corpus);
