@@ -62,18 +62,14 @@ class Client final : public ControlClient {
     v1::RecoverRequest request;
     if (adopt) request.set_adopt(adopt->text());
     v1::RecoverReply reply;
-    grpc::ClientContext context;
-    request.set_timeout_ns(Patience(deadline, context));
-    INDOUBT_RETURN_IF_ERROR(StatusFrom(stub_->Recover(&context, request, &reply)));
+    INDOUBT_RETURN_IF_ERROR(Ask(&v1::Control::Stub::Recover, request, deadline, reply));
     return DecodeReport(reply);
   }
 
   Result<TransactionList> List(TimePoint deadline) override {
     v1::ListRequest request;
     v1::TransactionList reply;
-    grpc::ClientContext context;
-    request.set_timeout_ns(Patience(deadline, context));
-    INDOUBT_RETURN_IF_ERROR(StatusFrom(stub_->List(&context, request, &reply)));
+    INDOUBT_RETURN_IF_ERROR(Ask(&v1::Control::Stub::List, request, deadline, reply));
     return DecodeList(reply);
   }
 
@@ -81,9 +77,7 @@ class Client final : public ControlClient {
     v1::ShowRequest request;
     request.set_gid(gid.ToString());
     v1::TransactionList reply;
-    grpc::ClientContext context;
-    request.set_timeout_ns(Patience(deadline, context));
-    INDOUBT_RETURN_IF_ERROR(StatusFrom(stub_->Show(&context, request, &reply)));
+    INDOUBT_RETURN_IF_ERROR(Ask(&v1::Control::Stub::Show, request, deadline, reply));
     return DecodeList(reply);
   }
 
@@ -91,9 +85,7 @@ class Client final : public ControlClient {
     v1::ResolveRequest request;
     EncodeResolve(asked, request);
     v1::TransactionList reply;
-    grpc::ClientContext context;
-    request.set_timeout_ns(Patience(deadline, context));
-    INDOUBT_RETURN_IF_ERROR(StatusFrom(stub_->Resolve(&context, request, &reply)));
+    INDOUBT_RETURN_IF_ERROR(Ask(&v1::Control::Stub::Resolve, request, deadline, reply));
     return DecodeList(reply);
   }
 
@@ -108,11 +100,16 @@ class Client final : public ControlClient {
   }
 
  private:
-  /// Sets the call's limit, and returns how long the coordinator has, in nanoseconds.
-  static int64_t Patience(TimePoint deadline, grpc::ClientContext& context) {
+  /// One call. The coordinator has until `deadline`, and its reply some time more.
+  template <typename Request, typename Reply>
+  Status Ask(grpc::Status (v1::Control::Stub::*call)(grpc::ClientContext*, const Request&,
+                                                     Reply*),
+             Request& request, TimePoint deadline, Reply& reply) {
     const Duration left = std::max(deadline - SystemClock().Now(), Duration::zero());
+    request.set_timeout_ns(left.count());
+    grpc::ClientContext context;
     context.set_deadline(After(left + kReplyMargin));
-    return left.count();
+    return StatusFrom((stub_.get()->*call)(&context, request, &reply));
   }
 
   const ControlSocketPath path_;

@@ -5,26 +5,6 @@
 namespace indoubt {
 namespace {
 
-const char* Word(DecisionOutcome outcome) {
-  switch (outcome) {
-    case DecisionOutcome::kCommitted:
-      return "committed";
-    case DecisionOutcome::kAborted:
-      return "aborted";
-    case DecisionOutcome::kUnknown:
-      break;
-  }
-  return "unknown";
-}
-
-DecisionOutcome FromWord(const std::string& word) {
-  for (const DecisionOutcome outcome :
-       {DecisionOutcome::kCommitted, DecisionOutcome::kAborted}) {
-    if (word == Word(outcome)) return outcome;
-  }
-  return DecisionOutcome::kUnknown;
-}
-
 /// Between a list of ours and one of messages, item by item.
 template <typename To, typename Items>
 void EncodeParticipants(const Items& items, To& message) {
@@ -49,8 +29,8 @@ void EncodeView(const TransactionView& view, v1::TransactionView& message) {
   if (!view.operator_decision) return;
   const OperatorDecision& decision = *view.operator_decision;
   v1::OperatorDecision& to = *message.mutable_operator_decision();
-  to.set_decided(Word(decision.decided));
-  to.set_known(Word(decision.known));
+  to.set_decided(ToString(decision.decided));
+  to.set_known(ToString(decision.known));
   EncodeTrace(decision.by, *to.mutable_by());
   for (const std::string& name : decision.participants) to.add_participants(name);
 }
@@ -66,8 +46,8 @@ TransactionView DecodeView(const v1::TransactionView& message) {
   if (!message.has_operator_decision() || !gid) return view;
   const v1::OperatorDecision& from = message.operator_decision();
   view.operator_decision = {*gid,
-                            FromWord(from.decided()),
-                            FromWord(from.known()),
+                            DecisionOutcomeOf(from.decided()),
+                            DecisionOutcomeOf(from.known()),
                             DecodeTrace(from.by()),
                             {from.participants().begin(), from.participants().end()}};
   return view;
@@ -133,7 +113,7 @@ OperatorTrace DecodeTrace(const v1::OperatorTrace& message) {
 
 void EncodeResolve(const ResolveRequest& request, v1::ResolveRequest& message) {
   message.set_gid(request.gid.ToString());
-  message.set_decision(Word(request.decision));
+  message.set_decision(ToString(request.decision));
   EncodeTrace(request.by, *message.mutable_by());
   message.set_force(request.force);
   if (request.adopt) message.set_adopt(request.adopt->text());
@@ -142,7 +122,7 @@ void EncodeResolve(const ResolveRequest& request, v1::ResolveRequest& message) {
 Result<ResolveRequest> DecodeResolve(const v1::ResolveRequest& message) {
   INDOUBT_ASSIGN_OR_RETURN(Gid gid, Gid::Parse(message.gid()));
   INDOUBT_ASSIGN_OR_RETURN(auto adopt, DecodeAdopt(message.adopt()));
-  const DecisionOutcome decision = FromWord(message.decision());
+  const DecisionOutcome decision = DecisionOutcomeOf(message.decision());
   if (decision == DecisionOutcome::kUnknown) {
     return Status(StatusCode::kInvalidArgument, "decision: must be committed or aborted");
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/gid.h"
@@ -30,5 +31,27 @@ enum class DecisionOutcome {
   kAborted,
   kUnknown,  // nobody could say
 };
+
+/// "committed", "aborted" or "unknown": the words of the log and of the control socket.
+inline const char* ToString(DecisionOutcome outcome) {
+  switch (outcome) {
+    case DecisionOutcome::kCommitted:
+      return "committed";
+    case DecisionOutcome::kAborted:
+      return "aborted";
+    case DecisionOutcome::kUnknown:
+      break;
+  }
+  return "unknown";
+}
+
+/// The outcome of that word; kUnknown for any other text.
+inline DecisionOutcome DecisionOutcomeOf(std::string_view word) {
+  for (const DecisionOutcome outcome :
+       {DecisionOutcome::kCommitted, DecisionOutcome::kAborted}) {
+    if (word == ToString(outcome)) return outcome;
+  }
+  return DecisionOutcome::kUnknown;
+}
 
 }  // namespace indoubt

@@ -62,22 +62,12 @@ class Describer {
   void operator()(const OperatorDecision& decision) const {
     out_.kind = "operator";
     out_.gid = decision.gid.ToString();
-    out_.detail = fmt::format("{} by {}; the log knew: {}", Word(decision.decided),
-                              Traced(decision.by), Word(decision.known));
+    out_.detail = fmt::format(
+        "{} by {}; the log knew: {}", ToString(decision.decided), Traced(decision.by),
+        decision.known == DecisionOutcome::kUnknown ? "nothing" : ToString(decision.known));
   }
 
  private:
-  static const char* Word(DecisionOutcome outcome) {
-    switch (outcome) {
-      case DecisionOutcome::kCommitted:
-        return "committed";
-      case DecisionOutcome::kAborted:
-        return "aborted";
-      case DecisionOutcome::kUnknown:
-        break;
-    }
-    return "nothing";
-  }
   static std::string Traced(const OperatorTrace& by) {
     if (by.at.empty()) return "";  // written before there was a trace
     return fmt::format("{} at {}{}{}", by.who, by.at, by.reason.empty() ? "" : ": ", by.reason);

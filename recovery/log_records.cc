@@ -11,7 +11,9 @@ namespace {
 
 constexpr size_t kMaxTextBytes = 1000;
 
-// proto3 refuses to parse a string that is not UTF-8, though it writes it.
+// Texts for people, on the way in and on the way out. proto3 refuses to parse a string that
+// is not UTF-8, though it writes it; and what another hand has written into a log must not
+// reach a terminal as control characters, nor change when it is carried on.
 std::string Printable(std::string_view text) {
   std::string out(text.substr(0, kMaxTextBytes));
   for (char& c : out) {
@@ -49,25 +51,7 @@ void Put(const OperatorTrace& by, Message* out) {
 
 template <typename Message>
 OperatorTrace TraceFrom(const Message& in) {
-  return {in.who(), in.reason(), in.at()};
-}
-
-const char* OutcomeText(DecisionOutcome outcome) {
-  switch (outcome) {
-    case DecisionOutcome::kCommitted:
-      return "committed";
-    case DecisionOutcome::kAborted:
-      return "aborted";
-    case DecisionOutcome::kUnknown:
-      return "unknown";
-  }
-  return "unknown";
-}
-
-DecisionOutcome OutcomeFrom(const std::string& text) {
-  if (text == "committed") return DecisionOutcome::kCommitted;
-  if (text == "aborted") return DecisionOutcome::kAborted;
-  return DecisionOutcome::kUnknown;
+  return {Printable(in.who()), Printable(in.reason()), Printable(in.at())};
 }
 
 struct Encoder {
@@ -77,7 +61,7 @@ struct Encoder {
     auto* body = out.mutable_heuristic();
     Put(heuristic.gid, body->mutable_gid());
     body->set_participant(heuristic.participant);
-    body->set_decision(OutcomeText(heuristic.decision));
+    body->set_decision(ToString(heuristic.decision));
     body->set_reason(Printable(heuristic.reason));
     body->set_found_at(Printable(heuristic.found_at));
   }
@@ -103,8 +87,8 @@ struct Encoder {
   void operator()(const OperatorDecision& decision) const {
     auto* body = out.mutable_operator_decision();
     Put(decision.gid, body->mutable_gid());
-    body->set_decided(OutcomeText(decision.decided));
-    body->set_known(OutcomeText(decision.known));
+    body->set_decided(ToString(decision.decided));
+    body->set_known(ToString(decision.known));
     Put(decision.by, body);
     for (const std::string& name : decision.participants) {
       body->add_participants(Printable(name));
@@ -116,6 +100,18 @@ struct Encoder {
     out.mutable_answered()->set_ended_at_s(answered.ended_at_s);
   }
 };
+
+Result<LogRecord> DecodeOperatorDecision(const records::OperatorDecision& in) {
+  INDOUBT_ASSIGN_OR_RETURN(Gid gid, Get(in.gid()));
+  const DecisionOutcome decided = DecisionOutcomeOf(in.decided());
+  if (decided == DecisionOutcome::kUnknown) {
+    return Status(StatusCode::kInvalidArgument, "an operator's decision decides nothing");
+  }
+  std::vector<std::string> participants;
+  for (const std::string& name : in.participants()) participants.push_back(Printable(name));
+  return LogRecord(OperatorDecision{std::move(gid), decided, DecisionOutcomeOf(in.known()),
+                                    TraceFrom(in), std::move(participants)});
+}
 
 Result<LogRecord> Decode(const records::Record& in) {
   switch (in.body_case()) {
@@ -135,15 +131,18 @@ Result<LogRecord> Decode(const records::Record& in) {
       const auto& body = in.heuristic();
       INDOUBT_ASSIGN_OR_RETURN(Gid gid, Get(body.gid()));
       return LogRecord(HeuristicRecord{std::move(gid), body.participant(),
-                                       OutcomeFrom(body.decision()), body.reason(),
-                                       body.found_at()});
+                                       DecisionOutcomeOf(body.decision()),
+                                       Printable(body.reason()), Printable(body.found_at())});
     }
     case records::Record::kForget: {
       INDOUBT_ASSIGN_OR_RETURN(Gid gid, Get(in.forget().gid()));
       return LogRecord(ForgetRecord{std::move(gid), TraceFrom(in.forget())});
     }
     case records::Record::kOpened: {
-      OpenedRecord opened{in.opened().incarnation(), in.opened().node(), in.opened().at(), {}};
+      OpenedRecord opened{in.opened().incarnation(),
+                          Printable(in.opened().node()),
+                          Printable(in.opened().at()),
+                          {}};
       if (in.opened().has_forgotten()) {
         INDOUBT_ASSIGN_OR_RETURN(opened.forgotten, Get(in.opened().forgotten()));
       }
@@ -155,24 +154,13 @@ Result<LogRecord> Decode(const records::Record& in) {
           EndedRecord{std::move(first), in.ended().bits(), in.ended().ended_at_s()});
     }
     case records::Record::kAccepted:
-      return LogRecord(AcceptedRecord{in.accepted().why(), in.accepted().at()});
-    case records::Record::kOperatorDecision: {
-      const auto& body = in.operator_decision();
-      INDOUBT_ASSIGN_OR_RETURN(Gid gid, Get(body.gid()));
-      const DecisionOutcome decided = OutcomeFrom(body.decided());
-      if (decided == DecisionOutcome::kUnknown) {
-        return Status(StatusCode::kInvalidArgument, "an operator's decision decides nothing");
-      }
       return LogRecord(
-          OperatorDecision{std::move(gid),
-                           decided,
-                           OutcomeFrom(body.known()),
-                           TraceFrom(body),
-                           {body.participants().begin(), body.participants().end()}});
-    }
+          AcceptedRecord{Printable(in.accepted().why()), Printable(in.accepted().at())});
+    case records::Record::kOperatorDecision:
+      return DecodeOperatorDecision(in.operator_decision());
     case records::Record::kAnswered: {
       INDOUBT_ASSIGN_OR_RETURN(Gid gid, Get(in.answered().gid()));
-      return LogRecord(AnsweredRecord{in.answered().request_id(), std::move(gid),
+      return LogRecord(AnsweredRecord{Printable(in.answered().request_id()), std::move(gid),
                                       in.answered().ended_at_s()});
     }
     case records::Record::BODY_NOT_SET:

@@ -126,7 +126,7 @@ TEST_F(ControlSocket, AHolderThatDoesNotServeIsNamedAfterTheTimeout) {
     ProcessSpec spec;
     spec.argv = {std::getenv("INDOUBT_BINARY")};
     spec.argv.insert(spec.argv.end(), order.begin(), order.end());
-    spec.environment = {{"INDOUBT_FAILPOINT", "voted=sleep(4s)"}};
+    spec.environment = {{"INDOUBT_FAILPOINT", "voted=sleep(6s)"}};
     spec.output_path = stores_.folder() + "/holder.err";
     auto process = Process::Start(spec);
     ASSERT_TRUE(process) << process.error().ToString();

@@ -85,7 +85,7 @@ TEST_F(Interrupt, ExecThatWaitsIsRolledBack) {
 }
 
 TEST_F(Interrupt, CommitThatCompletesMeanwhileIsReportedAsSuch) {
-  Start(stores_->OrderArguments(2), {{"INDOUBT_FAILPOINT", "voted=sleep(2s)"}});
+  Start(stores_->OrderArguments(2), {{"INDOUBT_FAILPOINT", "voted=sleep(3s)"}});
   ASSERT_TRUE(Eventually(PreparedSomewhere, kLimit));
   process_->Signal(SIGTERM);
   EXPECT_EQ(Code(), 0) << Err();

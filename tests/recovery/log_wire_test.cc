@@ -126,5 +126,19 @@ TEST(LogWire, AgreesWithProtobufOnDamagedBytes) {
   }
 }
 
+TEST(LogWire, TextsOfAnotherHandAreReadPrintableAndCarriedOnAsTheyAre) {
+  records::Record written;
+  auto* heuristic = written.mutable_heuristic();
+  Put(GidOf(1, 2), heuristic->mutable_gid());
+  heuristic->set_participant("ledger");
+  heuristic->set_reason(std::string("rolled \0 \x1b[31m back", 18));
+  const auto read = DecodeLogRecord(written.SerializeAsString());
+  ASSERT_TRUE(read) << read.error().ToString();
+  EXPECT_EQ(std::get<HeuristicRecord>(*read).reason, "rolled ? ?[31m bac");
+  const auto again = DecodeLogRecord(EncodeLogRecord(*read));
+  ASSERT_TRUE(again) << again.error().ToString();
+  EXPECT_EQ(std::get<HeuristicRecord>(*again), std::get<HeuristicRecord>(*read));
+}
+
 }  // namespace
 }  // namespace indoubt
