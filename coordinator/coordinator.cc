@@ -160,31 +160,33 @@ Status LiveCoordinator::RefuseForeignBranches(TimePoint deadline) {
   return Status::Ok();
 }
 
-Result<std::vector<BranchWork>> LiveCoordinator::Split(TransactionRequest& request) const {
+Result<SplitRequest> LiveCoordinator::Split(TransactionRequest& request) const {
   if (request.statements.empty()) {
     return Status(StatusCode::kInvalidArgument, "a transaction needs at least one statement");
   }
-  std::vector<BranchWork> work;
-  for (size_t i = 0; i < request.statements.size(); ++i) {
-    AddressedStatement& statement = request.statements[i];
-    BranchWork* mine = nullptr;
-    for (BranchWork& part : work) {
-      if (engine_.participants()[part.participant]->name() == statement.participant)
-        mine = &part;
+  SplitRequest split;
+  split.parts.reserve(std::min(request.statements.size(), engine_.participants().size()));
+  split.part_of.reserve(request.statements.size());
+  for (AddressedStatement& statement : request.statements) {
+    size_t mine = 0;
+    while (mine < split.parts.size() &&
+           engine_.participants()[split.parts[mine].participant]->name() !=
+               statement.participant) {
+      ++mine;
     }
-    if (!mine) {
+    if (mine == split.parts.size()) {
       const std::optional<size_t> position = engine_.Position(statement.participant);
       if (!position) {
         return Status(StatusCode::kInvalidArgument,
                       fmt::format("{}: no participant of this name is configured",
                                   statement.participant.substr(0, 80)));
       }
-      mine = &work.emplace_back(BranchWork{*position, {}, {}});
+      split.parts.push_back({*position, {}});
     }
-    mine->statements.push_back(std::move(statement.statement));
-    mine->positions.push_back(i);
+    split.parts[mine].statements.push_back(std::move(statement.statement));
+    split.part_of.push_back(static_cast<uint32_t>(mine));
   }
-  return work;
+  return split;
 }
 
 Status LiveCoordinator::Admit(const std::vector<BranchWork>& work,
@@ -192,7 +194,9 @@ Status LiveCoordinator::Admit(const std::vector<BranchWork>& work,
   if (draining_) {
     return Status(StatusCode::kUnavailable, "the coordinator is stopping; ask another one");
   }
-  INDOUBT_RETURN_IF_ERROR(engine_.log().health().WithContext("decision log"));
+  if (Status health = engine_.log().health(); !health.ok()) {
+    return health.WithContext("decision log");
+  }
   for (const BranchWork& part : work) {
     if (Status ready = engine_.readiness().Ready(part.participant, warnings); !ready.ok()) {
       CheckSoon();
@@ -229,10 +233,10 @@ void LiveCoordinator::Execute(TransactionRequest request, OutcomeCallback done) 
 
 void LiveCoordinator::ExecuteNew(TransactionRequest request, OutcomeCallback done) {
   const TimePoint began = engine_.Now();
-  Result<std::vector<BranchWork>> work = Split(request);
-  if (!work) return Refuse(done, engine_.Now() - began, work.error());
+  Result<SplitRequest> split = Split(request);
+  if (!split) return Refuse(done, engine_.Now() - began, split.error());
   std::vector<std::string> warnings;
-  if (Status admitted = Admit(*work, warnings); !admitted.ok()) {
+  if (Status admitted = Admit(split->parts, warnings); !admitted.ok()) {
     return Refuse(done, engine_.Now() - began, admitted);
   }
   const Duration timeout =
@@ -244,11 +248,11 @@ void LiveCoordinator::ExecuteNew(TransactionRequest request, OutcomeCallback don
   // What a request's id is remembered by is the commit record, which only the log has.
   const Gid gid{options_.node, engine_.log().id(), engine_.log().incarnation(),
                 next_number_.fetch_add(1, std::memory_order_relaxed),
-                request.request_id.empty() ? HomeFor(*work) : std::string()};
+                request.request_id.empty() ? HomeFor(split->parts) : std::string()};
   RequestTraits traits{std::move(request.request_id),
                        request.answer_when.value_or(options_.answer_when),
                        std::move(request.before_prepare), std::move(request.after_completion)};
-  auto live = LiveTransaction::New(engine_, gid, std::move(*work), began, std::move(warnings),
+  auto live = LiveTransaction::New(engine_, gid, std::move(*split), began, std::move(warnings),
                                    std::move(traits), std::move(done));
   if (!engine_.Register(live, /*bounded=*/true)) {
     return Refuse(live->TakeCallback(), engine_.Now() - began,

@@ -1,7 +1,10 @@
 #include "coordinator/engine.h"
 
+#include <algorithm>
+#include <limits>
 #include <thread>
 
+#include "base/brief_lock.h"
 #include "coordinator/live_transaction.h"
 
 namespace indoubt {
@@ -50,30 +53,39 @@ LastResource* Engine::TheLastResource() const {
 }
 
 bool Engine::Register(const std::shared_ptr<LiveTransaction>& transaction, bool bounded) {
-  std::lock_guard lock(live_mutex_);
-  if (bounded && live_.size() >= kMaxLive) return false;
-  return live_.emplace(transaction->gid(), transaction).second;
+  return live_.Add(transaction, bounded ? kMaxLive : std::numeric_limits<size_t>::max());
 }
 
 void Engine::Unregister(const Gid& gid) {
-  {
-    std::lock_guard lock(live_mutex_);
-    live_.erase(gid);
-  }
+  live_.Remove(gid);
   Notify();
 }
 
-std::vector<std::shared_ptr<LiveTransaction>> Engine::Live() const {
-  std::lock_guard lock(live_mutex_);
-  std::vector<std::shared_ptr<LiveTransaction>> live;
-  live.reserve(live_.size());
-  for (const auto& [gid, transaction] : live_) live.push_back(transaction);
-  return live;
+void Engine::ArmDeadline(TimePoint when) {
+  if (when >= next_sweep_.load()) return;
+  const std::lock_guard lock(deadline_mutex_);
+  if (when >= next_sweep_.load()) return;
+  next_sweep_ = when;
+  if (deadline_timer_) runtime_->Cancel(*deadline_timer_);
+  deadline_timer_ = runtime_->ScheduleAt(std::max(when, last_sweep_ + kBetweenSweeps),
+                                         [this] { MeetDeadlines(); });
 }
 
-size_t Engine::live_count() const {
-  std::lock_guard lock(live_mutex_);
-  return live_.size();
+// Whoever sets a deadline does so before asking for next_sweep_. So either it finds the
+// value from before this look at all of them, or one that this look leaves behind.
+void Engine::MeetDeadlines() {
+  if (!Enter()) return;
+  const TimePoint now = Now();
+  {
+    const std::lock_guard lock(deadline_mutex_);
+    deadline_timer_.reset();
+    last_sweep_ = now;
+    next_sweep_ = TimePoint::max();
+  }
+  TimePoint next = TimePoint::max();
+  for (const auto& transaction : Live()) next = std::min(next, transaction->MeetDeadline(now));
+  if (next < TimePoint::max()) ArmDeadline(next);
+  Leave();
 }
 
 bool Engine::Enter() {
@@ -85,40 +97,64 @@ bool Engine::Enter() {
 
 void Engine::Leave() { --acting_; }
 
-void Engine::Retire(std::vector<std::unique_ptr<Branch>> branches) {
-  std::lock_guard lock(retired_mutex_);
+void Engine::Retire(Branches branches, TimePoint now) {
+  std::pair<TimePoint, Branches> freed[2];  // after the lock
+  const std::unique_lock lock = LockBriefly(retired_mutex_);
   const bool first = retired_.empty();
-  for (auto& branch : branches) {
-    if (branch) retired_.push_back(std::move(branch));
+  retired_.emplace_back(now, std::move(branches));
+  // Two for one, so that they never pile up while there is work.
+  for (auto& place : freed) {
+    if (retired_.front().first + kRetiredFor > now) break;
+    place = std::move(retired_.front());
+    retired_.pop_front();
   }
-  if (!first || retired_.empty()) return;
-  runtime_->ScheduleAt(Now() + std::chrono::milliseconds(20), [this] {
-    std::vector<std::unique_ptr<Branch>> freed;
-    std::lock_guard inner(retired_mutex_);
-    freed.swap(retired_);
-  });
+  if (first) runtime_->ScheduleAt(now + 2 * kRetiredFor, [this] { FreeRetired(); });
+}
+
+void Engine::FreeRetired() {
+  std::vector<std::pair<TimePoint, Branches>> freed;
+  const TimePoint now = Now();
+  const std::lock_guard lock(retired_mutex_);
+  while (!retired_.empty() && retired_.front().first + kRetiredFor <= now) {
+    freed.push_back(std::move(retired_.front()));
+    retired_.pop_front();
+  }
+  if (!retired_.empty()) {
+    runtime_->ScheduleAt(now + 2 * kRetiredFor, [this] { FreeRetired(); });
+  }
+}
+
+void Engine::KeepUntilAnswered(std::shared_ptr<LiveTransaction> transaction) {
+  const std::lock_guard lock(owed_mutex_);
+  const LiveTransaction* key = transaction.get();
+  owed_.emplace(key, std::move(transaction));
+}
+
+std::shared_ptr<LiveTransaction> Engine::LetGo(const LiveTransaction& transaction) {
+  const std::lock_guard lock(owed_mutex_);
+  auto kept = owed_.extract(&transaction);
+  return kept ? std::move(kept.mapped()) : nullptr;
 }
 
 void Engine::Ended(const Gid& gid, std::vector<size_t> participants) {
   if (!gid.home.empty()) return decision_rows_.Ended(gid, std::move(participants));
-  std::lock_guard lock(ended_mutex_);
+  const std::unique_lock lock = LockBriefly(ended_mutex_);
   ended_.push_back({gid, std::move(participants)});
   ++ended_count_;
-  if (ended_.size() > kMaxEnded) ended_.pop_front();
-}
-
-uint64_t Engine::ended() const {
-  std::lock_guard lock(ended_mutex_);
-  return ended_count_;
+  if (ended_.size() <= kMaxEnded) return;
+  ended_.pop_front();
+  ++forgotten_count_;
 }
 
 void Engine::ForgetEnded(uint64_t up_to) {
+  if (forgotten_count_ >= up_to) return;
   std::vector<EndedTransaction> durable;
   {
-    std::lock_guard lock(ended_mutex_);
-    while (!ended_.empty() && ended_count_ - ended_.size() < up_to) {
+    const std::unique_lock lock = LockBriefly(ended_mutex_);
+    while (!ended_.empty() && forgotten_count_ < up_to) {
       durable.push_back(std::move(ended_.front()));
       ended_.pop_front();
+      ++forgotten_count_;
     }
   }
   for (const EndedTransaction& transaction : durable) {

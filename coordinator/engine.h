@@ -7,10 +7,13 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "coordinator/decision_rows.h"
+#include "coordinator/live_register.h"
 #include "coordinator/readiness.h"
 #include "coordinator/retry.h"
 #include "coordinator/runtime.h"
@@ -55,8 +58,13 @@ class Engine {
   /// `bounded`, when there are too many.
   bool Register(const std::shared_ptr<LiveTransaction>& transaction, bool bounded);
   void Unregister(const Gid& gid);
-  std::vector<std::shared_ptr<LiveTransaction>> Live() const;
-  size_t live_count() const;
+  std::vector<std::shared_ptr<LiveTransaction>> Live() const { return live_.All(); }
+  size_t live_count() const { return live_.count(); }
+
+  /// A registered transaction has a deadline at `when`, and keeps it itself: then it is
+  /// asked (LiveTransaction::MeetDeadline). One timer, for the earliest of all: most
+  /// transactions end long before theirs, and never touch it.
+  void ArmDeadline(TimePoint when);
 
   /// Waits until `done()` or `deadline`. It is asked again whenever a transaction
   /// was answered or is over.
@@ -69,15 +77,22 @@ class Engine {
   bool Enter();
   void Leave();
 
+  /// Keeps a transaction that is over until it has had every answer that it is owed:
+  /// callbacks name it without holding it.
+  void KeepUntilAnswered(std::shared_ptr<LiveTransaction> transaction);
+  /// It has; whoever lets go of the result last frees it.
+  std::shared_ptr<LiveTransaction> LetGo(const LiveTransaction& transaction);
+
+  using Branches = std::vector<std::unique_ptr<Branch>>;
   /// Frees branches a little later: not within a callback of theirs.
-  void Retire(std::vector<std::unique_ptr<Branch>> branches);
+  void Retire(Branches branches, TimePoint now);
 
   /// What participants keep of an ended transaction may only go once the end
   /// record is durable: else recovery would ask them for an outcome that they have
   /// forgotten. A later commit decision's sync carries the end record with it.
   void Ended(const Gid& gid, std::vector<size_t> participants);
   /// How many have ended so far, for ForgetEnded after a decision asked for later.
-  uint64_t ended() const;
+  uint64_t ended() const { return ended_count_; }
   void ForgetEnded(uint64_t up_to);
   /// What is kept of ended transactions whose decision lives in a last resource.
   DecisionRows& decision_rows() { return decision_rows_; }
@@ -98,18 +113,30 @@ class Engine {
   Readiness readiness_;
   Backoff backoff_;
 
-  mutable std::mutex live_mutex_;
-  std::unordered_map<Gid, std::shared_ptr<LiveTransaction>> live_;  // guarded by live_mutex_
+  LiveRegister live_;
+  std::mutex owed_mutex_;
+  std::unordered_map<const LiveTransaction*, std::shared_ptr<LiveTransaction>> owed_;
+
+  // Between two looks at all deadlines, at least.
+  static constexpr Duration kBetweenSweeps = std::chrono::milliseconds(1);
+  void MeetDeadlines();
+  std::mutex deadline_mutex_;
+  std::optional<Runtime::TimerId> deadline_timer_;  // guarded by deadline_mutex_
+  TimePoint last_sweep_{};                          // guarded by deadline_mutex_
+  std::atomic<TimePoint> next_sweep_{TimePoint::max()};
 
   std::atomic<int> acting_{0};
   std::atomic<bool> stopping_{false};
 
+  static constexpr Duration kRetiredFor = std::chrono::milliseconds(20);
+  void FreeRetired();
   std::mutex retired_mutex_;
-  std::vector<std::unique_ptr<Branch>> retired_;  // guarded by retired_mutex_
+  std::deque<std::pair<TimePoint, Branches>> retired_;  // guarded by retired_mutex_
 
-  mutable std::mutex ended_mutex_;
-  std::deque<EndedTransaction> ended_;  // guarded by ended_mutex_
-  uint64_t ended_count_ = 0;            // guarded by ended_mutex_
+  std::mutex ended_mutex_;
+  std::deque<EndedTransaction> ended_;        // guarded by ended_mutex_
+  std::atomic<uint64_t> ended_count_{0};      // written with ended_mutex_
+  std::atomic<uint64_t> forgotten_count_{0};  // written with ended_mutex_
 
   DecisionRows decision_rows_;
 };

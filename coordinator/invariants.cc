@@ -118,7 +118,7 @@ class Checker {
 
 }  // namespace
 
-const char* FirstViolation(const Transaction& transaction, const std::vector<Action>& actions,
+const char* FirstViolation(const Transaction& transaction, std::span<const Action> actions,
                            bool answered_before) {
   const Checker checker(transaction);
   for (const Action& action : actions) {

@@ -1,7 +1,7 @@
 // What must hold after every step of a transaction. Checked in every build.
 #pragma once
 
-#include <vector>
+#include <span>
 
 #include "coordinator/transaction.h"
 
@@ -10,7 +10,7 @@ namespace indoubt {
 /// The first rule of the protocol that `actions`, just given by `transaction`,
 /// break; nullptr when none is broken. `answered_before` is whether the caller had
 /// been answered before this step.
-const char* FirstViolation(const Transaction& transaction, const std::vector<Action>& actions,
+const char* FirstViolation(const Transaction& transaction, std::span<const Action> actions,
                            bool answered_before);
 
 }  // namespace indoubt

@@ -17,8 +17,8 @@ Vote UnknownVote(const Status& why) { return {VoteKind::kUnknown, "", why.messag
 
 void LiveTransaction::Work(size_t part, std::function<void(Status)> then) {
   auto self = shared_from_this();
-  SetBusy(part);
-  parts_[part].branch->Work(
+  parts_[part].busy = true;
+  branches_[part]->Work(
       std::move(parts_[part].statements),
       [self, part,
        then = std::move(then)](const Result<std::vector<StatementResult>>& results) {
@@ -46,17 +46,20 @@ void LiveTransaction::SendPrepare(size_t part, std::vector<Statement> last) {
     Post(Voted{part, {VoteKind::kNo, "", before.message()}});
     return;
   }
-  SetBusy(part);
-  parts_[part].branch->Prepare(
-      std::move(last), [self = shared_from_this(), part](PrepareReply reply) {
-        const Status after = HitFailPoint("after_prepare", self->NameOf(part));
-        self->KeepReply(part, std::move(reply.results));
-        if (!after.ok()) reply.vote = UnknownVote(after);
-        if (reply.vote.kind == VoteKind::kUnknown) {
-          self->engine_.readiness().Suspect(self->parts_[part].participant);
-        }
-        self->Post(Voted{part, std::move(reply.vote)});
-      });
+  Branch* branch = OwedBranch(part);
+  if (branch == nullptr) return;
+  branch->Prepare(std::move(last),
+                  [this, part](PrepareReply reply) { OnPrepared(part, std::move(reply)); });
+}
+
+void LiveTransaction::OnPrepared(size_t part, PrepareReply reply) {
+  const Status after = HitFailPoint("after_prepare", NameOf(part));
+  KeepReply(part, std::move(reply.results));
+  if (!after.ok()) reply.vote = UnknownVote(after);
+  if (reply.vote.kind == VoteKind::kUnknown) {
+    engine_.readiness().Suspect(parts_[part].participant);
+  }
+  PostOwed(Voted{part, std::move(reply.vote)});
 }
 
 void LiveTransaction::Do(const AskOnePhase& ask) {
@@ -76,55 +79,60 @@ void LiveTransaction::SendOnePhase(size_t part, std::vector<Statement> last) {
     Post(OnePhaseEnded{OnePhaseKind::kRolledBack, before.message()});
     return;
   }
-  SetBusy(part);
-  parts_[part].branch->CommitOnePhase(
-      std::move(last), [self = shared_from_this(), part](OnePhaseReply reply) {
-        const Status after = HitFailPoint("one_phase_after", self->NameOf(part));
-        self->KeepReply(part, std::move(reply.results));
-        if (!after.ok()) reply = {OnePhaseKind::kUnknown, after.message(), {}};
-        if (reply.kind == OnePhaseKind::kUnknown) {
-          self->engine_.readiness().Suspect(self->parts_[part].participant);
-        }
-        self->Post(OnePhaseEnded{reply.kind, std::move(reply.reason)});
-      });
+  Branch* branch = OwedBranch(part);
+  if (branch == nullptr) return;
+  branch->CommitOnePhase(std::move(last), [this, part](OnePhaseReply reply) {
+    OnOnePhase(part, std::move(reply));
+  });
 }
 
-void LiveTransaction::Do(const Propose& propose) {
+void LiveTransaction::OnOnePhase(size_t part, OnePhaseReply reply) {
+  const Status after = HitFailPoint("one_phase_after", NameOf(part));
+  KeepReply(part, std::move(reply.results));
+  if (!after.ok()) reply = {OnePhaseKind::kUnknown, after.message(), {}};
+  if (reply.kind == OnePhaseKind::kUnknown) {
+    engine_.readiness().Suspect(parts_[part].participant);
+  }
+  PostOwed(OnePhaseEnded{reply.kind, std::move(reply.reason)});
+}
+
+void LiveTransaction::Do(Propose& propose) {
   DecisionOutcome outcome = propose.outcome;
-  std::string forced;  // why the commit is not even proposed
   if (outcome == DecisionOutcome::kCommitted) {
     if (Status voted = PassPoint("voted"); !voted.ok()) {
       outcome = DecisionOutcome::kAborted;
-      forced = voted.message();
+      forced_abort_ = voted.message();
     }
   }
   const uint64_t ended_before = engine_.ended();
+  Owe();
   engine_.log().Decide(
       gid_, outcome,
-      outcome == DecisionOutcome::kCommitted ? propose.branches : std::vector<BranchRecord>{},
-      [self = shared_from_this(), forced, ended_before](DecisionOutcome stands,
-                                                        const Status& why) {
-        self->OnDecided(stands, forced.empty() ? why.message() : forced, ended_before);
+      outcome == DecisionOutcome::kCommitted ? std::move(propose.branches)
+                                             : std::vector<BranchRecord>{},
+      [this, ended_before](DecisionOutcome stands, const Status& why) {
+        OnDecided(stands, why, ended_before);
       },
       traits_.request_id);
 }
 
-void LiveTransaction::OnDecided(DecisionOutcome outcome, std::string reason,
+void LiveTransaction::OnDecided(DecisionOutcome outcome, const Status& why,
                                 uint64_t ended_before) {
-  Decided decided{outcome, std::move(reason)};
+  Decided decided{outcome, forced_abort_.empty() ? why.message() : forced_abort_};
   Status durable;
   if (outcome == DecisionOutcome::kCommitted) durable = PassPoint("decision_durable");
-  if (!recovered_) {
-    SetCallerTimer(engine_.Now() + engine_.apply_timeout(), CallerTimedOut{});
-  }
+  if (!recovered_) SetDeadline(engine_.Now() + engine_.apply_timeout(), Deadline::kCaller);
+  Engine& engine = engine_;
   if (durable.ok()) {
-    Post(std::move(decided));
+    PostOwed(std::move(decided));
   } else {
     PostLater(std::move(decided));
+    Deliver(std::nullopt, /*owed=*/true);
   }
-  if (outcome != DecisionOutcome::kCommitted || !engine_.Enter()) return;
-  engine_.ForgetEnded(ended_before);
-  engine_.Leave();
+  // This may be gone by now.
+  if (outcome != DecisionOutcome::kCommitted || !engine.Enter()) return;
+  engine.ForgetEnded(ended_before);
+  engine.Leave();
 }
 
 void LiveTransaction::Do(const TellCommit& tell) {
@@ -150,7 +158,7 @@ void LiveTransaction::TellAfterBackoff(size_t part, int attempt, bool commit) {
 Status LiveTransaction::PassPoint(const char* point) const {
   if (!FailPointIsArmed(point)) return Status::Ok();
   std::vector<std::string> taking_part;
-  for (const Part& part : parts_) taking_part.push_back(part.name);
+  for (size_t i = 0; i < parts_.size(); ++i) taking_part.push_back(NameOf(i));
   return HitFailPoint(point, taking_part);
 }
 
@@ -168,22 +176,24 @@ void LiveTransaction::Tell(size_t part, bool commit) {
     Post(Acknowledged{part, {AckKind::kRetry, before.message()}});
     return;
   }
+  Participant& participant = *engine_.participants()[parts_[part].participant];
+  const TimePoint deadline = StepTime() + kAttempt;
+  auto done = [this, part = static_cast<uint32_t>(part), commit](Ack ack) {
+    OnTold(part, commit, std::move(ack));
+  };
+  static_assert(sizeof done <= 2 * sizeof(void*), "std::function holds it without memory");
+  if (!OweUnlessOver()) return;
+  if (commit) {
+    // Every vote is in: nothing changes a token any more.
+    participant.Commit(gid_, machine_.branches()[part].token, deadline, done);
+    return;
+  }
   Token token;
   {
     std::lock_guard lock(mutex_);
-    if (superseded_) return;
     token = machine_.branches()[part].token;
   }
-  Participant& participant = *engine_.participants()[parts_[part].participant];
-  const TimePoint deadline = engine_.Now() + kAttempt;
-  auto done = [self = shared_from_this(), part, commit](Ack ack) {
-    self->OnTold(part, commit, std::move(ack));
-  };
-  if (commit) {
-    participant.Commit(gid_, token, deadline, std::move(done));
-  } else {
-    participant.Rollback(gid_, token, deadline, std::move(done));
-  }
+  participant.Rollback(gid_, token, deadline, done);
 }
 
 void LiveTransaction::OnTold(size_t part, bool commit, Ack ack) {
@@ -191,7 +201,7 @@ void LiveTransaction::OnTold(size_t part, bool commit, Ack ack) {
     ack = {AckKind::kRetry, after.message()};
   }
   if (ack.kind == AckKind::kRetry) engine_.readiness().Suspect(parts_[part].participant);
-  Post(Acknowledged{part, std::move(ack)});
+  PostOwed(Acknowledged{part, std::move(ack)});
 }
 
 void LiveTransaction::Do(const StoreHeuristic& store) {
@@ -232,13 +242,13 @@ void LiveTransaction::Do(const WriteEnd& end) {
   }
 }
 
-TransactionOutcome LiveTransaction::OutcomeOf(const Answer& answer) const {
+TransactionOutcome LiveTransaction::OutcomeOf(const Answer& answer) {
   TransactionOutcome outcome;
   outcome.gid = gid_.ToString();
   outcome.outcome = answer.outcome;
   outcome.code = answer.code;
   outcome.reason = answer.reason;
-  outcome.elapsed = engine_.Now() - began_;
+  outcome.elapsed = StepTime() - began_;
   return outcome;
 }
 
@@ -249,34 +259,46 @@ void LiveTransaction::Do(const Answer& answer) {
   {
     std::lock_guard lock(mutex_);
     outcome.participants = machine_.Participants();
-    size_t count = 0;
-    for (const Part& part : parts_) count += part.positions.size();
-    outcome.results.resize(count);
-    for (Part& part : parts_) {
-      for (size_t i = 0; i < part.results.size() && i < part.positions.size(); ++i) {
-        outcome.results[part.positions[i]] = std::move(part.results[i]);
-      }
-    }
-    if (caller_timer_) engine_.runtime().Cancel(*caller_timer_);
-    caller_timer_.reset();
+    outcome.results = TakeResults();
+    deadline_ = Deadline::kNone;
+    due_ = TimePoint::max();
   }
   const OutcomeCallback done = std::move(done_);
   done_ = nullptr;
-  done(std::move(outcome));
+  {
+    const WithinCallback answers;
+    done(std::move(outcome));
+  }
   engine_.Notify();
 }
 
+// In the request's order; called with mutex_.
+std::vector<StatementResult> LiveTransaction::TakeResults() {
+  std::vector<StatementResult> results(part_of_.size());
+  for (size_t i = 0; i < part_of_.size(); ++i) {
+    Part& part = parts_[part_of_[i]];
+    if (part.taken == part.results.size()) continue;
+    results[i] = std::move(part.results[part.taken++]);
+  }
+  return results;
+}
+
 void LiveTransaction::Do(const Release&) {
-  std::vector<std::unique_ptr<Branch>> branches;
   std::vector<size_t> told;
+  told.reserve(parts_.size());
+  Engine::Branches over;
   bool committed = false, recorded = false;
   {
     std::lock_guard lock(mutex_);
     committed = machine_.decision() == DecisionOutcome::kCommitted;
     recorded = machine_.end_recorded();
+    over.swap(branches_);
     for (size_t i = 0; i < parts_.size(); ++i) {
       // A branch that still owes an answer lives on until it has given it.
-      if (parts_[i].branch && !parts_[i].busy) branches.push_back(std::move(parts_[i].branch));
+      if (parts_[i].busy) {
+        branches_.resize(over.size());
+        branches_[i].swap(over[i]);
+      }
       const BranchState& branch = machine_.branches()[i];
       const bool known = recovered_ || branch.vote == VoteKind::kYes;
       // What a store keeps of a heuristic outcome stays until a person forgets it.
@@ -284,6 +306,8 @@ void LiveTransaction::Do(const Release&) {
           branch.ack != AckState::kUnknown && branch.ack != AckState::kHeuristic;
       if (known && settled) told.push_back(parts_[i].participant);
     }
+    released_ = true;
+    if (owed_ > 0) engine_.KeepUntilAnswered(shared_from_this());
   }
   if (recorded) {
     engine_.Ended(gid_, std::move(told));
@@ -291,7 +315,7 @@ void LiveTransaction::Do(const Release&) {
     // Nothing in the log: roll back of what is not there is done, now and later.
     for (size_t i : told) engine_.participants()[i]->Forget(gid_);
   }
-  engine_.Retire(std::move(branches));
+  if (!over.empty()) engine_.Retire(std::move(over), StepTime());
   engine_.Unregister(gid_);
   if (!traits_.after_completion) return;
   const Transaction machine = Snapshot();

@@ -59,7 +59,7 @@ class LiveCoordinator : public Coordinator {
   /// What became of the commit that an earlier request asked for.
   TransactionOutcome OutcomeOfRequest(const Gid& gid) const;
   /// Sorts the statements by participant; names an unknown one.
-  Result<std::vector<BranchWork>> Split(TransactionRequest& request) const;
+  Result<SplitRequest> Split(TransactionRequest& request) const;
   /// Where the decision of a transaction over `work` will live (Gid::home).
   std::string HomeFor(const std::vector<BranchWork>& work) const;
   /// Whether this coordinator and the participants of `work` can take it on.

@@ -32,11 +32,10 @@ void LiveTransaction::SendLastResource(const AskLastResource& ask,
     // No commit was sent: the branch is rolled back when it is let go.
     return Post(LastResourceEnded{OnePhaseKind::kRolledBack, before.message()});
   }
-  SetBusy(part);
-  last_branch_->CommitDecision(std::move(last), ask.branches,
-                               [self = shared_from_this(), part](OnePhaseReply reply) {
-                                 self->OnLastResource(part, std::move(reply));
-                               });
+  if (OwedBranch(part) == nullptr) return;
+  last_branch_->CommitDecision(
+      std::move(last), ask.branches,
+      [this, part](OnePhaseReply reply) { OnLastResource(part, std::move(reply)); });
 }
 
 void LiveTransaction::OnLastResource(size_t part, OnePhaseReply reply) {
@@ -53,12 +52,13 @@ void LiveTransaction::OnLastResource(size_t part, OnePhaseReply reply) {
   Status durable;
   if (reply.kind == OnePhaseKind::kCommitted) {
     durable = PassPoint("decision_durable");
-    SetCallerTimer(engine_.Now() + engine_.apply_timeout(), CallerTimedOut{});
+    SetDeadline(engine_.Now() + engine_.apply_timeout(), Deadline::kCaller);
   }
   if (durable.ok()) {
-    Post(std::move(ended));
+    PostOwed(std::move(ended));
   } else {
     PostLater(std::move(ended));
+    Deliver(std::nullopt, /*owed=*/true);
   }
 }
 
@@ -80,13 +80,13 @@ void LiveTransaction::SendAsk() {
     return Post(Decided{DecisionOutcome::kUnknown,
                         "the decision table " + gid_.home + " is not there any more"});
   }
-  last_resource->Ask(gid_, engine_.Now() + kAskAttempt,
-                     [self = shared_from_this()](StandingDecision standing) {
-                       if (Status asked = self->PassPoint("last_resource_asked"); !asked.ok()) {
-                         standing = {DecisionOutcome::kUnknown, {}, asked.message()};
-                       }
-                       self->Post(Decided{standing.outcome, std::move(standing.reason)});
-                     });
+  if (!OweUnlessOver()) return;
+  last_resource->Ask(gid_, engine_.Now() + kAskAttempt, [this](StandingDecision standing) {
+    if (Status asked = PassPoint("last_resource_asked"); !asked.ok()) {
+      standing = {DecisionOutcome::kUnknown, {}, asked.message()};
+    }
+    PostOwed(Decided{standing.outcome, std::move(standing.reason)});
+  });
 }
 
 }  // namespace indoubt

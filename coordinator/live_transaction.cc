@@ -1,29 +1,43 @@
 #include "coordinator/live_transaction.h"
 
+#include <iterator>
 #include <thread>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "base/failpoint.h"
 
 namespace indoubt {
+namespace {
 
-LiveTransaction::LiveTransaction(Engine& engine, Transaction machine, bool recovered)
+const void* ThisThread() {
+  static thread_local char here;
+  return &here;
+}
+
+}  // namespace
+
+LiveTransaction::LiveTransaction(OnlyHere, Engine& engine, Transaction machine, bool recovered)
     : engine_(engine),
       gid_(machine.gid()),
       recovered_(recovered),
+      parts_(machine.branches().size()),
       machine_(std::move(machine)) {
-  parts_.resize(machine_.branches().size());
-  for (size_t i = 0; i < parts_.size(); ++i) parts_[i].name = machine_.branches()[i].name;
+  const size_t usual = parts_.size() + 1;
+  actions_.reserve(usual);
+  own_.reserve(usual);
 }
 
-std::shared_ptr<LiveTransaction> LiveTransaction::New(
-    Engine& engine, const Gid& gid, std::vector<BranchWork> work, TimePoint began,
-    std::vector<std::string> warnings, RequestTraits traits, OutcomeCallback done) {
+std::shared_ptr<LiveTransaction> LiveTransaction::New(Engine& engine, const Gid& gid,
+                                                      SplitRequest request, TimePoint began,
+                                                      std::vector<std::string> warnings,
+                                                      RequestTraits traits,
+                                                      OutcomeCallback done) {
   std::vector<std::string> names;
-  names.reserve(work.size());
+  names.reserve(request.parts.size());
   std::optional<size_t> last_resource;
-  for (const BranchWork& part : work) {
+  for (const BranchWork& part : request.parts) {
     Participant& participant = *engine.participants()[part.participant];
     if (!gid.home.empty() && participant.last_resource()) last_resource = names.size();
     names.push_back(participant.name());
@@ -32,14 +46,14 @@ std::shared_ptr<LiveTransaction> LiveTransaction::New(
   const TransactionTraits ask{.always_decide = !traits.request_id.empty(),
                               .answer_decided = traits.answer_when == AnswerWhen::kDecided};
   const bool lone = names.size() == 1 && !ask.always_decide;
-  std::shared_ptr<LiveTransaction> live(new LiveTransaction(
-      engine, Transaction(gid, std::move(names), last_resource, ask), false));
+  auto live = std::make_shared<LiveTransaction>(
+      OnlyHere{}, engine, Transaction(gid, std::move(names), last_resource, ask), false);
   live->lone_ = lone;
-  for (size_t i = 0; i < work.size(); ++i) {
-    live->parts_[i].participant = work[i].participant;
-    live->parts_[i].statements = std::move(work[i].statements);
-    live->parts_[i].positions = std::move(work[i].positions);
+  for (size_t i = 0; i < request.parts.size(); ++i) {
+    live->parts_[i].participant = request.parts[i].participant;
+    live->parts_[i].statements = std::move(request.parts[i].statements);
   }
+  live->part_of_ = std::move(request.part_of);
   live->began_ = began;
   live->warnings_ = std::move(warnings);
   live->traits_ = std::move(traits);
@@ -49,10 +63,11 @@ std::shared_ptr<LiveTransaction> LiveTransaction::New(
 
 std::shared_ptr<LiveTransaction> LiveTransaction::Recovered(Engine& engine,
                                                             Transaction machine) {
-  std::shared_ptr<LiveTransaction> live(new LiveTransaction(engine, std::move(machine), true));
+  auto live = std::make_shared<LiveTransaction>(OnlyHere{}, engine, std::move(machine), true);
   for (size_t i = 0; i < live->parts_.size(); ++i) {
-    const std::optional<size_t> position = engine.Position(live->parts_[i].name);
-    INDOUBT_CHECK(position.has_value(), live->parts_[i].name);
+    const std::string& name = live->machine_.branches()[i].name;
+    const std::optional<size_t> position = engine.Position(name);
+    INDOUBT_CHECK(position.has_value(), name);
     live->parts_[i].participant = *position;
   }
   return live;
@@ -63,24 +78,33 @@ void LiveTransaction::Start(TimePoint deadline) {
     Post(Started{});
     return;
   }
+  BeginBranches(deadline);
+  // A lone participant gives up at the deadline by itself and knows better than a
+  // timer whether it has committed: it gets a moment to say so.
+  const Duration grace = lone_ ? std::chrono::milliseconds(250) : Duration{};
+  SetDeadline(deadline + grace, Deadline::kDecision);
+  if (Status begun = MayBegin(); !begun.ok()) {
+    Post(GaveUp{begun.code(), begun.message()});
+  }
+  Post(Started{});
+}
+
+void LiveTransaction::BeginBranches(TimePoint deadline) {
+  Engine::Branches begun;
+  begun.reserve(parts_.size());
   for (size_t i = 0; i < parts_.size(); ++i) {
     Participant& participant = *engine_.participants()[parts_[i].participant];
     if (i == machine_.last_resource()) {
       auto last = participant.last_resource()->BeginLast(gid_, deadline);
       last_branch_ = last.get();
-      parts_[i].branch = std::move(last);
+      begun.push_back(std::move(last));
     } else {
-      parts_[i].branch = participant.Begin(gid_, deadline);
+      begun.push_back(participant.Begin(gid_, deadline));
     }
   }
-  // A lone participant gives up at the deadline by itself and knows better than a
-  // timer whether it has committed: it gets a moment to say so.
-  const Duration grace = lone_ ? std::chrono::milliseconds(250) : Duration{};
-  SetCallerTimer(deadline + grace, TimedOut{});
-  if (Status begun = MayBegin(); !begun.ok()) {
-    Post(GaveUp{begun.code(), begun.message()});
-  }
-  Post(Started{});
+  // It is registered: a GiveUp from elsewhere may have ended it meanwhile.
+  const std::lock_guard lock(mutex_);
+  branches_ = std::move(begun);
 }
 
 Status LiveTransaction::MayBegin() const {
@@ -89,44 +113,85 @@ Status LiveTransaction::MayBegin() const {
   return traits_.before_prepare(gid_.ToString());
 }
 
-void LiveTransaction::Post(Event event) {
+bool LiveTransaction::OweUnlessOver() {
+  // Who is in the strand is waited for by Supersede, and is the one who releases.
+  std::unique_lock lock(mutex_, std::defer_lock);
+  if (!InStrand()) lock.lock();
+  if (superseded_ || released_) return false;
+  Owe();
+  return true;
+}
+
+Branch* LiveTransaction::OwedBranch(size_t part) {
+  std::unique_lock lock(mutex_, std::defer_lock);
+  if (!InStrand()) lock.lock();
+  if (superseded_ || released_) return nullptr;
+  parts_[part].busy = true;
+  Owe();
+  return branches_[part].get();
+}
+
+void LiveTransaction::PostOwed(Event event) { Deliver(std::move(event), /*owed=*/true); }
+
+bool LiveTransaction::InStrand() const {
+  return runner_.load(std::memory_order_relaxed) == ThisThread();
+}
+
+// After it, with `owed`, this may be gone unless the caller holds it.
+void LiveTransaction::Deliver(std::optional<Event> event, bool owed) {
+  if (InStrand()) {
+    if (owed) owed_.fetch_sub(1, std::memory_order_relaxed);
+    if (event) own_.push_back(std::move(*event));
+    return;
+  }
+  std::shared_ptr<LiveTransaction> self;  // the register's reference may go within
   {
     std::lock_guard lock(mutex_);
-    if (superseded_) return;
-    inbox_.push_back(std::move(event));
-    if (running_) return;
+    if (owed && owed_.fetch_sub(1, std::memory_order_relaxed) == 1 && released_) {
+      self = engine_.LetGo(*this);
+    }
+    if (!event || superseded_) return;
+    if (running_) {
+      inbox_.push_back(std::move(*event));
+      return;
+    }
     running_ = true;
+    own_.push_back(std::move(*event));
+    if (!self) self = shared_from_this();
   }
   if (!engine_.Enter()) return;  // the engine ends: nothing is done any more
-  // The register's reference may go within the strand.
-  const std::shared_ptr<LiveTransaction> self = shared_from_this();
   RunStrand();
   engine_.Leave();
 }
 
 void LiveTransaction::RunStrand() {
-  std::vector<Event> events;
+  runner_.store(ThisThread(), std::memory_order_relaxed);
   for (;;) {
+    actions_.clear();
+    step_time_.reset();
     {
       std::lock_guard lock(mutex_);
-      events.clear();
-      events.swap(inbox_);
-      if (events.empty() || superseded_) {
+      std::move(inbox_.begin(), inbox_.end(), std::back_inserter(own_));
+      inbox_.clear();
+      if (own_.empty() || superseded_) {
+        own_.clear();
+        runner_.store(nullptr, std::memory_order_relaxed);
         running_ = false;
         return;
       }
+      for (const Event& event : own_) machine_.Step(event, actions_);
+      own_.clear();
     }
-    for (const Event& event : events) {
-      std::vector<Action> actions;
-      {
-        std::lock_guard lock(mutex_);
-        actions = machine_.Step(event);
-      }
-      for (const Action& action : actions) {
-        std::visit([this](const auto& specific) { Do(specific); }, action);
-      }
+    for (Action& action : actions_) {
+      std::visit([this](auto& specific) { Do(specific); }, action);
     }
   }
+}
+
+TimePoint LiveTransaction::StepTime() {
+  if (!InStrand()) return engine_.Now();
+  if (!step_time_) step_time_ = engine_.Now();
+  return *step_time_;
 }
 
 void LiveTransaction::PostAt(TimePoint when, Event event) {
@@ -138,23 +203,41 @@ void LiveTransaction::PostLater(Event event) {
   PostAt(engine_.Now() + engine_.backoff().Delay(1), std::move(event));
 }
 
-void LiveTransaction::SetCallerTimer(TimePoint when, Event event) {
-  auto fire = [self = shared_from_this(), event = std::move(event)] {
-    const bool was_timeout = std::holds_alternative<TimedOut>(event);
-    self->Post(event);
-    if (!was_timeout) return;
-    // Too late to abort perhaps; then the caller's patience starts to run out.
-    const TimePoint now = self->engine_.Now();
-    if (self->lone_) {
-      self->Post(CallerTimedOut{});
-    } else {
-      self->SetCallerTimer(now + self->engine_.apply_timeout(), CallerTimedOut{});
-    }
-  };
-  std::lock_guard lock(mutex_);
-  if (machine_.answered()) return;
-  if (caller_timer_) engine_.runtime().Cancel(*caller_timer_);
-  caller_timer_ = engine_.runtime().ScheduleAt(when, std::move(fire));
+void LiveTransaction::SetDeadline(TimePoint when, Deadline meaning) {
+  {
+    std::lock_guard lock(mutex_);
+    if (machine_.answered() || superseded_) return;
+    deadline_ = meaning;
+    due_ = when;
+  }
+  engine_.ArmDeadline(when);
+}
+
+TimePoint LiveTransaction::MeetDeadline(TimePoint now) {
+  Deadline met = Deadline::kNone;
+  {
+    std::lock_guard lock(mutex_);
+    if (due_ > now) return due_;
+    due_ = TimePoint::max();
+    met = std::exchange(deadline_, Deadline::kNone);
+  }
+  switch (met) {
+    case Deadline::kNone:
+      break;
+    case Deadline::kDecision:
+      Post(TimedOut{});
+      // Too late to abort perhaps; then the caller's patience starts to run out.
+      if (lone_) {
+        Post(CallerTimedOut{});
+      } else {
+        SetDeadline(engine_.Now() + engine_.apply_timeout(), Deadline::kCaller);
+      }
+      break;
+    case Deadline::kCaller:
+      Post(CallerTimedOut{});
+      break;
+  }
+  return TimePoint::max();
 }
 
 void LiveTransaction::GiveUp(const std::string& reason) {
@@ -185,7 +268,6 @@ void LiveTransaction::Nudge() {
 }
 
 void LiveTransaction::Supersede() {
-  std::vector<std::unique_ptr<Branch>> branches;
   std::unique_lock lock(mutex_);
   superseded_ = true;
   // Whoever is inside does what it has begun, at most a round of telling everybody.
@@ -194,19 +276,22 @@ void LiveTransaction::Supersede() {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
     lock.lock();
   }
-  for (Part& part : parts_) {
-    if (part.retry) engine_.runtime().Cancel(*part.retry);
-    if (part.branch && !part.busy) branches.push_back(std::move(part.branch));
+  Engine::Branches over(branches_.size());
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    if (parts_[i].retry) engine_.runtime().Cancel(*parts_[i].retry);
+    if (i < over.size() && !parts_[i].busy) over[i].swap(branches_[i]);
   }
-  if (caller_timer_) engine_.runtime().Cancel(*caller_timer_);
+  if (ask_retry_) engine_.runtime().Cancel(*ask_retry_);
+  deadline_ = Deadline::kNone;
+  due_ = TimePoint::max();
+  released_ = true;
+  if (owed_ > 0) engine_.KeepUntilAnswered(shared_from_this());
   lock.unlock();
-  engine_.Retire(std::move(branches));
+  if (!over.empty()) engine_.Retire(std::move(over), engine_.Now());
   engine_.Unregister(gid_);
 }
 
-void LiveTransaction::Abandon() {
-  for (Part& part : parts_) part.branch.reset();
-}
+void LiveTransaction::Abandon() { branches_.clear(); }
 
 Transaction LiveTransaction::Snapshot() const {
   std::lock_guard lock(mutex_);
@@ -218,15 +303,14 @@ bool LiveTransaction::answered() const {
   return machine_.answered();
 }
 
-void LiveTransaction::SetBusy(size_t part) {
-  std::lock_guard lock(mutex_);
-  parts_[part].busy = true;
-}
-
 void LiveTransaction::KeepReply(size_t part, std::vector<StatementResult> results) {
-  std::lock_guard lock(mutex_);
+  if (!results.empty()) {
+    // A caller who was not kept waiting may be told what there is at this moment.
+    std::unique_lock lock(mutex_, std::defer_lock);
+    if (!InStrand()) lock.lock();
+    parts_[part].results = std::move(results);
+  }
   parts_[part].busy = false;
-  if (!results.empty()) parts_[part].results = std::move(results);
 }
 
 }  // namespace indoubt

@@ -3,6 +3,8 @@
 // the event. No thread of its own and no wait.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -20,7 +22,12 @@ namespace indoubt {
 struct BranchWork {
   size_t participant = 0;  // its position in the engine
   std::vector<Statement> statements;
-  std::vector<size_t> positions;  // of the statements in the request
+};
+
+/// A request by participant.
+struct SplitRequest {
+  std::vector<BranchWork> parts;
+  std::vector<uint32_t> part_of;  // of each statement, in the request's order
 };
 
 /// What a request asks for beside its statements; as in TransactionRequest.
@@ -34,10 +41,15 @@ struct RequestTraits {
 /// Thread-safe. Shared between the engine's register and the callbacks that it has
 /// handed out; whoever is last frees it.
 class LiveTransaction : public std::enable_shared_from_this<LiveTransaction> {
+  struct OnlyHere {};
+
  public:
+  /// For New and Recovered.
+  LiveTransaction(OnlyHere, Engine& engine, Transaction machine, bool recovered);
+
   /// A new transaction. `done` is called once, within the strand.
   static std::shared_ptr<LiveTransaction> New(Engine& engine, const Gid& gid,
-                                              std::vector<BranchWork> work, TimePoint began,
+                                              SplitRequest request, TimePoint began,
                                               std::vector<std::string> warnings,
                                               RequestTraits traits, OutcomeCallback done);
   /// One that recovery re-enters in the same state machine. Every participant must
@@ -51,6 +63,9 @@ class LiveTransaction : public std::enable_shared_from_this<LiveTransaction> {
   OutcomeCallback TakeCallback() { return std::move(done_); }
   /// Aborts it, unless its decision is asked for already or it was recovered.
   void GiveUp(const std::string& reason);
+  /// Does what is due when its deadline is over. The deadline that it waits for next
+  /// and has not armed since; TimePoint::max() for none.
+  TimePoint MeetDeadline(TimePoint now);
   /// Retries that wait for their back-off happen now.
   void Nudge();
   /// From now on it does nothing and answers nobody: a person decided otherwise. It
@@ -69,19 +84,34 @@ class LiveTransaction : public std::enable_shared_from_this<LiveTransaction> {
  private:
   struct Part {
     size_t participant = 0;
-    std::string name;
-    std::unique_ptr<Branch> branch;
     std::vector<Statement> statements;
-    std::vector<size_t> positions;
-    std::vector<StatementResult> results;   // guarded by mutex_
+    std::vector<StatementResult> results;   // written once, with its branch's last answer
+    size_t taken = 0;                       // of the results, given away
     std::optional<Runtime::TimerId> retry;  // guarded by mutex_
-    bool busy = false;                      // guarded by mutex_; the branch owes an answer
+    std::atomic<bool> busy{false};          // the branch owes an answer
+  };
+  /// What its deadline means.
+  enum class Deadline {
+    kNone,
+    kDecision,  // until the decision
+    kCaller,    // until the caller is told what there is
   };
 
-  LiveTransaction(Engine& engine, Transaction machine, bool recovered);
-
-  void Post(Event event);
+  // Callbacks that are handed out with every transaction name it without holding it
+  // (what is no larger than two words needs no memory): Owe() before, and the answer
+  // through PostOwed. The register keeps the transaction, and the engine after it.
+  void Owe() { owed_.fetch_add(1, std::memory_order_relaxed); }
+  /// The same for work that a timer or an earlier answer starts: false, and nothing is
+  /// owed, once the transaction is over or superseded. Nobody keeps it then.
+  bool OweUnlessOver();
+  /// The branch, for a call whose answer is owed from now on; null likewise.
+  Branch* OwedBranch(size_t part);
+  void PostOwed(Event event);
+  void Post(Event event) { Deliver(std::move(event), /*owed=*/false); }
+  void Deliver(std::optional<Event> event, bool owed);
+  bool InStrand() const;
   void RunStrand();
+  TimePoint StepTime();
   void PostAt(TimePoint when, Event event);
   void PostLater(Event event);
 
@@ -89,7 +119,7 @@ class LiveTransaction : public std::enable_shared_from_this<LiveTransaction> {
   void Do(const AskOnePhase& ask);
   void Do(const AskLastResource& ask);
   void Do(const AskDecision& ask);
-  void Do(const Propose& propose);
+  void Do(Propose& propose);
   void Do(const TellCommit& tell);
   void Do(const TellRollback& tell);
   void Do(const StoreHeuristic& store);
@@ -100,20 +130,25 @@ class LiveTransaction : public std::enable_shared_from_this<LiveTransaction> {
   void Work(size_t part, std::function<void(Status)> then);
   void SendPrepare(size_t part, std::vector<Statement> last);
   void SendOnePhase(size_t part, std::vector<Statement> last);
+  void OnOnePhase(size_t part, OnePhaseReply reply);
   void SendLastResource(const AskLastResource& ask, std::vector<Statement> last);
   void OnLastResource(size_t part, OnePhaseReply reply);
   void SendAsk();
-  void OnDecided(DecisionOutcome outcome, std::string reason, uint64_t ended_before);
+  void OnPrepared(size_t part, PrepareReply reply);
+  void OnDecided(DecisionOutcome outcome, const Status& why, uint64_t ended_before);
   void TellAfterBackoff(size_t part, int attempt, bool commit);
   void Tell(size_t part, bool commit);
   void OnTold(size_t part, bool commit, Ack ack);
-  void SetBusy(size_t part);
   void KeepReply(size_t part, std::vector<StatementResult> results);
-  void SetCallerTimer(TimePoint when, Event event);
-  const std::string& NameOf(size_t part) const { return parts_[part].name; }
+  void BeginBranches(TimePoint deadline);
+  void SetDeadline(TimePoint when, Deadline meaning);
+  std::vector<StatementResult> TakeResults();
+  const std::string& NameOf(size_t part) const {
+    return engine_.participants()[parts_[part].participant]->name();
+  }
   /// Passes the fail point and the caller's hook that come before anything else.
   Status MayBegin() const;
-  TransactionOutcome OutcomeOf(const Answer& answer) const;  // without results
+  TransactionOutcome OutcomeOf(const Answer& answer);  // without results
   /// Passes a fail point of the whole transaction.
   Status PassPoint(const char* point) const;
   const char* PointName(bool before, bool commit) const;
@@ -123,19 +158,32 @@ class LiveTransaction : public std::enable_shared_from_this<LiveTransaction> {
   const bool recovered_;
   TimePoint began_{};
   std::vector<Part> parts_;
-  LastResourceBranch* last_branch_ = nullptr;  // of one of parts_, that of the last resource
+  Engine::Branches branches_;                  // of the parts; none of a recovered transaction
+  LastResourceBranch* last_branch_ = nullptr;  // of one of branches_, the last resource's
+  std::vector<uint32_t> part_of_;              // of each statement, in the request's order
   std::vector<std::string> warnings_;
   RequestTraits traits_;
   bool lone_ = false;  // its participant decides by itself
   OutcomeCallback done_;
 
+  // Of whoever is in the strand.
+  std::vector<Event> own_;                    // brought by itself, or by whoever entered
+  std::vector<Action> actions_;               // of the events in hand
+  std::optional<TimePoint> step_time_;        // once asked for, of these actions
+  std::string forced_abort_;                  // why a commit is not even proposed
+  std::atomic<const void*> runner_{nullptr};  // the thread, by an address of its own
+
+  std::atomic<uint32_t> owed_{0};  // answers
+
   mutable std::mutex mutex_;
-  Transaction machine_;       // guarded by mutex_
-  std::vector<Event> inbox_;  // guarded by mutex_; few: one a participant
-  bool running_ = false;      // guarded by mutex_; somebody is in the strand
-  bool superseded_ = false;   // guarded by mutex_
-  std::optional<Runtime::TimerId> caller_timer_;  // guarded by mutex_
-  std::optional<Runtime::TimerId> ask_retry_;     // guarded by mutex_
+  Transaction machine_;                        // guarded by mutex_
+  std::vector<Event> inbox_;                   // guarded by mutex_; while somebody is in it
+  bool running_ = false;                       // guarded by mutex_; somebody is in the strand
+  bool released_ = false;                      // guarded by mutex_; over
+  std::atomic<bool> superseded_{false};        // written with mutex_
+  Deadline deadline_ = Deadline::kNone;        // guarded by mutex_
+  TimePoint due_ = TimePoint::max();           // guarded by mutex_
+  std::optional<Runtime::TimerId> ask_retry_;  // guarded by mutex_
 };
 
 }  // namespace indoubt

@@ -86,10 +86,11 @@ std::vector<Action> Transaction::Step(const Event& event) {
 }
 
 void Transaction::Step(const Event& event, std::vector<Action>& actions) {
-  actions.clear();
+  const size_t before = actions.size();
   const bool answered_before = answered_;
   std::visit([&](const auto& specific) { On(specific, actions); }, event);
-  const char* violation = FirstViolation(*this, actions, answered_before);
+  const char* violation =
+      FirstViolation(*this, std::span(actions).subspan(before), answered_before);
   INDOUBT_CHECK(violation == nullptr, fmt::format("{}: {}", gid_.ToString(), violation));
 }
 

@@ -113,7 +113,7 @@ class Transaction {
   /// Takes one event; the actions are to be done in their order. Aborts the
   /// process on an event that cannot happen in this state (a bug in the driver).
   std::vector<Action> Step(const Event& event);
-  /// The same, into `actions` in place of what is there: for who steps often.
+  /// The same, behind what `actions` holds already.
   void Step(const Event& event, std::vector<Action>& actions);
 
   const Gid& gid() const { return gid_; }
