@@ -5,27 +5,38 @@
 #include <thread>
 #include <utility>
 
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "base/check.h"
 
 namespace indoubt::bench {
 namespace {
 
-/// An answer that one thread sleeps for.
+/// An answer that one thread sleeps for, by the kernel's own futex: the library's atomic
+/// wait yields a few times before it sleeps, which is dear with many threads.
 class Waiter {
  public:
   Outcome Execute(TransactionExecutor& executor, TransactionRequest request) {
     state_.store(kWaiting, std::memory_order_relaxed);
     executor.Execute(std::move(request), [this](const TransactionOutcome& outcome) {
-      state_.store(static_cast<int>(outcome.outcome), std::memory_order_release);
-      state_.notify_one();
+      const int before = state_.exchange(static_cast<int>(outcome.outcome));
+      if (before == kAsleep) syscall(SYS_futex, &state_, FUTEX_WAKE_PRIVATE, 1, nullptr);
     });
-    state_.wait(kWaiting, std::memory_order_acquire);
-    return static_cast<Outcome>(state_.load(std::memory_order_acquire));
+    int expected = kWaiting;
+    if (state_.compare_exchange_strong(expected, kAsleep)) {
+      while (state_.load() == kAsleep) {
+        syscall(SYS_futex, &state_, FUTEX_WAIT_PRIVATE, kAsleep, nullptr);
+      }
+    }
+    return static_cast<Outcome>(state_.load());
   }
 
  private:
-  static constexpr int kWaiting = -1;
+  static constexpr int kWaiting = -1, kAsleep = -2;
   std::atomic<int> state_{kWaiting};
+  static_assert(sizeof state_ == sizeof(int), "what a futex is");
 };
 
 class InFlight {
