@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <grp.h>
+#include <linux/close_range.h>
 #include <pwd.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -73,6 +74,9 @@ Result<std::optional<User>> LookUpUser(const std::string& name) {
   // After the change of user, which clears it. The parent may be gone already.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(127);
+  // A socket of this process, kept open by a server that it started, would hide its end
+  // from the peer.
+  close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
   execvpe(argv[0], argv, envp);
   fail();
   _exit(127);

@@ -9,6 +9,7 @@
 #include <libpq-fe.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 namespace indoubt {
 namespace {
@@ -66,6 +67,18 @@ TEST(PostgresServer, WrongSettingIsAnErrorWithTheServersOwnWords) {
   auto server = PostgresServer::Start(folder.path(), {{"wal_level", "nonsense"}});
   ASSERT_FALSE(server);
   EXPECT_THAT(server.error().message(), testing::HasSubstr("wal_level"));
+}
+
+TEST(Process, InheritsNoDescriptorOfItsParents) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  auto child = Process::Start({.argv = {"sleep", "60"}});
+  ASSERT_TRUE(child) << child.error().ToString();
+  close(ends[1]);
+  char byte = 0;
+  EXPECT_EQ(read(ends[0], &byte, 1), 0) << "the child holds the other end";
+  close(ends[0]);
+  EXPECT_TRUE((*child)->Running());
 }
 
 TEST(RedisServer, KeepsWhatWasWrittenOverAKill) {
