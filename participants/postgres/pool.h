@@ -89,6 +89,7 @@ class Pool {
     bool tainted = false;
     Lane lane = Lane::kWork;
     std::string problem;  // why work must not use it
+    TimePoint began{};    // to connect
     TimePoint established{};
     ScriptCallback done;
     std::optional<TimerKey> limit;

@@ -10,6 +10,9 @@ namespace {
 constexpr Duration kFirstBackoff = std::chrono::milliseconds(20);
 constexpr Duration kLongestBackoff = std::chrono::milliseconds(500);
 constexpr Duration kConnectLimit = std::chrono::seconds(10);
+// A connect that takes longer may be to a server that will never answer (half open): from
+// then on others try, too.
+constexpr Duration kConnectHope = std::chrono::milliseconds(500);
 constexpr Duration kRollbackLimit = std::chrono::seconds(5);
 // Waiters hold memory of their callers; more than this is overload, not a burst.
 constexpr size_t kMaxWaiters = 16384;
@@ -77,7 +80,10 @@ void Pool::Dispatch() {
   const size_t free_for_work = max_work_ - std::min(max_work_, work_in_use_);
   const size_t needed = phase_two_.size() + std::min(work_.size(), free_for_work);
   size_t connecting = 0;
-  for (const auto& [id, slot] : slots_) connecting += slot.ready ? 0 : 1;
+  const TimePoint hope_from = SystemClock().Now() - kConnectHope;
+  for (const auto& [id, slot] : slots_) {
+    connecting += !slot.ready && slot.began > hope_from ? 1 : 0;
+  }
   while (!stopping_ && connecting < needed && slots_.size() < max_connections_ &&
          SystemClock().Now() >= next_connect_) {
     Connect();
@@ -89,6 +95,8 @@ void Pool::Connect() {
   const uint64_t id = next_id_++;
   Slot& slot = slots_[id];
   slot.connection = std::make_unique<Connection>(where_);
+  slot.began = SystemClock().Now();
+  At(slot.began + kConnectHope, [] {});  // Dispatch looks again
   slot.limit = At(SystemClock().Now() + kConnectLimit, [this, id] {
     Slot& late = slots_.at(id);
     late.limit.reset();
