@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 
+#include "base/status.h"
+#include "faults/proxy.h"
 #include "participants/participant.h"
 
 namespace indoubt {
@@ -24,6 +26,8 @@ class ContractStore {
   /// A new participant called "store" on this store. Making two is allowed: the
   /// second stands for the coordinator after a crash.
   virtual std::unique_ptr<Participant> MakeParticipant() = 0;
+  /// The same with another name.
+  virtual std::unique_ptr<Participant> MakeNamed(const std::string& name) = 0;
   /// A participant called "store" whose store is not there.
   virtual std::unique_ptr<Participant> MakeUnreachable() = 0;
 
@@ -51,7 +55,8 @@ class ContractStore {
   /// The committed number under `name` as an outsider sees it; none: no such name.
   virtual std::optional<int64_t> Look(const std::string& name) = 0;
   /// Another client, as far as this store's documentation lets one write, tries to
-  /// set `name` to `value` and gives up after a short while. Whether it wrote.
+  /// set `name` to `value` and gives up after a short while. Whether it wrote. Through the
+  /// store's own shell, where it has one: that is what a person in a hurry uses.
   virtual bool OutsideWrite(const std::string& name, int64_t value) = 0;
   /// Leaves a prepared branch (or what comes nearest to it) of another program at
   /// the store, touching neither "a" nor "b"; Reset() removes it.
@@ -60,7 +65,16 @@ class ContractStore {
   virtual bool ForeignBranchIsThere() = 0;
 };
 
-/// Makes the store; called once a test program.
+/// A store behind connections, which the suite spoils (contract_connection_suite.h).
+class ConnectedContractStore : public ContractStore {
+ public:
+  /// A participant called "store" all of whose connections go through proxy().
+  virtual std::unique_ptr<Participant> MakeProxied() = 0;
+  /// Stands before the server, at the same address over its restarts.
+  virtual Proxy& proxy() = 0;
+};
+
+/// Makes the store; called once for each suite of a test program.
 using ContractStoreFactory = std::unique_ptr<ContractStore> (*)();
 
 }  // namespace indoubt

@@ -1,12 +1,21 @@
 #include "tests/participants/postgres/postgres_store.h"
 
 #include <cstdio>
+#include <filesystem>
 
 #include <fmt/format.h>
 
 #include "participants/postgres/postgres_participant.h"
 
 namespace indoubt {
+namespace {
+
+/// The name of a server's socket in its folder; also what the proxy's must be.
+constexpr const char* kSocketName = ".s.PGSQL.5432";
+
+std::string ProxyFolder(const ScratchFolder& folder) { return folder.path() + "/proxy"; }
+
+}  // namespace
 
 std::unique_ptr<ContractStore> PostgresStore::Start() {
   std::unique_ptr<PostgresStore> store(new PostgresStore());
@@ -16,6 +25,15 @@ std::unique_ptr<ContractStore> PostgresStore::Start() {
     return nullptr;
   }
   store->server_ = *std::move(server);
+  std::filesystem::create_directory(ProxyFolder(store->folder_));
+  auto proxy = Proxy::Start(
+      {.listen = fmt::format("unix:{}/{}", ProxyFolder(store->folder_), kSocketName),
+       .server = fmt::format("unix:{}/{}", store->server_->socket_folder(), kSocketName)});
+  if (!proxy) {
+    std::fprintf(stderr, "%s\n", proxy.error().ToString().c_str());
+    return nullptr;
+  }
+  store->proxy_ = *std::move(proxy);
   return store;
 }
 
@@ -60,16 +78,24 @@ Status PostgresStore::Reset() {
 }
 
 std::unique_ptr<Participant> PostgresStore::MakeParticipantWith(const std::string& extra,
-                                                                int max_connections) {
-  auto made = MakePostgresParticipant({.name = "store",
-                                       .dsn = server_->dsn() + " " + extra,
-                                       .max_connections = max_connections});
+                                                                int max_connections,
+                                                                const std::string& name) {
+  auto made = MakePostgresParticipant(
+      {.name = name, .dsn = server_->dsn() + " " + extra, .max_connections = max_connections});
   INDOUBT_CHECK(made.has_value(), made.status().ToString());
   return *std::move(made);
 }
 
 std::unique_ptr<Participant> PostgresStore::MakeParticipant() {
   return MakeParticipantWith("");
+}
+
+std::unique_ptr<Participant> PostgresStore::MakeNamed(const std::string& name) {
+  return MakeParticipantWith("", 8, name);
+}
+
+std::unique_ptr<Participant> PostgresStore::MakeProxied() {
+  return MakeParticipantWith("host=" + ProxyFolder(folder_));
 }
 
 std::unique_ptr<Participant> PostgresStore::MakeUnreachable() {
@@ -112,13 +138,14 @@ std::optional<int64_t> PostgresStore::Look(const std::string& name) {
 }
 
 bool PostgresStore::OutsideWrite(const std::string& name, int64_t value) {
-  Psql("SET lock_timeout = '200ms'");
-  const std::string wrote =
-      Psql(fmt::format("INSERT INTO held VALUES ('{}', {}) ON CONFLICT (name) DO UPDATE SET "
-                       "amount = excluded.amount",
-                       name, value));
-  Psql("RESET lock_timeout");
-  return wrote == "INSERT 0 1";
+  const auto ran = RunProgram(
+      {.argv = {"psql", "-X", "-q", "-d", server_->dsn(), "-v", "ON_ERROR_STOP=1", "-c",
+                "SET lock_timeout = '200ms'", "-c",
+                fmt::format("INSERT INTO held VALUES ('{}', {}) ON CONFLICT (name) DO UPDATE "
+                            "SET amount = excluded.amount",
+                            name, value)}},
+      SystemClock().Now() + std::chrono::seconds(30));
+  return ran.has_value();
 }
 
 void PostgresStore::LeaveForeignBranch() {

@@ -17,6 +17,9 @@ class SqliteContractStore final : public ContractStore {
     return made.starts_with("error") ? Status(StatusCode::kInternal, made) : Status::Ok();
   }
   std::unique_ptr<Participant> MakeParticipant() override { return Make(path_); }
+  std::unique_ptr<Participant> MakeNamed(const std::string& name) override {
+    return Make(path_, name);
+  }
   std::unique_ptr<Participant> MakeUnreachable() override { return Make(path_ + ".missing"); }
   void KillServer() override {}  // there is none
   Status RestartServer() override { return Status::Ok(); }
@@ -40,8 +43,11 @@ class SqliteContractStore final : public ContractStore {
     return text.empty() ? std::nullopt : std::optional<int64_t>(std::stoll(text));
   }
   bool OutsideWrite(const std::string& name, int64_t value) override {
-    return !Ask(path_, fmt::format("REPLACE INTO number VALUES ('{}', {})", name, value))
-                .starts_with("error");
+    const auto ran = RunProgram(
+        {.argv = {"sqlite3", "-batch", path_, ".timeout 200",
+                  fmt::format("REPLACE INTO number VALUES ('{}', {})", name, value)}},
+        SystemClock().Now() + std::chrono::seconds(30));
+    return ran.has_value();
   }
   void LeaveForeignBranch() override {
     Ask(path_, "INSERT INTO other VALUES (1, 'another program')");
@@ -51,8 +57,9 @@ class SqliteContractStore final : public ContractStore {
   }
 
  private:
-  static std::unique_ptr<Participant> Make(const std::string& path) {
-    auto made = MakeSqliteParticipant({"store", path, {"number"}});
+  static std::unique_ptr<Participant> Make(const std::string& path,
+                                           const std::string& name = "store") {
+    auto made = MakeSqliteParticipant({name, path, {"number"}});
     INDOUBT_CHECK(made.has_value(), made.error().ToString());
     return std::move(*made);
   }

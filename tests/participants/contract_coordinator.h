@@ -1,0 +1,149 @@
+// A coordinator in a process of its own, which is killed with SIGKILL: at any moment, or
+// when the test says so. Made with fork(): the parent has no participant open meanwhile.
+#pragma once
+
+#include <csignal>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <sstream>
+#include <string>
+
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "tests/participants/contract_calls.h"
+#include "tests/participants/contract_store.h"
+
+namespace indoubt {
+
+/// A child process that runs `body` and is killed. What it writes to the descriptor that
+/// `body` is given survives it, as a synced log would.
+class DoomedProcess {
+ public:
+  explicit DoomedProcess(const std::function<void(int)>& body) {
+    int ends[2];
+    INDOUBT_CHECK(pipe(ends) == 0, "a pipe");
+    pid_ = fork();
+    INDOUBT_CHECK(pid_ >= 0, "a process");
+    if (pid_ == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      close(ends[0]);
+      body(ends[1]);
+      for (;;) pause();  // it ends by being killed only
+    }
+    close(ends[1]);
+    from_ = ends[0];
+  }
+  ~DoomedProcess() {
+    Kill();
+    close(from_);
+  }
+  DoomedProcess(const DoomedProcess&) = delete;
+  DoomedProcess& operator=(const DoomedProcess&) = delete;
+
+  /// Whether it wrote something by then.
+  bool AwaitWritten(Duration limit = std::chrono::seconds(30)) {
+    pollfd wait{from_, POLLIN, 0};
+    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(limit).count();
+    return poll(&wait, 1, static_cast<int>(ms)) == 1 && (wait.revents & POLLIN) != 0;
+  }
+
+  /// SIGKILL; returns everything that it wrote.
+  std::string Kill() {
+    if (pid_ > 0) {
+      kill(pid_, SIGKILL);
+      waitpid(pid_, nullptr, 0);
+      pid_ = -1;
+    }
+    std::string written;
+    char buffer[4096];
+    for (ssize_t got; (got = read(from_, buffer, sizeof buffer)) > 0;) {
+      written.append(buffer, static_cast<size_t>(got));
+    }
+    return written;
+  }
+
+ private:
+  pid_t pid_ = -1;
+  int from_ = -1;
+};
+
+/// Commits, and every third time rolls back, an increment of "a" by 1, one after another.
+/// Its log is a pipe: "begun GID", then "commit GID TOKEN" before anybody is told.
+class DoomedCoordinator {
+ public:
+  struct Log {
+    std::set<Gid> begun;
+    std::map<Gid, Token> committed;
+  };
+
+  DoomedCoordinator(ContractStore& store, int incarnation)
+      : process_([&store, incarnation](int log) {
+          const auto participant = store.MakeParticipant();
+          Run(store, *participant, static_cast<uint32_t>(incarnation), log);
+        }) {}
+
+  bool AwaitFirstTransaction() { return process_.AwaitWritten(); }
+
+  Log Kill() {
+    Log log;
+    std::istringstream lines(process_.Kill());
+    for (std::string line; std::getline(lines, line);) {
+      if (lines.eof()) break;  // torn: it was not told to anybody
+      std::istringstream words(line);
+      std::string what, gid, token;
+      words >> what >> gid >> token;
+      if (what == "begun") log.begun.insert(*Gid::Parse(gid));
+      if (what == "commit") log.committed[*Gid::Parse(gid)] = FromHex(token);
+    }
+    return log;
+  }
+
+ private:
+  static void Run(ContractStore& store, Participant& participant, uint32_t incarnation,
+                  int log) {
+    const LogId id = LogId::Random();
+    const auto write_line = [log](const std::string& line) {
+      INDOUBT_CHECK(write(log, line.data(), line.size()) == static_cast<ssize_t>(line.size()),
+                    "the log is a pipe with room");
+    };
+    for (uint64_t number = 1;; ++number) {
+      const Gid gid{
+          .node = "contract", .log = id, .incarnation = incarnation, .number = number};
+      write_line("begun " + gid.ToString() + "\n");
+      const PrepareReply reply = PrepareNow(participant, gid, {store.Add("a", 1)});
+      if (reply.vote.kind != VoteKind::kYes || number % 3 == 0) {
+        RollbackNow(participant, gid, reply.vote.token);
+        continue;
+      }
+      write_line("commit " + gid.ToString() + " " + ToHex(reply.vote.token) + "\n");
+      CommitNow(participant, gid, reply.vote.token);
+    }
+  }
+
+  static std::string ToHex(const std::string& bytes) {
+    std::string text = "x";  // never empty
+    for (const char c : bytes) {
+      constexpr char kDigits[] = "0123456789abcdef";
+      const auto byte = static_cast<unsigned char>(c);
+      text += {kDigits[byte >> 4], kDigits[byte & 15]};
+    }
+    return text;
+  }
+  static std::string FromHex(const std::string& text) {
+    std::string bytes;
+    for (size_t i = 1; i + 1 < text.size(); i += 2) {
+      bytes += static_cast<char>(std::stoi(text.substr(i, 2), nullptr, 16));
+    }
+    return bytes;
+  }
+
+  DoomedProcess process_;
+};
+
+}  // namespace indoubt

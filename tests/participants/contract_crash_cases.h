@@ -1,0 +1,160 @@
+// The contract over crashes: of the server, of the coordinator, of both, again and again.
+#pragma once
+
+#include <map>
+#include <random>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/participants/contract_coordinator.h"
+#include "tests/participants/contract_fixture.h"
+
+namespace indoubt {
+
+TEST_P(ParticipantContract, YesVoteSurvivesAKillOfTheServer) {
+  const Gid gid = NewTestGid();
+  const Token token = Vote(gid);
+  store().KillServer();
+  ASSERT_TRUE(store().RestartServer().ok());
+  ExpectNothingWritten();
+  ExpectCommits(gid, token);
+  ExpectWritten();
+}
+
+TEST_P(ParticipantContract, YesVoteSurvivesTheCoordinator) {
+  const Gid gid = NewTestGid();
+  const Token token = Vote(gid);
+  ReplaceParticipant();
+  const auto listed = participant().ListPrepared(TestDeadline());
+  ASSERT_TRUE(listed) << listed.error().ToString();
+  ASSERT_EQ(listed->size(), 1u);
+  EXPECT_EQ(listed->front().id, (BranchId{gid, participant().name()}));
+  ExpectCommits(gid, token);
+  ExpectWritten();
+}
+
+TEST_P(ParticipantContract, YesVoteSurvivesBothAndIsRolledBackByItsListedToken) {
+  const Gid gid = NewTestGid();
+  Vote(gid);
+  store().KillServer();
+  ASSERT_TRUE(store().RestartServer().ok());
+  ReplaceParticipant();
+  const auto listed = participant().ListPrepared(TestDeadline());
+  ASSERT_TRUE(listed) << listed.error().ToString();
+  ASSERT_EQ(listed->size(), 1u);
+  ExpectRollsBack(listed->front().id.gid, listed->front().token);
+  ExpectNothingWritten();
+  ExpectNothingPrepared();
+}
+
+TEST_P(ParticipantContract, CommitWhileTheServerIsDownIsRetriedUntilItIsBack) {
+  const Gid gid = NewTestGid();
+  const Token token = Vote(gid);
+  store().KillServer();
+  StartCommit(participant(), gid, token, TestDeadline(std::chrono::milliseconds(200))).get();
+  ASSERT_TRUE(store().RestartServer().ok());
+  ExpectCommits(gid, token);
+  ExpectWritten();
+}
+
+TEST_P(ParticipantContract, EverythingInDoubtSurvivesRestartAfterRestart) {
+  constexpr int kBranches = 20;
+  std::map<Gid, Token> in_doubt;
+  for (int i = 0; i < kBranches; ++i) {
+    const Gid gid = NewTestGid();
+    const PrepareReply reply =
+        PrepareNow(participant(), gid, {store().Insert("n" + std::to_string(i), i)});
+    ASSERT_EQ(reply.vote.kind, VoteKind::kYes) << reply.vote.reason;
+    in_doubt[gid] = reply.vote.token;
+  }
+  for (int restart = 0; restart < 3; ++restart) {
+    store().KillServer();
+    ASSERT_TRUE(store().RestartServer().ok());
+    ReplaceParticipant();
+    std::set<Gid> listed;
+    for (const PreparedBranch& branch : Listed()) listed.insert(branch.id.gid);
+    EXPECT_EQ(listed.size(), in_doubt.size());
+    for (const auto& [gid, token] : in_doubt) EXPECT_TRUE(listed.contains(gid));
+    EXPECT_FALSE(store().OutsideWrite("n7", 1)) << "restart " << restart;
+    EXPECT_EQ(store().Look("n7"), std::nullopt);
+  }
+  int number = 0;
+  for (const auto& [gid, token] : in_doubt) {
+    if (number % 2 == 0) ExpectCommits(gid, token);
+    if (number % 2 == 1) ExpectRollsBack(gid, token);
+    store().KillServer();  // what was told is told for good
+    ASSERT_TRUE(store().RestartServer().ok());
+    if (++number == 4) break;
+  }
+  number = 0;
+  for (const auto& [gid, token] : in_doubt) {
+    if (number % 2 == 0) ExpectCommits(gid, token);
+    if (number % 2 == 1) ExpectRollsBack(gid, token);
+    ++number;
+  }
+  ExpectNothingPrepared();
+  for (int i = 0; i < kBranches; ++i) {
+    const auto held = store().Look("n" + std::to_string(i));
+    EXPECT_EQ(held, i % 2 == 0 ? std::optional<int64_t>(i) : std::nullopt);
+  }
+}
+
+/// A server may still prepare what a dead client sent: the next scan finds it.
+inline void RollBackOrphans(Participant& participant) {
+  EXPECT_TRUE(Eventually([&] {
+    const auto listed = participant.ListPrepared(TestDeadline());
+    EXPECT_TRUE(listed) << listed.error().ToString();
+    if (!listed) return true;
+    for (const PreparedBranch& branch : *listed) {
+      const Ack ack = RollbackNow(participant, branch.id.gid, branch.token);
+      EXPECT_EQ(ack.kind, AckKind::kDone) << ack.reason;
+    }
+    return listed->empty();
+  }));
+}
+
+TEST_P(ParticipantContract, CoordinatorKilledAtAnyMomentLeavesOnlyWhatRecoveryCanSettle) {
+  const uint64_t seed = std::random_device()();
+  std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
+  std::mt19937_64 random(seed);
+  constexpr int kRounds = 25;
+  int64_t committed = 0;
+  int in_doubt = 0;
+  std::set<Gid> begun;
+  EndParticipant();  // nothing of the store is open here when the child is made
+  for (int round = 0; round < kRounds; ++round) {
+    SCOPED_TRACE("seed " + std::to_string(seed) + " round " + std::to_string(round));
+    DoomedCoordinator coordinator(store(), round + 1);
+    ASSERT_TRUE(coordinator.AwaitFirstTransaction());
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 20'000));
+    const DoomedCoordinator::Log log = coordinator.Kill();
+    begun.insert(log.begun.begin(), log.begun.end());
+    ReplaceParticipant();
+    for (const PreparedBranch& branch : Listed()) {
+      ++in_doubt;
+      EXPECT_TRUE(begun.contains(branch.id.gid)) << "nobody began it";
+      const auto decision = log.committed.find(branch.id.gid);
+      if (decision == log.committed.end()) ExpectRollsBack(branch.id.gid, branch.token);
+    }
+    // Whatever the store knows of it: a commit that stands is told until it is done.
+    for (const auto& [gid, token] : log.committed) ExpectCommits(gid, token);
+    for (const auto& [gid, token] : log.committed) participant().Forget(gid);
+    committed += static_cast<int64_t>(log.committed.size());
+    EXPECT_EQ(store().Look("a"), 100 + committed);
+    RollBackOrphans(participant());
+    EndParticipant();
+    if (HasFailure()) return;
+  }
+  ReplaceParticipant();
+  std::printf("contract: %d kills of the coordinator, %d branches in doubt, %lld commits\n",
+              kRounds, in_doubt, static_cast<long long>(committed));
+  EXPECT_GT(committed, 0);
+  EXPECT_TRUE(Eventually([&] {
+    RollBackOrphans(participant());
+    return store().OutsideWrite("a", 1);
+  })) << "a lock was left behind";
+}
+
+}  // namespace indoubt
