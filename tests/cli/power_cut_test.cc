@@ -147,7 +147,7 @@ class PowerCut : public ::testing::TestWithParam<bool> {
 };
 
 TEST_P(PowerCut, NothingAcknowledgedIsLostAndNothingIsHalf) {
-  const int images = std::getenv("INDOUBT_LONG") != nullptr ? 100 : 8;
+  const int images = std::getenv("INDOUBT_LONG") != nullptr ? 300 : 8;
   const uint64_t seed = std::random_device()();
   fmt::print("seed {}\n", seed);
   std::mt19937_64 random(seed);
