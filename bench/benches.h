@@ -9,6 +9,7 @@ namespace indoubt::bench {
 
 void RegisterCommitBenches();
 void RegisterOpenBenches();
+void RegisterAdapterBenches();
 
 /// Reports a benchmark that did not do what it measures; the program then ends with 1.
 /// Leave the loop after it.

@@ -53,6 +53,7 @@ int main(int argc, char** argv) {
   }
   indoubt::bench::RegisterCommitBenches();
   indoubt::bench::RegisterOpenBenches();
+  indoubt::bench::RegisterAdapterBenches();
   const size_t run = benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
   return run == 0 || failed ? 1 : 0;
