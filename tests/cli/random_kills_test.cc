@@ -3,6 +3,7 @@
 // healed and quiet.
 #include <array>
 #include <atomic>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -302,6 +303,10 @@ TEST_F(RandomKills, UnderLoadEverythingHoldsAfterwards) {
       if (!HasFailure()) KillCoordinator(kill);
     }
     if (!HasFailure()) CheckEverything();
+    if (whole && (done / kBlock) % 4 == 3) {
+      fmt::print("random kills: {} so far\n", done + kBlock);
+      std::fflush(stdout);
+    }
   }
   fmt::print(
       "random kills: {} of the coordinator, {} of a server, {} of a connection; {} left "
