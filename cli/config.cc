@@ -168,7 +168,9 @@ Status ReadLog(const toml::table* table, Config& config) {
   if (reader.String("kind", "file") != "file") {
     reader.Wrong("kind", "this version offers \"file\"");
   }
-  config.log_path = Resolve(config.file, reader.String("path", "decisions"));
+  const std::string log_path = reader.String("path", "decisions");
+  if (log_path.empty()) reader.Wrong("path", "must name the log's folder");
+  config.log_path = Resolve(config.file, log_path);
   return reader.Finish();
 }
 
@@ -275,7 +277,7 @@ Result<Config> LoadConfig(const std::string& path) {
   std::ostringstream text;
   if (!file || !(text << file.rdbuf())) {
     return Status(StatusCode::kInvalidArgument,
-                  fmt::format("{}: cannot read this configuration file", path));
+                  fmt::format("{}: cannot read this configuration file, or it is empty", path));
   }
   return ParseConfig(text.str(), path);
 }

@@ -74,7 +74,8 @@ Result<std::vector<AddressedStatement>> LoadStatements(const std::string& path) 
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
   if (!file || !(text << file.rdbuf())) {
-    return Status(StatusCode::kInvalidArgument, fmt::format("{}: cannot read this file", path));
+    return Status(StatusCode::kInvalidArgument,
+                  fmt::format("{}: cannot read this file, or it is empty", path));
   }
   INDOUBT_ASSIGN_OR_RETURN(const toml::table table, ParseToml(text.str(), path));
   TomlReader reader(table, path, "");
@@ -100,12 +101,22 @@ Result<std::vector<AddressedStatement>> LoadStatements(const std::string& path) 
 Result<std::vector<AddressedStatement>> StatementsFromArguments(
     const std::vector<std::string>& raw) {
   std::vector<AddressedStatement> statements;
+  size_t after_statement = 0;  // the place behind the last one, 0 before the first
   for (size_t i = 0; i < raw.size(); ++i) {
     std::string option = raw[i];
     std::vector<std::string> values;
     if (const size_t equals = option.find('='); equals != std::string::npos) {
       values.push_back(option.substr(equals + 1));
       option.resize(equals);
+    }
+    // The parser takes what stands behind a statement for another value of its --on.
+    const bool stray = !option.starts_with('-') && i > 0 && after_statement == i;
+    if (stray) {
+      return Status(
+          StatusCode::kInvalidArgument,
+          fmt::format("'{}' follows a statement and belongs to nothing: put --on NAME "
+                      "before it; a FILE stands alone",
+                      raw[i].substr(0, 80)));
     }
     const size_t takes = option == "--on"                            ? 2
                          : option == "--rows" || option == "--param" ? 1
@@ -118,6 +129,7 @@ Result<std::vector<AddressedStatement>> StatementsFromArguments(
     }
     if (option == "--on") {
       statements.push_back({values[0], {values[1], {}, {}}});
+      after_statement = i + 1;
       continue;
     }
     if (statements.empty()) {

@@ -12,11 +12,23 @@ namespace {
 constexpr Duration kFatePollInterval = std::chrono::milliseconds(20);
 
 /// Whether the branch has written (a transaction id is assigned), and how it reads.
+/// PREPARE TRANSACTION always waits for its WAL; a plain COMMIT only if a statement has
+/// not switched that off, so it is switched on again.
 Command AskTransactionId(bool flush) {
   return {.text =
               "SELECT pg_catalog.pg_current_xact_id_if_assigned()::text, "
-              "pg_catalog.current_setting('transaction_isolation')",
+              "pg_catalog.current_setting('transaction_isolation'), "
+              "CASE pg_catalog.current_setting('synchronous_commit') WHEN 'off' "
+              "THEN pg_catalog.set_config('synchronous_commit', 'on', true) END",
           .flush_after = flush};
+}
+
+/// Why a commit row was refused, where the server's words say nothing of it.
+std::string WhyRefused(Ending ending, const Reply& reply) {
+  constexpr const char* kNotNull = "23502";
+  if (ending != Ending::kDecide || reply.sqlstate != kNotNull) return reply.message;
+  return "its commit row was refused: a statement has switched synchronous_commit off (leave "
+         "it on), or a recovery pass has closed this transaction (run it again)";
 }
 
 std::string TextAt(const Reply& reply, size_t column) {
@@ -124,7 +136,7 @@ void BranchState::OnLast(ScriptReply reply, size_t opening, const std::vector<St
   }
   if (!status.ok()) return Refuse(status);
   if (reply.replies[asked].kind == Reply::Kind::kError) {
-    return Refuse(Status(StatusCode::kAborted, reply.replies[asked].message));
+    return Refuse(Status(StatusCode::kAborted, WhyRefused(ending_, reply.replies[asked])));
   }
   if (with_final) return OnFinal(reply, asked + 1);
   if (reply.lost) {

@@ -146,6 +146,7 @@ TEST_F(PostgresLastResource, FailedWorkLeavesNoRow) {
       CommitWith(NewGid(), {{"SET LOCAL synchronous_commit = 'off'", {}, {}},
                             {"UPDATE held SET amount = 0", {}, {}}});
   EXPECT_EQ(lax.kind, OnePhaseKind::kRolledBack) << "its decision would not be durable";
+  EXPECT_THAT(lax.reason, HasSubstr("synchronous_commit"));
   EXPECT_EQ(Amount(), "100");
 }
 

@@ -27,6 +27,7 @@ class PostgresParticipantTest : public PostgresFixture {
   }
   PrepareReply PrepareSql(std::vector<std::string> texts) {
     std::vector<Statement> statements;
+    statements.reserve(texts.size());
     for (std::string& text : texts) statements.push_back(Sql(std::move(text)));
     return PrepareNow(*participant_, NewTestGid(), std::move(statements));
   }
@@ -261,6 +262,29 @@ TEST_F(PostgresParticipantTest, OnePhaseCommitWithoutAReplyIsNotCalledRolledBack
   const OnePhaseReply reply = CommitOnePhaseNow(*branch, {});
   EXPECT_NE(reply.kind, OnePhaseKind::kCommitted);
   EXPECT_EQ(store_->Look("a"), 100);
+}
+
+TEST_F(PostgresParticipantTest, OnePhaseCommitIsSynchronousWhateverTheStatementsSet) {
+  // The trigger runs within COMMIT, and keeps what holds there.
+  store_->Psql("CREATE TABLE held_at_commit (setting text)");
+  store_->Psql(
+      "CREATE OR REPLACE FUNCTION keep_setting() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+      "INSERT INTO held_at_commit VALUES (current_setting('synchronous_commit')); "
+      "RETURN NULL; END $$");
+  store_->Psql(
+      "CREATE CONSTRAINT TRIGGER keep_setting AFTER UPDATE ON held DEFERRABLE INITIALLY "
+      "DEFERRED FOR EACH ROW EXECUTE FUNCTION keep_setting()");
+  for (const char* lax : {"SET synchronous_commit = off", "SET LOCAL synchronous_commit = off",
+                          "SELECT set_config('synchronous_commit', 'off', false)"}) {
+    store_->Psql("DELETE FROM held_at_commit");
+    auto branch = participant_->Begin(NewTestGid(), TestDeadline());
+    const OnePhaseReply reply =
+        CommitOnePhaseNow(*branch, {Statement{lax, {}, {}}, store_->Add("a", 5)});
+    EXPECT_EQ(reply.kind, OnePhaseKind::kCommitted) << lax << ": " << reply.reason;
+    EXPECT_EQ(store_->Psql("SELECT setting FROM held_at_commit"), "on") << lax;
+  }
+  store_->Psql("DROP FUNCTION keep_setting CASCADE");
+  store_->Psql("DROP TABLE held_at_commit");
 }
 
 TEST_F(PostgresParticipantTest, CommitCutOffInItsMiddleIsSettledByItsTransactionId) {
