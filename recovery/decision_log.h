@@ -100,7 +100,8 @@ class DecisionLog {
   /// Proposes `outcome` for `gid`. For kCommitted the record with `branches` is
   /// forced first. kAborted costs no write here. Completes with the decision
   /// that stands; kUnknown, with the reason, after a failed write or sync.
-  /// `request_id`: by which the client asked for it; FindRequest knows it from then on.
+  /// `request_id`: by which the client asked for it; FindRequest knows it from
+  /// the call on, not only once the record is durable.
   virtual void Decide(const Gid& gid, DecisionOutcome outcome,
                       std::vector<BranchRecord> branches, DecideCallback done,
                       std::string request_id = {}) = 0;
@@ -127,8 +128,8 @@ class DecisionLog {
   /// Whether `gid`, which Find does not know, is so old that it may be a commit that has
   /// ended longer than outcome_retention ago. For gids of this log.
   virtual bool IsForgotten(const Gid& gid) const = 0;
-  /// The commit that the client asked for by this id, if it has not ended or within
-  /// outcome_retention.
+  /// The commit that the client asked for by this id, proposed or durable, if it has not
+  /// ended or within outcome_retention.
   virtual std::optional<Gid> FindRequest(const std::string& request_id) const = 0;
   /// Whether another request id can be remembered.
   virtual bool HasRoomForRequest() = 0;

@@ -88,7 +88,8 @@ void FileLog::BeforeQueueing(Lock& lock) {
 }
 
 void FileLog::OnQueued(Lock& lock) {
-  if (IsIdle()) {
+  // End records are lazy: no caller, who may be a timer, is held up for them.
+  if (queue_.back().has_body && IsIdle()) {
     Flush(lock);
   } else if (resting_) {
     if (queue_.size() == rest_for_) work_.notify_one();

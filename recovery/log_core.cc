@@ -112,7 +112,10 @@ bool LogCore::IsForgotten(const Gid& gid) const {
 
 std::optional<Gid> LogCore::FindRequest(const std::string& request_id) const {
   const std::lock_guard lock(mutex_);
-  return state_.FindRequest(request_id, Now());
+  if (auto logged = state_.FindRequest(request_id, Now())) return logged;
+  const auto proposed = proposed_requests_.find(request_id);
+  if (proposed == proposed_requests_.end()) return std::nullopt;
+  return proposed->second;
 }
 
 bool LogCore::HasRoomForRequest() {
@@ -172,7 +175,13 @@ void LogCore::Enqueue(Pending&& pending) {
     pending.Complete(why);
     return;
   }
-  if (pending.decided) proposed_.insert(std::get<Decision>(pending.record).gid);
+  if (pending.decided) {
+    const auto& decision = std::get<Decision>(pending.record);
+    proposed_.insert(decision.gid);
+    if (!decision.request_id.empty()) {
+      proposed_requests_.emplace(decision.request_id, decision.gid);
+    }
+  }
   queued_bytes_ += log_format::kRecordHeaderBytes + pending.body.size();
   queue_.push_back(std::move(pending));
   OnQueued(lock);
@@ -192,7 +201,11 @@ void LogCore::Flush(Lock& lock) {
   const TimePoint now = Now();
   if (status.ok()) {
     for (Pending& pending : batch) {
-      if (pending.decided) proposed_.erase(std::get<Decision>(pending.record).gid);
+      if (pending.decided) {
+        const auto& decision = std::get<Decision>(pending.record);
+        proposed_.erase(decision.gid);
+        if (!decision.request_id.empty()) proposed_requests_.erase(decision.request_id);
+      }
       if (pending.has_body) state_.Apply(std::move(pending.record), now);
     }
   } else {

@@ -108,6 +108,7 @@ class LogCore : public DecisionLog {
   Batch spare_batch_;                 // empty; its memory is for the next queue_
   LogState state_;                    // of what is durable (ends: of what was said)
   std::unordered_set<Gid> proposed_;  // commits not known durable; kept after a failure
+  std::unordered_map<std::string, Gid> proposed_requests_;  // theirs, by the client's id
 
   // Constant, or used only by the thread that set flushing_.
   FileSystem& files_;

@@ -117,8 +117,11 @@ Result<LogRecord> Decode(const records::Record& in) {
   switch (in.body_case()) {
     case records::Record::kCommit: {
       INDOUBT_ASSIGN_OR_RETURN(Gid gid, Get(in.commit().gid()));
-      Decision decision{std::move(gid), {}, in.commit().request_id()};
+      Decision decision{std::move(gid), {}, Printable(in.commit().request_id())};
       for (const auto& branch : in.commit().branches()) {
+        if (!IsValidName(branch.participant())) {
+          return Status(StatusCode::kInvalidArgument, "a participant's name is no name");
+        }
         decision.branches.push_back(BranchRecord{branch.participant(), branch.token()});
       }
       return LogRecord(std::move(decision));
@@ -130,7 +133,7 @@ Result<LogRecord> Decode(const records::Record& in) {
     case records::Record::kHeuristic: {
       const auto& body = in.heuristic();
       INDOUBT_ASSIGN_OR_RETURN(Gid gid, Get(body.gid()));
-      return LogRecord(HeuristicRecord{std::move(gid), body.participant(),
+      return LogRecord(HeuristicRecord{std::move(gid), Printable(body.participant()),
                                        DecisionOutcomeOf(body.decision()),
                                        Printable(body.reason()), Printable(body.found_at())});
     }

@@ -21,7 +21,7 @@ void SpareSegment::Want(uint64_t size) {
   if (size < kWorthwhileBytes) return;
   {
     const std::lock_guard lock(mutex_);
-    if (wanted_ || spare_.file) return;
+    if (wanted_ || failed_ || spare_.file) return;
     wanted_ = size;
     if (!maker_.joinable()) maker_ = std::thread([this] { Run(); });
   }
@@ -31,6 +31,7 @@ void SpareSegment::Want(uint64_t size) {
 BlankSegment SpareSegment::Take() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return !wanted_; });
+  failed_ = false;
   return std::exchange(spare_, {});
 }
 
@@ -44,6 +45,7 @@ void SpareSegment::Run() {
     Result<BlankSegment> made = MakeBlankSegment(files_, folder_, size, /*synced=*/true);
     if (!made) Remove();
     lock.lock();
+    failed_ = !made;
     if (made) spare_ = std::move(*made);
     wanted_.reset();
     changed_.notify_all();

@@ -26,7 +26,8 @@ class SpareSegment {
   SpareSegment& operator=(const SpareSegment&) = delete;
 
   /// Begins to make one of `size` bytes, unless one is there or under way, or it is too
-  /// short to be worthwhile.
+  /// short to be worthwhile, or the last try failed: on a disk without room each would
+  /// write all that is left there and remove it again.
   void Want(uint64_t size);
   /// The one that is there, after waiting for one that is under way. An empty one when
   /// there is none, or its making failed: then whoever needs a segment makes it, and
@@ -43,6 +44,7 @@ class SpareSegment {
   std::condition_variable changed_;
   std::optional<uint64_t> wanted_;  // guarded by mutex_; under way until none
   BlankSegment spare_;              // guarded by mutex_
+  bool failed_ = false;             // guarded by mutex_; until Take
   bool stopping_ = false;           // guarded by mutex_
   std::thread maker_;               // started by the first Want
 };

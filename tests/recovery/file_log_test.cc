@@ -300,6 +300,7 @@ TEST_F(FileLogTest, ManyThreadsShareSyncsAndEveryDecisionIsDurable) {
   std::atomic<uint64_t> number{0};
   std::vector<std::thread> threads;
   const int before = disk_.syncs();
+  threads.reserve(kThreads);
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < kEach; ++i) {

@@ -58,7 +58,7 @@ class LogFixture : public testing::Test {
     return answer.get_future().get();
   }
   Gid Committed() {
-    const Gid gid = NewGid();
+    Gid gid = NewGid();
     const auto [outcome, why] = Decide(gid);
     EXPECT_EQ(outcome, DecisionOutcome::kCommitted) << why.ToString();
     return gid;

@@ -32,6 +32,31 @@ TEST_F(LoggedRequestTest, IdIsAsDurableAsItsCommit) {
   EXPECT_EQ(log_->Unended()[0].request_id, "order:1");
 }
 
+TEST_F(LoggedRequestTest, IdIsKnownWhileItsCommitIsBeingWritten) {
+  Open();
+  std::optional<Gid> seen;
+  disk_.SetFault([&](FakeFileSystem::Operation asked, const std::string&) {
+    if (asked == FakeFileSystem::Operation::kSync) seen = log_->FindRequest("order:1");
+    return Status::Ok();
+  });
+  const Gid gid = Asked("order:1");
+  disk_.SetFault(nullptr);
+  EXPECT_EQ(seen, gid) << "asked again while the disk stalls it would be done twice";
+}
+
+TEST_F(LoggedRequestTest, IdOfACommitWhoseSyncFailedIsNotFree) {
+  Open();
+  disk_.SetFault(FailOn(FakeFileSystem::Operation::kSync));
+  const Gid gid = NewGid();
+  std::promise<DecisionOutcome> answer;
+  log_->Decide(
+      gid, DecisionOutcome::kCommitted, Branches(),
+      [&](DecisionOutcome outcome, const Status&) { answer.set_value(outcome); }, "order:1");
+  EXPECT_EQ(answer.get_future().get(), DecisionOutcome::kUnknown);
+  EXPECT_EQ(log_->FindRequest("order:1"), gid);
+  disk_.SetFault(nullptr);
+}
+
 TEST_F(LoggedRequestTest, IdOfAnEndedCommitComesAlong) {
   Open();
   const Gid gid = Asked("order:1");
