@@ -90,6 +90,20 @@ void PrintValues(const std::vector<StatementResult>& results) {
   }
 }
 
+/// What a person does about `outcome`, which is in doubt.
+std::string HowItIsSettled(const TransactionOutcome& outcome) {
+  // One-phase: asked to commit by itself, without a vote and without a record.
+  const bool alone = outcome.participants.size() == 1 && !outcome.participants[0].vote &&
+                     outcome.participants[0].ack == AckState::kUnknown;
+  if (!alone) {
+    return "indoubt: `indoubt recover` settles it; the stores keep its locks until then";
+  }
+  return fmt::format(
+      "indoubt: {} was the only participant and committed by itself, so only it can tell: "
+      "look there before you do it again; with --id it would have a record of its own",
+      outcome.participants[0].name);
+}
+
 int Report(const TransactionOutcome& outcome, bool json) {
   if (json) {
     PrintJson(ToJson(outcome));
@@ -113,7 +127,7 @@ int Report(const TransactionOutcome& outcome, bool json) {
     Note(fmt::format("indoubt: {}: {}", ToString(outcome.outcome), outcome.reason));
   }
   if (outcome.outcome == Outcome::kInDoubt) {
-    Note("indoubt: `indoubt recover` settles it; the stores keep its locks until then");
+    Note(HowItIsSettled(outcome));
   }
   for (const ParticipantOutcome& participant : outcome.participants) {
     if (outcome.outcome != Outcome::kRolledBack || participant.ack != AckState::kUnknown) {
@@ -206,7 +220,11 @@ void AddExec(CLI::App& app, Action& action) {
       ->take_all()
       ->allow_extra_args(false);
   verb->add_option("--rows", checked->second, "The statement before must touch this many rows")
-      ->check(CLI::NonNegativeNumber)
+      ->check([](const std::string& text) {
+        const bool digits = !text.empty() && text.size() <= 18 &&
+                            text.find_first_not_of("0123456789") == std::string::npos;
+        return digits ? std::string() : "must be a count of rows, e.g. 1";
+      })
       ->allow_extra_args(false);
   auto params = std::make_shared<std::vector<std::string>>();
   verb->add_option("--param", *params, "Bound parameter of the statement before, in order")

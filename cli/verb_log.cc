@@ -13,7 +13,7 @@ namespace {
 
 int Inspect(const std::string& path, bool json) {
   const auto records = InspectLog(PosixFileSystem(), path);
-  if (!records) return Fail(records.error());
+  if (!records) return Fail(records.error(), json);
   for (const InspectedRecord& record : *records) {
     if (json) {
       PrintJson({{"file", record.file},

@@ -38,12 +38,16 @@ int Serve(const std::string& config_path, bool accept_empty_log) {
   Note(fmt::format("indoubt: serving on {}{}", config->listen,
                    (*server)->port() != 0 ? fmt::format(" (port {})", (*server)->port()) : ""));
   AwaitTermination([&] { return !(*coordinator)->health().ok(); });
-  const Status health = (*coordinator)->health();
+  Status health = (*coordinator)->health();
   Note(health.ok() ? "indoubt: stopping; transactions under way are finished first"
                    : "indoubt: stopping: " + health.message());
   (*server)->Shutdown(kDrainLimit);
   (*control)->Shutdown(kDrainLimit);
   (*coordinator)->Drain(SystemClock().Now() + kDrainLimit);
+  if (health.ok()) {
+    health = (*coordinator)->health();
+    if (!health.ok()) Note("indoubt: while stopping: " + health.message());
+  }
   return health.ok() ? kDone : ExitCodeFor(health);
 }
 

@@ -152,7 +152,11 @@ int Resolve(const TxnArguments& arguments, DecisionOutcome decision) {
   return WithGid(arguments, [&](Operations& operations, const Gid& gid, TimePoint deadline) {
     request.gid = gid;
     const auto list = operations.Resolve(request, deadline);
-    if (!list) return Fail(list.error(), arguments.json);
+    if (!list) {
+      const int code = Fail(list.error(), arguments.json);
+      // The record of the decision may have reached the disk before the log stopped.
+      return list.error().code() == StatusCode::kIoError ? static_cast<int>(kInDoubt) : code;
+    }
     if (!PrintOne(arguments, *list)) return static_cast<int>(kInDoubt);
     NoteAll(*list);
     switch (list->transactions.front().outcome) {

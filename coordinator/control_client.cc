@@ -47,7 +47,7 @@ class Client final : public ControlClient {
     grpc::ClientContext context;
     context.set_deadline(After(kHello));
     v1::HelloReply reply;
-    const Status status = StatusFrom(stub_->Hello(&context, {}, &reply));
+    Status status = StatusFrom(stub_->Hello(&context, {}, &reply));
     pid_ = reply.pid();
     return status;
   }

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <mutex>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "base/duration.h"
 #include "coordinator/live_coordinator.h"
 #include "coordinator/recovery_pass.h"
 #include "participants/last_resource.h"
@@ -55,6 +57,23 @@ Status CheckNames(const CoordinatorOptions& options,
   return Status::Ok();
 }
 
+Status CheckDurations(const CoordinatorOptions& options) {
+  constexpr Duration kLongest = std::chrono::hours(24);
+  INDOUBT_RETURN_IF_ERROR(
+      CheckTimeout(options.default_timeout).WithContext("coordinator.default_timeout"));
+  for (const auto& [name, value, may_be_0] :
+       {std::tuple("recovery_interval", options.recovery_interval, true),
+        std::tuple("check_interval", options.check_interval, false),
+        std::tuple("apply_timeout", options.apply_timeout, false)}) {
+    const bool in_range = value > Duration{} && value <= kLongest;
+    if (in_range || (may_be_0 && value == Duration{})) continue;
+    return Status(StatusCode::kInvalidArgument,
+                  fmt::format("coordinator.{} {}: must be above 0{} and at most 24h", name,
+                              FormatDuration(value), may_be_0 ? ", or 0 for none," : ""));
+  }
+  return Status::Ok();
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Coordinator>> Coordinator::Start(
@@ -69,8 +88,7 @@ Result<std::unique_ptr<Coordinator>> StartCoordinator(
     std::unique_ptr<DecisionLog> log, std::vector<std::unique_ptr<Participant>> participants) {
   INDOUBT_CHECK(log != nullptr, "a coordinator needs a decision log");
   INDOUBT_RETURN_IF_ERROR(CheckNames(options, participants));
-  INDOUBT_RETURN_IF_ERROR(
-      CheckTimeout(options.default_timeout).WithContext("coordinator.default_timeout"));
+  INDOUBT_RETURN_IF_ERROR(CheckDurations(options));
   auto coordinator = std::make_unique<LiveCoordinator>(std::move(runtime), std::move(options),
                                                        std::move(log), std::move(participants));
   INDOUBT_RETURN_IF_ERROR(coordinator->Open());

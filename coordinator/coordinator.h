@@ -26,13 +26,14 @@ struct CoordinatorOptions {
   std::string node;  // [A-Za-z0-9_-]{1,32}
   /// Until the decision; at most kLongestTimeout.
   Duration default_timeout = std::chrono::seconds(5);
-  /// Between recovery passes in the background; 0: none, only on demand.
+  /// Between recovery passes in the background; 0: none, only on demand. This one and
+  /// those below are at most a day.
   Duration recovery_interval = std::chrono::seconds(1);
   /// Between preflights of participants that can take part: their settings may have
-  /// changed. One whose answer stayed away is looked at again at once.
+  /// changed. One whose answer stayed away is looked at again at once. Above 0.
   Duration check_interval = std::chrono::seconds(10);
   /// How long Execute waits, after the decision, for every participant to apply
-  /// it before the caller is told "in doubt" or "committed" (see Execute).
+  /// it before the caller is told "in doubt" or "committed" (see Execute). Above 0.
   Duration apply_timeout = std::chrono::seconds(5);
   EmptyLog empty_log = EmptyLog::kRefuse;
   /// When the caller of a commit is told, where the request does not say.
@@ -45,7 +46,7 @@ class Coordinator : public TransactionExecutor, public Operations {
   /// Takes over the log. While it is not accepted, every start looks whether the
   /// participants hold prepared branches of this node that another log must have
   /// decided (kRefused then; see EmptyLog). A participant that is down does not stop
-  /// the start.
+  /// the start. kInvalidArgument names the option that is out of its range.
   static Result<std::unique_ptr<Coordinator>> Start(
       CoordinatorOptions options, std::unique_ptr<DecisionLog> log,
       std::vector<std::unique_ptr<Participant>> participants);

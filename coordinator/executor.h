@@ -59,7 +59,8 @@ struct TransactionRequest {
   /// Called once when it is over for this coordinator (every participant has applied the
   /// outcome, or was given up to recovery), with the outcome as it then is; after the
   /// answer, or before. Not called where before_prepare is not, nor when the process ends
-  /// first. Must not block.
+  /// first, nor for one that a person settles meanwhile. Neither these nor the callback of
+  /// Execute may throw. Must not block.
   std::function<void(const TransactionOutcome&)> after_completion = {};
 };
 

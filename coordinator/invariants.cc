@@ -78,6 +78,9 @@ class Checker {
       return "rolled back is answered without an abort";
     }
     const bool committed = answer.outcome == Outcome::kCommitted;
+    if (committed && transaction_.decision() != DecisionOutcome::kCommitted && !AllReadOnly()) {
+      return "committed is answered without a commit, and not all are read-only";
+    }
     if (committed && transaction_.traits().answer_decided) {
       const bool decided = transaction_.decision() == DecisionOutcome::kCommitted || AllDone();
       return decided ? nullptr : "committed is answered before it is decided";
@@ -109,6 +112,13 @@ class Checker {
   bool AllDone() const {
     for (const BranchState& branch : transaction_.branches()) {
       if (branch.phase != BranchPhase::kDone) return false;
+    }
+    return true;
+  }
+
+  bool AllReadOnly() const {
+    for (const BranchState& branch : transaction_.branches()) {
+      if (branch.vote != VoteKind::kReadOnly) return false;
     }
     return true;
   }

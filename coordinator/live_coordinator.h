@@ -57,7 +57,7 @@ class LiveCoordinator : public Coordinator {
   /// A request with an id.
   void ExecuteOnce(TransactionRequest request, OutcomeCallback done);
   /// What became of the commit that an earlier request asked for.
-  TransactionOutcome OutcomeOfRequest(const Gid& gid) const;
+  TransactionOutcome OutcomeOfRequest(const Gid& gid, AnswerWhen answer_when) const;
   /// Sorts the statements by participant; names an unknown one.
   Result<SplitRequest> Split(TransactionRequest& request) const;
   /// Where the decision of a transaction over `work` will live (Gid::home).

@@ -67,7 +67,8 @@ struct ResolveRequest {
   std::optional<LogId> adopt;
 };
 
-/// Thread-safe. Calls block, until their deadline at most.
+/// Thread-safe. Calls block, until their deadline at most; Resolve and Forget up to 16 s
+/// longer where the decision log or a last resource does not answer.
 class Operations {
  public:
   virtual ~Operations() = default;

@@ -50,7 +50,11 @@ void Readiness::CheckOne(size_t participant, TimePoint deadline) {
     // One that works and was only slow to answer is not shut out, but looked at again.
     const bool works = state.status.ok() && !state.suspect;
     state.suspect = true;
-    if (works) return;
+    if (works) {
+      lock.unlock();
+      if (on_suspect_) on_suspect_();
+      return;
+    }
     state.clean = false;
     const bool away = report.error().code() != StatusCode::kInvalidArgument &&
                       report.error().code() != StatusCode::kRefused;

@@ -1,5 +1,6 @@
 // The part of a recovery pass that concerns decisions which live in a last resource.
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -73,18 +74,22 @@ void CloseDecided(Engine& engine, const std::string& node, uint64_t issued_befor
 }
 
 std::vector<Decision> ListDecisionRows(Engine& engine, const std::string& node,
-                                       const std::optional<LogId>& adopt, TimePoint deadline) {
+                                       const std::optional<LogId>& adopt, TimePoint deadline,
+                                       std::vector<std::string>& notices) {
+  std::vector<Decision> all;
   LastResource* last_resource = engine.TheLastResource();
-  if (last_resource == nullptr) return {};
-  auto rows = last_resource->ListDecisions(node, engine.log().id(), engine.log().incarnation(),
-                                           deadline);
-  std::vector<Decision> all = rows.value_or(std::vector<Decision>{});
-  if (adopt) {
-    auto adopted = last_resource->ListDecisions(node, *adopt, 0, deadline);
-    for (Decision& row : adopted.value_or(std::vector<Decision>{})) {
-      all.push_back(std::move(row));
+  if (last_resource == nullptr) return all;
+  const auto list = [&](const LogId& log, uint32_t incarnation) {
+    auto rows = last_resource->ListDecisions(node, log, incarnation, deadline);
+    if (!rows) {
+      notices.push_back(fmt::format("the decision table {} cannot be listed: {}",
+                                    last_resource->home(), rows.error().message()));
+      return;
     }
-  }
+    std::move(rows->begin(), rows->end(), std::back_inserter(all));
+  };
+  list(engine.log().id(), engine.log().incarnation());
+  if (adopt) list(*adopt, 0);
   return all;
 }
 

@@ -25,8 +25,9 @@ void EnterAll(Engine& engine, const OrphanSelection& selection, const std::set<G
 
 /// The other half of T. Rows whose transaction has ended only wait to be removed.
 void AddDecisionRows(Engine& engine, const std::string& node, const std::optional<LogId>& adopt,
-                     TimePoint deadline, OrphanInput& input) {
-  for (Decision& row : ListDecisionRows(engine, node, adopt, deadline)) {
+                     TimePoint deadline, OrphanInput& input,
+                     std::vector<std::string>& notices) {
+  for (Decision& row : ListDecisionRows(engine, node, adopt, deadline, notices)) {
     if (input.active.contains(row.gid)) continue;
     if (engine.log().Find(row.gid) != LoggedState::kEnded) {
       input.decided.push_back(std::move(row));
@@ -128,7 +129,7 @@ Result<PassResult> RunRecoveryPass(Engine& engine, const std::string& node, Time
   input.first = std::move(first.branches);
   for (const auto& live : engine.Live()) input.active.insert(live->gid());
   input.decided = engine.log().Unended();
-  AddDecisionRows(engine, node, adopt, deadline, input);
+  AddDecisionRows(engine, node, adopt, deadline, input, first.notices);
   INDOUBT_RETURN_IF_ERROR(HitFailPoint("recovery_listed"));
   // Only what was listed can be listed twice.
   std::set<std::string> holding;

@@ -6,7 +6,8 @@
 
 namespace indoubt {
 
-TransactionOutcome LiveCoordinator::OutcomeOfRequest(const Gid& gid) const {
+TransactionOutcome LiveCoordinator::OutcomeOfRequest(const Gid& gid,
+                                                     AnswerWhen answer_when) const {
   std::shared_ptr<LiveTransaction> live;
   for (const auto& one : engine_.Live()) {
     if (one->gid() == gid) live = one;
@@ -23,14 +24,18 @@ TransactionOutcome LiveCoordinator::OutcomeOfRequest(const Gid& gid) const {
     outcome.reason = view.note;
     return outcome;
   }
-  // Its commit record is there: nothing else can become of it.
-  const bool applied = engine_.log().Find(gid) == LoggedState::kEnded;
-  const bool suffices = options_.answer_when == AnswerWhen::kDecided;
-  outcome.outcome = applied || suffices ? Outcome::kCommitted : Outcome::kInDoubt;
-  if (outcome.outcome == Outcome::kInDoubt) {
-    outcome.code = StatusCode::kDeadlineExceeded;
-    outcome.reason = "commit is decided, not yet applied everywhere";
+  const LoggedState logged = engine_.log().Find(gid);
+  const bool decided = logged != LoggedState::kUnknown;
+  const bool suffices = decided && answer_when == AnswerWhen::kDecided;
+  // Its commit is durable: nothing else can become of it.
+  if (logged == LoggedState::kEnded || suffices) {
+    outcome.outcome = Outcome::kCommitted;
+    return outcome;
   }
+  outcome.outcome = Outcome::kInDoubt;
+  outcome.code = StatusCode::kDeadlineExceeded;
+  outcome.reason = decided ? "commit is decided, not yet applied everywhere"
+                           : "its commit is being written to the decision log";
   return outcome;
 }
 
@@ -54,9 +59,10 @@ void LiveCoordinator::ExecuteOnce(TransactionRequest request, OutcomeCallback do
     case RequestRegister::Turn::kFirst:
       break;
   }
-  // Only now: whoever was first before us has answered after its commit was in the log.
+  // Only now: whoever was first before us has answered after its commit was proposed.
   if (const std::optional<Gid> gid = engine_.log().FindRequest(id)) {
-    return answer(OutcomeOfRequest(*gid), done);
+    return answer(OutcomeOfRequest(*gid, request.answer_when.value_or(options_.answer_when)),
+                  done);
   }
   if (!engine_.log().HasRoomForRequest()) {
     return answer(RefusedBecause(Status(

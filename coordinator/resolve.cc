@@ -276,6 +276,13 @@ Result<TransactionList> LiveCoordinator::Resolve(const ResolveRequest& request,
     acting->Nudge();
   } else if (!ended) {
     if (found.live) found.live->Supersede();
+    // It may have been applied everywhere while the stores were asked.
+    if (found.decided && engine_.log().Find(request.gid) == LoggedState::kEnded) {
+      return Status(StatusCode::kRefused,
+                    fmt::format("{}: was committed and applied everywhere meanwhile; there is "
+                                "nothing left to settle",
+                                request.gid.ToString()));
+    }
     if (!found.earlier) INDOUBT_RETURN_IF_ERROR(RecordForPerson(request, found));
     INDOUBT_ASSIGN_OR_RETURN(acting, EnterForPerson(request, found));
   }

@@ -226,6 +226,7 @@ void Transaction::On(const LastResourceEnded& event, std::vector<Action>& action
       reason_ = Named(branch.name, event.reason);
       return Carry(DecisionOutcome::kAborted, actions);
     case OnePhaseKind::kUnknown:
+      branch.ack = AckState::kUnknown;
       code_ = StatusCode::kUnavailable;
       reason_ = fmt::format("{}: no answer to its commit: {}", branch.name, event.reason);
       branch.reason = event.reason;
@@ -433,6 +434,10 @@ Answer Transaction::CurrentAnswer() const {
     return {Outcome::kHeuristic, StatusCode::kInternal,
             fmt::format("{}: resolved against the decision ({}): {}", branch.name,
                         commit ? "commit" : "abort", branch.reason)};
+  }
+  if (state_ == TransactionState::kDeciding) {
+    return {Outcome::kInDoubt, StatusCode::kDeadlineExceeded,
+            "no decision yet: the decision log has not answered"};
   }
   const bool asking = state_ == TransactionState::kAsking;
   if (state_ == TransactionState::kInDoubt || one_phase_unknown_ || asking) {

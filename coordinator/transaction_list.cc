@@ -16,7 +16,12 @@ void AddLive(Engine& engine, Views& views, std::set<Gid>& active) {
   for (const auto& live : engine.Live()) {
     const Transaction transaction = live->Snapshot();
     active.insert(live->gid());
-    if (!transaction.decision() || transaction.state() == TransactionState::kEnded) continue;
+    // Without a decision it is in doubt once its client was told so, or its last resource
+    // has not answered: its locks are held, and nothing but an answer ends them.
+    const bool stuck =
+        transaction.answered() || transaction.state() == TransactionState::kAsking;
+    if (transaction.state() == TransactionState::kEnded) continue;
+    if (!transaction.decision() && !stuck) continue;
     const bool commit = transaction.decision() == DecisionOutcome::kCommitted;
     const Answer answer = transaction.CurrentAnswer();
     std::string note = answer.reason;
@@ -31,9 +36,9 @@ void AddLive(Engine& engine, Views& views, std::set<Gid>& active) {
 }
 
 void AddDecided(Engine& engine, const std::string& node, TimePoint deadline, Views& views,
-                std::set<Gid>& active) {
+                std::set<Gid>& active, std::vector<std::string>& notices) {
   std::vector<Decision> unended = engine.log().Unended();
-  for (Decision& row : ListDecisionRows(engine, node, std::nullopt, deadline)) {
+  for (Decision& row : ListDecisionRows(engine, node, std::nullopt, deadline, notices)) {
     if (engine.log().Find(row.gid) == LoggedState::kUnknown) unended.push_back(std::move(row));
   }
   // Decided only just now, and being applied.
@@ -229,7 +234,7 @@ Result<TransactionList> LiveCoordinator::List(TimePoint deadline) {
   TransactionList list;
   AddLive(engine_, views, active);
   list.notices = AddPrepared(engine_, options_.node, deadline, views, active);
-  AddDecided(engine_, options_.node, deadline, views, active);
+  AddDecided(engine_, options_.node, deadline, views, active, list.notices);
   AddHeuristic(engine_.log(), views);
   AddOperatorDecisions(engine_.log(), /*all=*/false, views);
   list.transactions.reserve(views.size());

@@ -318,6 +318,7 @@ TEST_F(CoordinatorTest, ManyAtOnceFromManyThreads) {
   constexpr int kThreads = 4, kEach = 500;
   std::atomic<int> committed{0}, other{0};
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < kEach; ++i) {
@@ -335,6 +336,22 @@ TEST_F(CoordinatorTest, ManyAtOnceFromManyThreads) {
     EXPECT_EQ(store.committed.size(), size_t{kThreads * kEach});
     EXPECT_TRUE(store.rollbacks_told.empty()) << "recovery touched an active transaction";
   }
+}
+
+TEST_F(CoordinatorTest, RefusesADurationThatWouldSpinOrOverflow) {
+  const CoordinatorOptions usual = options_;
+  const auto refused = [&](const char* name) {
+    const auto started = TryStart();
+    options_ = usual;
+    EXPECT_EQ(started.status().code(), StatusCode::kInvalidArgument) << name;
+    EXPECT_THAT(started.status().message(), testing::HasSubstr(name));
+  };
+  options_.check_interval = {};
+  refused("coordinator.check_interval");
+  options_.apply_timeout = {};
+  refused("coordinator.apply_timeout");
+  options_.recovery_interval = Duration::max();
+  refused("coordinator.recovery_interval");
 }
 
 }  // namespace

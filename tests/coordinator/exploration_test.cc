@@ -48,7 +48,7 @@ struct World {
 
 class Explorer {
  public:
-  void Explore(World world) {
+  void Explore(const World& world) {
     ++states_;
     CheckCrashHere(world);
     if (testing::Test::HasFailure()) return;
@@ -66,7 +66,7 @@ class Explorer {
     if (world.row == Row::kUnderWay) {
       World next = world;  // the backend of a lost connection goes on
       Commit(next);
-      Explore(std::move(next));
+      Explore(next);
     }
     if (world.open.empty()) CheckEnd(world);
   }
@@ -85,7 +85,7 @@ class Explorer {
         world.open.push_back(std::move(action));
       }
     }
-    Explore(std::move(world));
+    Explore(world);
   }
 
   void AnswerOpen(const World& world, size_t index) {
@@ -242,6 +242,9 @@ class Explorer {
     switch (world.answer) {
       case Outcome::kCommitted:
         for (int p = 0; p < 2; ++p) {
+          const std::optional<VoteKind> vote = world.machine.branches()[p].vote;
+          EXPECT_NE(vote, VoteKind::kNo);
+          EXPECT_NE(vote, VoteKind::kUnknown);
           if (world.voted_yes[p]) {
             EXPECT_EQ(world.stores[p], Store::kCommitted);
           }

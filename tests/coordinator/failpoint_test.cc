@@ -51,7 +51,7 @@ INSTANTIATE_TEST_SUITE_P(Points, BeforeTheDecision,
 class AfterTheDecision : public FailPointsTest,
                          public testing::WithParamInterface<const char*> {};
 
-TEST_P(AfterTheDecision, ErrorIsRetried) {
+TEST_P(AfterTheDecision, ErrorDelaysTheEndAndNoMore) {
   Arm(std::string(GetParam()) + "=error");
   Start();
   const TransactionOutcome outcome = Execute({"a", "b"});

@@ -64,6 +64,7 @@ TEST_F(FileLogCoordinatorTest, ManyCommitsShareTheLog) {
   std::atomic<int> committed{0};
   constexpr int kMany = 200;
   std::vector<std::thread> threads;
+  threads.reserve(2);
   for (int t = 0; t < 2; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < kMany; ++i) {

@@ -70,7 +70,7 @@ class CoordinatorFixture : public testing::Test {
     return Submit(Request(names)).get();
   }
   RecoveryReport Recover(std::optional<LogId> adopt = {}) {
-    auto report = coordinator_->Recover(In(std::chrono::seconds(10)), adopt);
+    auto report = coordinator_->Recover(In(std::chrono::seconds(10)), std::move(adopt));
     EXPECT_TRUE(report) << report.status().ToString();
     return report.value_or(RecoveryReport{});
   }

@@ -155,6 +155,13 @@ TEST_F(LastResourceTest, InDoubtToTheClientWhileNobodyCanTellAndSettledLater) {
   EXPECT_EQ(outcome.outcome, Outcome::kInDoubt);
   EXPECT_THAT(outcome.reason, HasSubstr("r: no answer to its commit"));
   for (const char* name : {"a", "b"}) EXPECT_THAT(stores_[name].prepared, SizeIs(1));
+  EXPECT_EQ(outcome.participants[0].ack, AckState::kUnknown) << "it may have committed";
+  const auto list = coordinator_->List(In(std::chrono::seconds(5)));
+  ASSERT_TRUE(list) << list.error().ToString();
+  ASSERT_THAT(list->transactions, SizeIs(1)) << "its locks are held: it must be seen";
+  EXPECT_EQ(list->transactions[0].gid, outcome.gid);
+  EXPECT_EQ(list->transactions[0].outcome, Outcome::kInDoubt);
+  EXPECT_THAT(list->notices, testing::Contains(HasSubstr("cannot be listed")));
   {
     const std::lock_guard lock(table_.mutex);
     table_.down = false;

@@ -67,6 +67,20 @@ TEST_F(RequestIdTest, DecidedBeforeACrashItIsNotDoneAgain) {
   EXPECT_EQ(again.gid, first.gid);
 }
 
+TEST_F(RequestIdTest, EachAskingIsToldWhenItAskedToBe) {
+  options_.apply_timeout = std::chrono::milliseconds(30);
+  stores_["b"].commit_acks.assign(1000, AckKind::kRetry);
+  Start();
+  const auto ask = [this](AnswerWhen when) {
+    TransactionRequest request = Named("order:1");
+    request.answer_when = when;
+    return Submit(std::move(request)).get().outcome;
+  };
+  EXPECT_EQ(ask(AnswerWhen::kDecided), Outcome::kCommitted);
+  EXPECT_EQ(ask(AnswerWhen::kDecided), Outcome::kCommitted) << "the same answer";
+  EXPECT_EQ(ask(AnswerWhen::kApplied), Outcome::kInDoubt);
+}
+
 TEST_F(RequestIdTest, AskedWhileItIsUnderWayBothGetTheOneAnswer) {
   stores_["b"].hold_prepares = true;
   Start();

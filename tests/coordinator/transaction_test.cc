@@ -1,6 +1,7 @@
 // Every path of the state machine, step by step.
 #include "coordinator/transaction.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
