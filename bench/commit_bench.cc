@@ -104,7 +104,8 @@ void CommitMany(benchmark::State& state, uint64_t transactions, Load load,
     }
   }
   Judge(state, world, committed);
-  const double timed = static_cast<double>(committed - transactions / 10);
+  const uint64_t warm_up = transactions / 10;
+  const double timed = static_cast<double>(committed - warm_up);
   const double sync_us = Us(Percentile(syncs, 0.5));
   const double bound = bound_per_second(sync_us * 1e-6);
   state.counters["fdatasync_p50_us"] = sync_us;

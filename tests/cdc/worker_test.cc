@@ -19,7 +19,7 @@ class CdcWorkerTest : public CdcFixture {
     CdcOptions options = Options();
     const auto rows = FindDerivation("rows");
     EXPECT_TRUE(rows);
-    for (ViewOptions& view : options.views) view.derivation = rows.value_or(nullptr);
+    for (ViewOptions& view : options.views) view.derivation = rows.value_or(Derivation{});
     return options;
   }
 };

@@ -5,7 +5,7 @@
 #include "tests/fuzz/log_in_memory.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace indoubt;
+  using namespace indoubt;  // NOLINT(google-build-using-namespace): a program's own file
   const std::string bytes(reinterpret_cast<const char*>(data), size);
   // The file's name has to agree with the header for anything behind it to be read.
   const auto header = log_format::DecodeSegmentHeader(bytes);

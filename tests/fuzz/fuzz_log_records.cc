@@ -79,7 +79,7 @@ Seen Inspect(FakeFileSystem& disk) {
 }  // namespace indoubt
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace indoubt;
+  using namespace indoubt;  // NOLINT(google-build-using-namespace): a program's own file
   if (size < 5) return 0;
   const uint32_t place = data[0] | data[1] << 8 | data[2] << 16;
   const uint8_t mask = data[4];

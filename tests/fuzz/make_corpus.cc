@@ -18,7 +18,7 @@
 namespace {
 
 namespace fs = std::filesystem;
-using namespace indoubt;
+using namespace indoubt;  // NOLINT(google-build-using-namespace): a program's own file
 
 int seeds = 0;
 

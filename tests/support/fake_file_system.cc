@@ -27,7 +27,7 @@ class FakeFile final : public File {
   Status WriteAt(uint64_t offset, std::string_view bytes) override {
     const std::lock_guard lock(disk_.mutex_);
     if (boot_ != disk_.boot_) return DeadFile(path_);
-    const Status asked = disk_.Ask(FakeFileSystem::Operation::kWrite, path_);
+    Status asked = disk_.Ask(FakeFileSystem::Operation::kWrite, path_);
     if (!asked.ok()) bytes = bytes.substr(0, bytes.size() / 2);
     std::string& cached = inode_->cached;
     if (cached.size() < offset + bytes.size()) cached.resize(offset + bytes.size(), '\0');

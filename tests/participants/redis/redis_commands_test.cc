@@ -24,6 +24,7 @@ std::string Show(const Value& value) {
     std::string operator()(const Blob& held) const { return held.bytes; }
     std::string operator()(const std::vector<Value>& held) const {
       std::vector<std::string> items;
+      items.reserve(held.size());
       for (const Value& item : held) items.push_back(Show(item));
       return fmt::format("{{{}}}", fmt::join(items, " "));
     }

@@ -58,8 +58,8 @@ class RedisContractStore final : public ConnectedContractStore {
   bool OutsideWrite(const std::string& name, int64_t value) override {
     const auto ran = RunProgram(
         {.argv = {"redis-cli", "-s", server_->socket_path(), "EVAL",
-                  "if redis.call('HEXISTS', KEYS[2], KEYS[1]) == 1 then return 0 end "
-                  "redis.call('SET', KEYS[1], ARGV[1]) return 1",
+                  R"(if redis.call('HEXISTS', KEYS[2], KEYS[1]) == 1 then return 0 end
+                     redis.call('SET', KEYS[1], ARGV[1]) return 1)",
                   "2", name, std::string(kRedisLocksKey), std::to_string(value)}},
         SystemClock().Now() + std::chrono::seconds(30));
     return ran && ran->starts_with("1");

@@ -89,7 +89,7 @@ TEST_F(SqliteBounds, ShuttingDownStopsAnEndlessStatement) {
   auto branch = participant_->Begin(NewTestGid(), TestDeadline());
   std::promise<Vote> vote;
   branch->Prepare({{fmt::format("SELECT count(*) FROM ({})", kEndlessRows), {}, {}}},
-                  [&](PrepareReply reply) { vote.set_value(reply.vote); });
+                  [&](const PrepareReply& reply) { vote.set_value(reply.vote); });
   participant_.reset();
   EXPECT_NE(vote.get_future().get().kind, VoteKind::kYes);
 }
