@@ -15,6 +15,14 @@
 
 namespace indoubt {
 
+/// How a two-phase transaction ended, as the source's own stream says.
+struct StreamOutcome {
+  enum class Kind { kCommitted, kRolledBack, kPrepared };
+  std::string gid;  // as PREPARE TRANSACTION had it
+  Kind kind = Kind::kPrepared;
+  Lsn lsn;  // the end of the record that says so
+};
+
 /// One event: a whole committed transaction, or one chunk of the snapshot.
 struct LoggedEvent {
   EventPosition position;
@@ -29,6 +37,7 @@ struct LogEnd {
   /// Everything of the source up to here is in the log; >= last.lsn. Moves without
   /// events while only other tables are written.
   Lsn complete;
+  uint64_t staged = 0;  // transactions that are prepared and have not ended
   friend bool operator==(const LogEnd&, const LogEnd&) = default;
 };
 
@@ -71,9 +80,11 @@ class EventLog {
   /// kSnapshot -> kStreaming, durably: the snapshot is complete as of `lsn`.
   virtual Status FinishSnapshot(Lsn lsn) = 0;
 
-  /// Appends whole transactions in commit order, durable when Ok, all or none.
-  /// Those the log has already (end LSN <= complete) are skipped, so that a
-  /// source may send again.
+  /// Appends whole transactions in the stream's order, durable when Ok, all or none.
+  /// Those the log has already (end LSN <= complete) are skipped, so that a source may
+  /// send again. A PREPARED one is staged beside the events; its COMMIT_PREPARED makes it
+  /// the event of that LSN, its ROLLBACK_PREPARED discards it. kCorrupt for a
+  /// COMMIT_PREPARED whose PREPARED never came: changes are missing.
   virtual Status Append(const std::vector<events::Transaction>& batch) = 0;
   /// Everything of the source up to `lsn` is in the log, durably. Never goes back.
   virtual Status Advance(Lsn lsn) = 0;

@@ -30,7 +30,7 @@ std::string OneLine(const char* message) {
 StatusCode CodeOf(const char* sqlstate) {
   const std::string_view state = sqlstate ? sqlstate : "";
   if (state == "42704" || state == "42P01" || state == "3D000") return StatusCode::kNotFound;
-  if (state == "55006") return StatusCode::kLocked;
+  if (state == "55006" || state == "55P03") return StatusCode::kLocked;
   if (state == "42501" || state == "55000" || state == "53400" || state == "0A000") {
     return StatusCode::kRefused;
   }

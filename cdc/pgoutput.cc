@@ -75,6 +75,21 @@ Result<std::optional<events::Transaction>> PgOutputDecoder::Decode(std::string_v
       INDOUBT_ASSIGN_OR_RETURN(events::Transaction transaction, Commit(reader));
       return std::optional(std::move(transaction));
     }
+    case 'b':
+      status = BeginPrepare(reader);
+      break;
+    case 'P': {
+      INDOUBT_ASSIGN_OR_RETURN(events::Transaction prepared, Prepare(reader));
+      return std::optional(std::move(prepared));
+    }
+    case 'K':
+    case 'r': {
+      INDOUBT_ASSIGN_OR_RETURN(
+          events::Transaction ended,
+          FinishPrepared(reader, message[0] == 'K' ? events::Transaction::COMMIT_PREPARED
+                                                   : events::Transaction::ROLLBACK_PREPARED));
+      return std::optional(std::move(ended));
+    }
     case 'R':
       status = Relation(reader);
       break;
@@ -99,15 +114,10 @@ Result<std::optional<events::Transaction>> PgOutputDecoder::Decode(std::string_v
     case 'E':
     case 'c':
     case 'A':
-    case 'b':
-    case 'P':
-    case 'K':
-    case 'r':
     case 'p':
       return Status(StatusCode::kUnsupported,
-                    fmt::format("pgoutput: message '{}' belongs to streaming or two-phase "
-                                "decoding, which was not asked for; make the slot anew "
-                                "without two_phase",
+                    fmt::format("pgoutput: message '{}' belongs to the streaming of running "
+                                "transactions, which was not asked for",
                                 message[0]));
     default:
       return Corrupt(
@@ -125,13 +135,67 @@ Status PgOutputDecoder::Begin(Reader& reader) {
   transaction.set_commit_micros(static_cast<int64_t>(reader.U64()));
   transaction.set_xid(reader.U32());
   open_ = std::move(transaction);
+  preparing_ = false;
   named_.clear();
   open_bytes_ = 0;
   return Status::Ok();
 }
 
+Status PgOutputDecoder::BeginPrepare(Reader& reader) {
+  if (open_) return Corrupt("begin prepare inside of a transaction");
+  events::Transaction transaction;
+  begin_final_lsn_ = reader.U64();
+  transaction.set_commit_end_lsn(reader.U64());
+  transaction.set_commit_micros(static_cast<int64_t>(reader.U64()));
+  transaction.set_xid(reader.U32());
+  transaction.set_gid(std::string(reader.CString()));
+  transaction.set_phase(events::Transaction::PREPARED);
+  open_ = std::move(transaction);
+  preparing_ = true;
+  named_.clear();
+  open_bytes_ = 0;
+  return Status::Ok();
+}
+
+Result<events::Transaction> PgOutputDecoder::Prepare(Reader& reader) {
+  if (!open_ || !preparing_) return Corrupt("prepare without its begin");
+  reader.U8();  // flags, unused
+  const uint64_t prepare_lsn = reader.U64();
+  const uint64_t end_lsn = reader.U64();
+  reader.U64();  // its time again
+  reader.U32();  // its xid again
+  const std::string_view gid = reader.CString();
+  INDOUBT_RETURN_IF_ERROR(reader.Finished());
+  if (prepare_lsn != begin_final_lsn_ || end_lsn != open_->commit_end_lsn() ||
+      end_lsn <= prepare_lsn || gid != open_->gid() || gid.empty()) {
+    return Corrupt("prepare does not belong to its begin");
+  }
+  events::Transaction transaction = std::move(*open_);
+  open_.reset();
+  return transaction;
+}
+
+Result<events::Transaction> PgOutputDecoder::FinishPrepared(Reader& reader,
+                                                            events::Transaction::Phase how) {
+  if (open_) return Corrupt("end of a prepared transaction inside of another");
+  events::Transaction transaction;
+  transaction.set_phase(how);
+  reader.U8();                         // flags, unused
+  const uint64_t from = reader.U64();  // commit: its record; rollback: the prepare's end
+  transaction.set_commit_end_lsn(reader.U64());
+  if (how == events::Transaction::ROLLBACK_PREPARED) reader.U64();  // the prepare's time
+  transaction.set_commit_micros(static_cast<int64_t>(reader.U64()));
+  transaction.set_xid(reader.U32());
+  transaction.set_gid(std::string(reader.CString()));
+  INDOUBT_RETURN_IF_ERROR(reader.Finished());
+  if (transaction.commit_end_lsn() <= from || transaction.gid().empty()) {
+    return Corrupt("end of a prepared transaction that cannot be");
+  }
+  return transaction;
+}
+
 Result<events::Transaction> PgOutputDecoder::Commit(Reader& reader) {
-  if (!open_) return Corrupt("commit without a begin");
+  if (!open_ || preparing_) return Corrupt("commit without a begin");
   reader.U8();  // flags, unused
   const uint64_t commit_lsn = reader.U64();
   const uint64_t end_lsn = reader.U64();

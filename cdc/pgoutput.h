@@ -13,16 +13,17 @@
 
 namespace indoubt {
 
-/// Understands protocol version 1, and version 2 as long as streaming of running
-/// transactions was not asked for (then the two are the same bytes). A prepared
-/// transaction arrives at its COMMIT PREPARED like any other. Pure: no I/O.
-/// Thread-compatible.
+/// Understands protocol versions 1 to 3 as long as streaming of running transactions was
+/// not asked for. Without two-phase decoding a prepared transaction arrives at its COMMIT
+/// PREPARED like any other. With it, it arrives whole at its PREPARE (phase PREPARED), and
+/// later, alone, how it ended. Pure: no I/O. Thread-compatible.
 class PgOutputDecoder {
  public:
   /// Bound on one transaction's row data, so that memory is bounded too.
   static constexpr size_t kMaxTransactionBytes = size_t{256} << 20;
 
-  /// Takes the next message. Returns a transaction when this was its commit.
+  /// Takes the next message. Returns a transaction when this was its commit or its
+  /// prepare, and one without changes when a prepared one has ended.
   /// kCorrupt for bytes that are no such message or come out of order,
   /// kUnsupported for messages that belong to options not asked for or for a
   /// transaction above the bound. After an error the decoder is of no more use:
@@ -36,6 +37,9 @@ class PgOutputDecoder {
   class Reader;
   Status Begin(Reader& reader);
   Result<events::Transaction> Commit(Reader& reader);
+  Status BeginPrepare(Reader& reader);
+  Result<events::Transaction> Prepare(Reader& reader);
+  Result<events::Transaction> FinishPrepared(Reader& reader, events::Transaction::Phase how);
   Status Relation(Reader& reader);
   Status Insert(Reader& reader);
   Status Update(Reader& reader);
@@ -50,6 +54,7 @@ class PgOutputDecoder {
   std::map<uint32_t, bool> named_;  // relations whose shape the open transaction has
   size_t open_bytes_ = 0;
   uint64_t begin_final_lsn_ = 0;
+  bool preparing_ = false;  // the open one will end with its prepare
 };
 
 }  // namespace indoubt

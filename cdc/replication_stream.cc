@@ -32,8 +32,9 @@ constexpr char kRemedy[] =
     "changes are missing for good: remove the event log and the views' data, and start "
     "again with a new snapshot";
 
-Status CheckSlot(PgConnection& connection, const SlotOptions& options, Lsn from,
-                 TimePoint deadline) {
+// Whether the slot decodes in two phases.
+Result<bool> CheckSlot(PgConnection& connection, const SlotOptions& options, Lsn from,
+                       TimePoint deadline) {
   INDOUBT_ASSIGN_OR_RETURN(
       const PgRows rows,
       connection.Query("SELECT plugin, database = current_database(), "
@@ -46,10 +47,10 @@ Status CheckSlot(PgConnection& connection, const SlotOptions& options, Lsn from,
                   fmt::format("replication slot \"{}\" is gone; {}", options.slot, kRemedy));
   }
   const auto& row = rows[0];
-  if (row[0] != "pgoutput" || row[1] != "t" || row[4] == "t") {
+  if (row[0] != "pgoutput" || row[1] != "t") {
     return Status(StatusCode::kRefused,
                   fmt::format("replication slot \"{}\" is not ours (plugin {}, or another "
-                              "database, or two_phase); name another slot",
+                              "database); name another slot",
                               options.slot, row[0].value_or("none")));
   }
   if (row[2] == "lost") {
@@ -65,7 +66,7 @@ Status CheckSlot(PgConnection& connection, const SlotOptions& options, Lsn from,
                               "{}; {}",
                               options.slot, confirmed.ToString(), from.ToString(), kRemedy));
   }
-  return Status::Ok();
+  return row[4] == "t";
 }
 
 }  // namespace
@@ -74,7 +75,7 @@ Status CheckSlot(const SlotOptions& options, Lsn from, const StopSignal& stop,
                  TimePoint deadline) {
   INDOUBT_ASSIGN_OR_RETURN(auto connection,
                            PgConnection::Connect(options.dsn, false, stop, deadline));
-  return CheckSlot(*connection, options, from, deadline);
+  return CheckSlot(*connection, options, from, deadline).status();
 }
 
 bool SlotIsLost(const Status& status) {
@@ -88,14 +89,16 @@ Result<std::unique_ptr<ReplicationStream>> ReplicationStream::Start(const SlotOp
                                                                     TimePoint deadline) {
   INDOUBT_ASSIGN_OR_RETURN(auto connection,
                            PgConnection::Connect(options.dsn, true, stop, deadline));
-  INDOUBT_RETURN_IF_ERROR(CheckSlot(*connection, options, from, deadline));
+  INDOUBT_ASSIGN_OR_RETURN(const bool two_phase,
+                           CheckSlot(*connection, options, from, deadline));
   // The option's value is a list of identifiers inside of a literal.
   const std::string publications =
       connection->Literal(connection->Identifier(options.publication));
   INDOUBT_RETURN_IF_ERROR(connection->StartCopy(
-      fmt::format("START_REPLICATION SLOT {} LOGICAL {} (proto_version '1', "
-                  "publication_names {})",
-                  connection->Identifier(options.slot), from.ToString(), publications),
+      fmt::format("START_REPLICATION SLOT {} LOGICAL {} ({}, publication_names {})",
+                  connection->Identifier(options.slot), from.ToString(),
+                  two_phase ? "proto_version '3', two_phase 'on'" : "proto_version '1'",
+                  publications),
       deadline));
   return std::unique_ptr<ReplicationStream>(new ReplicationStream(std::move(connection)));
 }

@@ -18,6 +18,8 @@ struct SlotOptions {
   std::string dsn;
   std::string slot;
   std::string publication;
+  /// How long the making of a slot may wait for one transaction of the source.
+  Duration lock_timeout = std::chrono::seconds(30);
 };
 
 /// Belongs to one thread.

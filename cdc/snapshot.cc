@@ -187,6 +187,53 @@ Result<bool> SlotExists(PgConnection& connection, const std::string& slot, TimeP
   return !rows.empty();
 }
 
+// What made the creation of a slot wait too long, for a person.
+Status WaitedTooLong(const Status& why, const SlotOptions& options, const StopSignal& stop,
+                     TimePoint deadline) {
+  INDOUBT_ASSIGN_OR_RETURN(auto connection,
+                           PgConnection::Connect(options.dsn, false, stop, deadline));
+  INDOUBT_ASSIGN_OR_RETURN(
+      const PgRows prepared,
+      connection->Query("SELECT gid, date_trunc('second', now() - prepared)::text "
+                        "FROM pg_prepared_xacts WHERE database = current_database() "
+                        "ORDER BY prepared LIMIT 5",
+                        deadline));
+  std::vector<std::string> named;
+  for (const auto& row : prepared) {
+    named.push_back(fmt::format("\"{}\" (for {})", row[0].value_or("?"), row[1].value_or("?")));
+  }
+  const std::string blame =
+      named.empty() ? "a transaction that runs at the source; end it (pg_stat_activity shows "
+                      "the oldest xact_start)"
+                    : fmt::format(
+                          "prepared transactions that nobody has ended: {}; settle them "
+                          "(indoubt txn list, or COMMIT PREPARED, ROLLBACK PREPARED)",
+                          fmt::join(named, ", "));
+  return Status(StatusCode::kLocked,
+                fmt::format("replication slot \"{}\" cannot be made ({}): it waits for {}; "
+                            "then start again",
+                            options.slot, why.message(), blame));
+}
+
+// The slot, which waits for every transaction that runs at the source or is prepared.
+Result<PgRows> MakeSlot(PgConnection& walsender, const SlotOptions& options,
+                        const StopSignal& stop, TimePoint deadline) {
+  INDOUBT_RETURN_IF_ERROR(
+      walsender
+          .Query(
+              fmt::format(
+                  "SET lock_timeout = {}",
+                  std::chrono::ceil<std::chrono::milliseconds>(options.lock_timeout).count()),
+              deadline)
+          .status());
+  auto made = walsender.Query(fmt::format("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput "
+                                          "(SNAPSHOT 'export', TWO_PHASE)",
+                                          walsender.Identifier(options.slot)),
+                              deadline);
+  if (made || made.error().code() != StatusCode::kLocked) return made;
+  return WaitedTooLong(made.error(), options, stop, deadline);
+}
+
 Status CopySnapshot(const SlotOptions& options, const std::vector<std::string>& tables,
                     EventLog& log, const StopSignal& stop, TimePoint deadline) {
   INDOUBT_ASSIGN_OR_RETURN(auto walsender,
@@ -206,11 +253,7 @@ Status CopySnapshot(const SlotOptions& options, const std::vector<std::string>& 
             .status());
   }
   INDOUBT_RETURN_IF_ERROR(log.BeginSnapshot(options.slot));
-  INDOUBT_ASSIGN_OR_RETURN(
-      const PgRows made,
-      walsender->Query(
-          fmt::format("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput EXPORT_SNAPSHOT", slot),
-          deadline));
+  INDOUBT_ASSIGN_OR_RETURN(const PgRows made, MakeSlot(*walsender, options, stop, deadline));
   if (made.size() != 1 || made[0].size() < 3 || !made[0][1] || !made[0][2]) {
     return Status(StatusCode::kInternal, "cdc source: the server made a slot and no snapshot");
   }

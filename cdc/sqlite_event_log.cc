@@ -1,14 +1,17 @@
 #include "cdc/sqlite_event_log.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "base/crc32c.h"
 #include "base/file.h"
 #include "base/gid.h"
 #include "cdc/sqlite_handle.h"
+#include "cdc/staged.h"
 
 namespace indoubt {
 namespace {
@@ -16,6 +19,7 @@ namespace {
 using cdc_internal::SqliteDatabase;
 using cdc_internal::SqliteQuery;
 using cdc_internal::SqliteTransaction;
+using cdc_internal::StagedTransactions;
 
 constexpr char kSchema[] = R"(
 CREATE TABLE IF NOT EXISTS log(
@@ -25,7 +29,9 @@ CREATE TABLE IF NOT EXISTS events(
   sequence INTEGER PRIMARY KEY, lsn INTEGER NOT NULL, ordinal INTEGER NOT NULL,
   crc INTEGER NOT NULL, payload BLOB NOT NULL, UNIQUE(lsn, ordinal));
 )";
-constexpr uint64_t kVersion = 1;
+// 2: staged transactions and outcomes. 1 is read and becomes 2: it has neither.
+constexpr uint64_t kVersion = 2;
+constexpr uint64_t kOldestVersion = 1;
 
 // What the appender knows and the readers wait for. Readers refer to the log's own and
 // so must go before it; they learn the end without asking SQLite.
@@ -103,7 +109,7 @@ class SqliteEventLogReader : public EventLogReader {
 class SqliteEventLog : public EventLog {
  public:
   SqliteEventLog(std::unique_ptr<FileLock> lock, std::unique_ptr<SqliteDatabase> db)
-      : lock_(std::move(lock)), db_(std::move(db)) {}
+      : lock_(std::move(lock)), db_(std::move(db)), staged_(*db_) {}
 
   Status Load();
 
@@ -123,6 +129,8 @@ class SqliteEventLog : public EventLog {
   Result<std::unique_ptr<EventLogReader>> NewReader() const override;
 
  private:
+  /// Adds `event` to the open transaction and to `next`.
+  Status Take(const events::Transaction& event, LogEnd& next);
   Status Insert(uint64_t sequence, EventPosition position, const events::Transaction& event);
   Status SetComplete(Lsn lsn);
   /// The last event that the file holds, and how far it is complete.
@@ -131,6 +139,7 @@ class SqliteEventLog : public EventLog {
 
   std::unique_ptr<FileLock> lock_;
   std::unique_ptr<SqliteDatabase> db_;
+  StagedTransactions staged_;  // the appender's
   std::string id_;
   EventLogState state_ = EventLogState::kNew;
   std::string slot_;
@@ -146,16 +155,20 @@ Status SqliteEventLog::Load() {
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query,
                            db_->Prepare("SELECT version, id, state, slot FROM log"));
   INDOUBT_RETURN_IF_ERROR(query.Next().status());
-  if (query.U64(0) != kVersion || query.U64(2) > 2) {
-    return Status(StatusCode::kCorrupt,
-                  fmt::format("{} is an event log of version {}, state {}; this program "
-                              "reads version {}",
-                              db_->path(), query.U64(0), query.U64(2), kVersion));
+  if (query.U64(0) < kOldestVersion || query.U64(0) > kVersion || query.U64(2) > 2) {
+    return Status(
+        StatusCode::kCorrupt,
+        fmt::format("{} is an event log of version {}, state {}; this program "
+                    "reads versions {} to {}",
+                    db_->path(), query.U64(0), query.U64(2), kOldestVersion, kVersion));
   }
   id_ = query.Bytes(1);
   state_ = static_cast<EventLogState>(query.U64(2));
   slot_ = query.Bytes(3);
   query.Reset();
+  INDOUBT_RETURN_IF_ERROR(db_->Execute(cdc_internal::kStagedSchema));
+  INDOUBT_RETURN_IF_ERROR(
+      db_->Execute(fmt::format("UPDATE log SET version = {0} WHERE version < {0}", kVersion)));
   if (state_ == EventLogState::kStreaming) {
     INDOUBT_ASSIGN_OR_RETURN(tail_.end, ReadEnd());
   }
@@ -176,6 +189,7 @@ Result<LogEnd> SqliteEventLog::ReadEnd() {
     end.last_sequence = last.U64(0);
     end.last = {Lsn{last.U64(1)}, last.U64(2)};
   }
+  INDOUBT_ASSIGN_OR_RETURN(end.staged, staged_.Count());
   return end;
 }
 
@@ -183,7 +197,8 @@ Status SqliteEventLog::BeginSnapshot(const std::string& slot) {
   INDOUBT_CHECK(state_ != EventLogState::kStreaming,
                 "a log takes one snapshot, at its beginning");
   INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
-  INDOUBT_RETURN_IF_ERROR(db_->Execute("DELETE FROM events"));
+  INDOUBT_RETURN_IF_ERROR(
+      db_->Execute("DELETE FROM events; DELETE FROM staged; DELETE FROM outcomes"));
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery update,
                            db_->Prepare("UPDATE log SET state = 1, slot = ?1"));
   update.BindText(1, slot);
@@ -219,16 +234,38 @@ Status SqliteEventLog::Append(const std::vector<events::Transaction>& batch) {
   LogEnd next = tail_.Get();
   INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
   for (const events::Transaction& event : batch) {
-    const Lsn lsn{event.commit_end_lsn()};
-    if (lsn <= next.complete) continue;
-    next.last = {lsn, 0};
-    next.complete = lsn;
-    INDOUBT_RETURN_IF_ERROR(Insert(++next.last_sequence, next.last, event));
+    INDOUBT_RETURN_IF_ERROR(Take(event, next));
   }
+  INDOUBT_ASSIGN_OR_RETURN(next.staged, staged_.Count());
   INDOUBT_RETURN_IF_ERROR(SetComplete(next.complete));
   INDOUBT_RETURN_IF_ERROR(transaction.Commit());
   Publish(next);
   return Status::Ok();
+}
+
+Status SqliteEventLog::Take(const events::Transaction& event, LogEnd& next) {
+  const Lsn lsn{event.commit_end_lsn()};
+  const bool known = lsn <= next.complete;
+  next.complete = std::max(next.complete, lsn);
+  const auto insert = [&](const events::Transaction& committed) {
+    next.last = {lsn, 0};
+    return Insert(++next.last_sequence, next.last, committed);
+  };
+  switch (event.phase()) {
+    case events::Transaction::PREPARED:
+      // Known or not: one prepared while the slot was being made is sent with its end
+      // only, and then has an LSN before the log's beginning.
+      return staged_.Stage(event);
+    case events::Transaction::COMMIT_PREPARED: {
+      if (known) return staged_.DropEnded(event);
+      INDOUBT_ASSIGN_OR_RETURN(const events::Transaction committed, staged_.Commit(event));
+      return committed.changes_size() == 0 ? Status::Ok() : insert(committed);
+    }
+    case events::Transaction::ROLLBACK_PREPARED:
+      return known ? staged_.DropEnded(event) : staged_.RollBack(event);
+    default:  // COMMITTED, and what protobuf adds for its own use
+      return known ? Status::Ok() : insert(event);
+  }
 }
 
 Status SqliteEventLog::Advance(Lsn lsn) {
@@ -289,7 +326,41 @@ Result<std::unique_ptr<EventLogReader>> SqliteEventLog::NewReader() const {
       std::make_unique<SqliteEventLogReader>(std::move(db), tail_));
 }
 
+StreamOutcome::Kind OutcomeKind(uint64_t stored) {
+  if (stored == 2) return StreamOutcome::Kind::kPrepared;
+  return stored == 1 ? StreamOutcome::Kind::kCommitted : StreamOutcome::Kind::kRolledBack;
+}
+
 }  // namespace
+
+Result<StreamRecord> ReadStreamRecord(const std::string& path) {
+  if (access(path.c_str(), F_OK) != 0) {
+    return Status(StatusCode::kNotFound,
+                  fmt::format("there is no event log {}; start the worker first", path));
+  }
+  INDOUBT_ASSIGN_OR_RETURN(auto db,
+                           SqliteDatabase::Open(path, SqliteDatabase::Mode::kReadOnly));
+  INDOUBT_RETURN_IF_ERROR(db->Execute("BEGIN"));  // one state of the file
+  StreamRecord record;
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery log, db->Prepare("SELECT version, complete FROM log"));
+  INDOUBT_ASSIGN_OR_RETURN(const bool found, log.Next());
+  if (!found || log.U64(0) != kVersion) {
+    return Status(StatusCode::kRefused,
+                  fmt::format("{} is an event log of another version, which does not say how "
+                              "two-phase transactions ended; run this version's worker on it",
+                              path));
+  }
+  record.complete = Lsn{log.U64(1)};
+  log.Reset();
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery rows,
+                           db->Prepare("SELECT gid, committed, lsn FROM outcomes UNION ALL "
+                                       "SELECT gid, 2, lsn FROM staged ORDER BY lsn"));
+  for (;;) {
+    INDOUBT_ASSIGN_OR_RETURN(const bool more, rows.Next());
+    if (!more) return record;
+    record.outcomes.push_back({rows.Bytes(0), OutcomeKind(rows.U64(1)), Lsn{rows.U64(2)}});
+  }
+}
 
 Result<std::unique_ptr<EventLog>> OpenSqliteEventLog(const std::string& path) {
   INDOUBT_ASSIGN_OR_RETURN(auto lock, PosixFileSystem().Lock(path + ".lock"));

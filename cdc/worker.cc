@@ -78,7 +78,8 @@ class CdcWorker::Impl {
       INDOUBT_ASSIGN_OR_RETURN(views.emplace_back(), MakeView(view));
     }
     INDOUBT_ASSIGN_OR_RETURN(log_, OpenSqliteEventLog(options.event_log_path));
-    const SlotOptions slot{options.source_dsn, options.slot, options.publication};
+    const SlotOptions slot{options.source_dsn, options.slot, options.publication,
+                           options.slot_lock_timeout};
     const TimePoint deadline = SystemClock().Now() + options.start_timeout;
     INDOUBT_RETURN_IF_ERROR(
         cdc_internal::PrepareSource(slot, options.tables, *log_, stop_, deadline));
@@ -105,7 +106,9 @@ class CdcWorker::Impl {
     const SourceState source = source_->state();
     CdcStatus status;
     status.source = source.source;
-    status.logged = log_->end().complete;
+    const LogEnd end = log_->end();
+    status.logged = end.complete;
+    status.staged = end.staged;
     status.confirmed_flush = source.confirmed;
     status.source_health = source.health;
     for (const auto& view : views_) status.views.push_back(view->state());

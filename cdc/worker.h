@@ -42,9 +42,11 @@ struct CdcOptions {
   std::string publication = "indoubt";
   std::string event_log_path;  // of the SQLite file, made if absent
   std::vector<ViewOptions> views;
-  /// How long Start may take to reach the source and to copy the snapshot. Making
-  /// a slot waits for every transaction that runs (or is prepared) at the source.
+  /// How long Start may take to reach the source and to copy the snapshot.
   Duration start_timeout = std::chrono::seconds(120);
+  /// Making a slot waits for every transaction that runs, or is prepared, at the source:
+  /// for each at most so long; then kLocked names what is in the way.
+  Duration slot_lock_timeout = std::chrono::seconds(30);
 };
 
 struct ViewState {
@@ -58,6 +60,7 @@ struct CdcStatus {
   Lsn source;            // how far the source was last heard to be
   Lsn logged;            // everything up to here is durable in the event log
   Lsn confirmed_flush;   // what the slot was last told
+  uint64_t staged = 0;   // transactions that the source has prepared and not ended
   Status source_health;  // Ok, or why nothing comes in at present
   std::vector<ViewState> views;
 };
@@ -67,7 +70,8 @@ class CdcWorker {
  public:
   /// Opens or makes log, publication and slot; on the first start copies the
   /// tables (a snapshot that the stream continues without gap or overlap) into the
-  /// log; then streams in the background. kLocked when another worker has the log,
+  /// log; then streams in the background. kLocked when another worker has the log, or a
+  /// transaction of the source is in the slot's way,
   /// kUnavailable when the source cannot be reached, kNotFound when the slot of an
   /// existing log is gone, kRefused when the slot, the publication or a view
   /// belongs to something else. A view whose sink is down does not fail the start.

@@ -85,13 +85,73 @@ TEST(PgOutputDecoder, PassesOverWhatNoViewIsMadeOf) {
   }
 }
 
-TEST(PgOutputDecoder, RefusesStreamedAndTwoPhaseMessagesByName) {
-  for (const char type : std::string("SEcAbPKrp")) {
+std::string BeginPrepare() {
+  return "b" + Int(100, 8) + Int(120, 8) + Int(5, 8) + Int(77, 4) + Str("g");
+}
+std::string Prepare(const std::string& gid = "g") {
+  return "P" + Int(0, 1) + Int(100, 8) + Int(120, 8) + Int(5, 8) + Int(77, 4) + Str(gid);
+}
+std::string CommitPrepared() {
+  return "K" + Int(0, 1) + Int(200, 8) + Int(220, 8) + Int(9, 8) + Int(77, 4) + Str("g");
+}
+std::string RollbackPrepared() {
+  return "r" + Int(0, 1) + Int(120, 8) + Int(220, 8) + Int(5, 8) + Int(9, 8) + Int(77, 4) +
+         Str("g");
+}
+
+TEST(PgOutputDecoder, APreparedTransactionComesWholeAndItsEndAlone) {
+  PgOutputDecoder decoder;
+  for (const std::string& message : {Relation(), BeginPrepare(), Insert()}) {
+    ASSERT_TRUE(decoder.Decode(message));
+  }
+  EXPECT_TRUE(decoder.in_transaction());
+  const auto prepared = decoder.Decode(Prepare());
+  ASSERT_TRUE(prepared && *prepared) << prepared.error().ToString();
+  EXPECT_FALSE(decoder.in_transaction());
+  EXPECT_EQ((*prepared)->phase(), events::Transaction::PREPARED);
+  EXPECT_EQ((*prepared)->gid(), "g");
+  EXPECT_EQ((*prepared)->commit_end_lsn(), 120u);
+  EXPECT_EQ((*prepared)->changes_size(), 1);
+  for (const auto& [message, phase] :
+       {std::pair(CommitPrepared(), events::Transaction::COMMIT_PREPARED),
+        std::pair(RollbackPrepared(), events::Transaction::ROLLBACK_PREPARED)}) {
+    const auto ended = decoder.Decode(message);
+    ASSERT_TRUE(ended && *ended) << ended.error().ToString();
+    EXPECT_EQ((*ended)->phase(), phase);
+    EXPECT_EQ((*ended)->gid(), "g");
+    EXPECT_EQ((*ended)->commit_end_lsn(), 220u);
+    EXPECT_EQ((*ended)->changes_size(), 0);
+  }
+}
+
+TEST(PgOutputDecoder, TwoPhaseMessagesOutOfPlaceOrCutAreCorrupt) {
+  EXPECT_FALSE(PgOutputDecoder().Decode(Prepare()));
+  PgOutputDecoder plain;
+  ASSERT_TRUE(plain.Decode(Begin()));
+  EXPECT_FALSE(plain.Decode(Prepare()));
+  PgOutputDecoder inside;
+  ASSERT_TRUE(inside.Decode(BeginPrepare()));
+  EXPECT_FALSE(inside.Decode(CommitPrepared()));
+  PgOutputDecoder crossed;
+  ASSERT_TRUE(crossed.Decode(BeginPrepare()));
+  EXPECT_FALSE(crossed.Decode(Commit()));
+  PgOutputDecoder other;
+  ASSERT_TRUE(other.Decode(BeginPrepare()));
+  EXPECT_FALSE(other.Decode(Prepare("h")));
+  for (const std::string& whole : {BeginPrepare(), CommitPrepared(), RollbackPrepared()}) {
+    for (size_t length = 0; length < whole.size(); ++length) {
+      EXPECT_FALSE(PgOutputDecoder().Decode(whole.substr(0, length)));
+    }
+  }
+}
+
+TEST(PgOutputDecoder, RefusesStreamedMessagesByName) {
+  for (const char type : std::string("SEcAp")) {
     PgOutputDecoder decoder;
     const auto result = decoder.Decode(std::string(1, type) + "0123456789");
     ASSERT_FALSE(result) << type;
     EXPECT_EQ(result.error().code(), StatusCode::kUnsupported);
-    EXPECT_THAT(result.error().message(), HasSubstr("two_phase"));
+    EXPECT_THAT(result.error().message(), HasSubstr("streaming"));
   }
 }
 
@@ -128,7 +188,11 @@ TEST(PgOutputDecoder, RandomAndMutatedBytesNeverCrashIt) {
   const uint64_t seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937_64 random(seed);
-  const std::vector<std::string> session = Session();
+  std::vector<std::string> session = Session();
+  for (const std::string& message :
+       {BeginPrepare(), Insert(), Prepare(), CommitPrepared(), RollbackPrepared()}) {
+    session.push_back(message);
+  }
   for (int round = 0; round < 20'000; ++round) {
     PgOutputDecoder decoder;
     for (std::string message : session) {

@@ -46,6 +46,79 @@ class SqliteEventLogTest : public testing::Test {
   std::string path_ = folder_.path() + "/events.db";
 };
 
+events::Transaction TwoPhase(uint64_t lsn, const std::string& gid,
+                             events::Transaction::Phase phase) {
+  events::Transaction transaction = At(lsn);
+  transaction.set_gid(gid);
+  transaction.set_phase(phase);
+  if (phase == events::Transaction::PREPARED) {
+    transaction.add_changes();
+    transaction.set_xid(static_cast<uint32_t>(lsn));
+  }
+  return transaction;
+}
+
+TEST_F(SqliteEventLogTest, APreparedTransactionBecomesAnEventAtItsCommitOrNever) {
+  using events::Transaction;
+  {
+    const auto log = OpenStreaming(10);
+    ASSERT_TRUE(log->Append({TwoPhase(20, "a", Transaction::PREPARED),
+                             TwoPhase(30, "b", Transaction::PREPARED), At(40, 4)})
+                    .ok());
+    EXPECT_EQ(Xids(*log), std::vector<uint32_t>({4}));
+    EXPECT_EQ(log->end().staged, 2u);
+  }
+  const auto log = Open();
+  EXPECT_EQ(log->end().staged, 2u);
+  const std::vector<Transaction> ends = {TwoPhase(50, "b", Transaction::ROLLBACK_PREPARED),
+                                         TwoPhase(60, "a", Transaction::COMMIT_PREPARED),
+                                         TwoPhase(70, "a", Transaction::PREPARED)};
+  for (int sent = 0; sent < 2; ++sent) {  // what is sent again changes nothing
+    ASSERT_TRUE(log->Append(ends).ok());
+    EXPECT_EQ(Xids(*log), std::vector<uint32_t>({4, 20}));
+    EXPECT_EQ(log->end(), (LogEnd{{Lsn{60}, 0}, 2, Lsn{70}, 1}));
+  }
+  const auto reader = log->NewReader();
+  const auto events = (*reader)->Read({Lsn{40}, 0}, 10, 1 << 20);
+  ASSERT_TRUE(events);
+  EXPECT_EQ(events->at(0).transaction.gid(), "a");
+  EXPECT_EQ(events->at(0).transaction.commit_end_lsn(), 60u);
+  EXPECT_EQ(events->at(0).transaction.phase(), Transaction::COMMITTED);
+}
+
+TEST_F(SqliteEventLogTest, ACommitWhosePrepareNeverCameIsCorruptAndNothingIsAppended) {
+  const auto log = OpenStreaming(10);
+  const Status status =
+      log->Append({At(20, 1), TwoPhase(30, "lost", events::Transaction::COMMIT_PREPARED)});
+  EXPECT_EQ(status.code(), StatusCode::kCorrupt);
+  EXPECT_NE(status.message().find("\"lost\""), std::string::npos) << status.ToString();
+  EXPECT_TRUE(Xids(*log).empty());
+  EXPECT_EQ(log->end().complete, Lsn{10});
+}
+
+TEST_F(SqliteEventLogTest, ALogOfVersionOneIsReadOnAndALaterOneRefused) {
+  {
+    const auto log = OpenStreaming(10);
+    ASSERT_TRUE(log->Append({At(20, 1)}).ok());
+  }
+  const auto change = [&](const char* sql) {
+    sqlite3* db = nullptr;
+    ASSERT_EQ(sqlite3_open(path_.c_str(), &db), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(db, sql, nullptr, nullptr, nullptr), SQLITE_OK);
+    sqlite3_close(db);
+  };
+  change("UPDATE log SET version = 1; DROP TABLE staged; DROP TABLE outcomes");
+  {
+    const auto log = Open();
+    EXPECT_EQ(Xids(*log), std::vector<uint32_t>({1}));
+    EXPECT_TRUE(log->Append({TwoPhase(30, "a", events::Transaction::PREPARED)}).ok());
+  }
+  change("UPDATE log SET version = 3");
+  const auto later = OpenSqliteEventLog(path_);
+  ASSERT_FALSE(later);
+  EXPECT_NE(later.error().message().find("version 3"), std::string::npos);
+}
+
 TEST_F(SqliteEventLogTest, KeepsWhatWasAppendedOverAReopening) {
   std::string id;
   {

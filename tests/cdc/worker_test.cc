@@ -5,6 +5,7 @@
 
 #include <gmock/gmock.h>
 
+#include "cdc/sqlite_event_log.h"
 #include "tests/cdc/fixture.h"
 
 namespace indoubt {
@@ -72,6 +73,74 @@ TEST_F(CdcWorkerTest, RolledBackIsNeverSeenAndPreparedComesWithItsCommit) {
   client.Run("COMMIT PREPARED 'p'");
   ExpectViewsEqualSource();
   EXPECT_TRUE(RedisSums(redis_->socket_path()).contains("prepared"));
+}
+
+TEST_F(CdcWorkerTest, APreparedTransactionIsStagedAcrossARestartAndEndsAsTheSourceSays) {
+  const CdcOptions options = Options();
+  SourceClient client = Client();
+  const auto prepare = [&](const std::string& gid, const std::string& sql) {
+    client.Run("BEGIN");
+    client.Run(sql);
+    client.Run("PREPARE TRANSACTION '" + gid + "'");
+  };
+  {
+    auto worker = CdcWorker::Start(options);
+    ASSERT_TRUE(worker) << worker.error().ToString();
+    prepare("kept", "INSERT INTO moves(item, amount) VALUES ('kept', 5)");
+    prepare("dropped", "INSERT INTO moves(item, amount) VALUES ('dropped', 7)");
+    prepare("elsewhere", "INSERT INTO elsewhere(note) VALUES ('x')");
+    client.Run("INSERT INTO moves(item, amount) VALUES ('after', 2)");
+    ExpectViewsEqualSource();
+    EXPECT_EQ((*worker)->status().staged, 3u);
+    // Confirmed: the source will not send their changes again.
+    EXPECT_TRUE(Eventually([&] {
+      const CdcStatus status = (*worker)->status();
+      return status.confirmed_flush == status.logged;
+    }));
+  }
+  for (const char* end : {"COMMIT PREPARED 'kept'", "ROLLBACK PREPARED 'dropped'",
+                          "COMMIT PREPARED 'elsewhere'"}) {
+    client.Run(end);
+  }
+  prepare("kept", "INSERT INTO moves(item, amount) VALUES ('kept', 1)");  // the gid again
+  auto worker = CdcWorker::Start(options);
+  ASSERT_TRUE(worker) << worker.error().ToString();
+  ExpectViewsEqualSource();
+  EXPECT_EQ(RedisSums(redis_->socket_path()).at("kept"), 5);
+  EXPECT_FALSE(RedisSums(redis_->socket_path()).contains("dropped"));
+  EXPECT_EQ((*worker)->status().staged, 1u);
+  const auto record = ReadStreamRecord(options.event_log_path);
+  ASSERT_TRUE(record) << record.error().ToString();
+  std::vector<std::pair<std::string, StreamOutcome::Kind>> told;
+  for (const StreamOutcome& outcome : record->outcomes) {
+    told.emplace_back(outcome.gid, outcome.kind);
+  }
+  using Kind = StreamOutcome::Kind;
+  EXPECT_THAT(told, testing::ElementsAre(std::pair("kept", Kind::kCommitted),
+                                         std::pair("dropped", Kind::kRolledBack),
+                                         std::pair("elsewhere", Kind::kCommitted),
+                                         std::pair("kept", Kind::kPrepared)));
+  client.Run("ROLLBACK PREPARED 'kept'");
+  ExpectViewsEqualSource();
+  EXPECT_EQ((*worker)->status().staged, 0u);
+}
+
+TEST_F(CdcWorkerTest, APreparedTransactionInTheWayOfTheSlotIsNamed) {
+  SourceClient client = Client();
+  client.Run("BEGIN");
+  client.Run("INSERT INTO moves(item, amount) VALUES ('a', 5)");
+  client.Run("PREPARE TRANSACTION 'in-the-way'");
+  CdcOptions options = Options();
+  options.slot_lock_timeout = std::chrono::milliseconds(200);
+  const auto worker = CdcWorker::Start(options);
+  ASSERT_FALSE(worker);
+  EXPECT_EQ(worker.error().code(), StatusCode::kLocked) << worker.error().ToString();
+  EXPECT_THAT(worker.error().message(), HasSubstr("\"in-the-way\""));
+  EXPECT_EQ(client.Run("SELECT count(*) FROM pg_replication_slots"), "0");
+  client.Run("COMMIT PREPARED 'in-the-way'");
+  const auto next = CdcWorker::Start(options);
+  ASSERT_TRUE(next) << next.error().ToString();
+  ExpectViewsEqualSource();
 }
 
 TEST_F(CdcWorkerTest, PositionsMoveWhileOnlyOtherTablesAreWritten) {
