@@ -1,5 +1,8 @@
 // indoubt serve: the coordinator as a gRPC service.
+#include <condition_variable>
 #include <memory>
+#include <mutex>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -15,6 +18,34 @@ namespace {
 constexpr auto kRecoveryInterval = std::chrono::seconds(1);
 constexpr auto kDrainLimit = std::chrono::seconds(30);
 constexpr auto kLockLimit = std::chrono::seconds(5);
+
+/// Aborts what is still undecided after `limit`: a server waits for its calls, and they
+/// for their transactions.
+class GiveUpLater {
+ public:
+  GiveUpLater(Coordinator& coordinator, Duration limit)
+      : thread_([this, &coordinator, limit] {
+          std::unique_lock lock(mutex_);
+          if (changed_.wait_for(lock, limit, [this] { return over_; })) return;
+          coordinator.GiveUp("the server was stopped");
+        }) {}
+  ~GiveUpLater() {
+    {
+      const std::lock_guard lock(mutex_);
+      over_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+  GiveUpLater(const GiveUpLater&) = delete;
+  GiveUpLater& operator=(const GiveUpLater&) = delete;
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool over_ = false;   // guarded by mutex_
+  std::thread thread_;  // last: it uses all of the above
+};
 
 int Serve(const std::string& config_path, bool accept_empty_log) {
   auto config = LoadConfig(config_path);
@@ -41,7 +72,10 @@ int Serve(const std::string& config_path, bool accept_empty_log) {
   Status health = (*coordinator)->health();
   Note(health.ok() ? "indoubt: stopping; transactions under way are finished first"
                    : "indoubt: stopping: " + health.message());
-  (*server)->Shutdown(kDrainLimit);
+  {
+    const GiveUpLater limit(**coordinator, kDrainLimit);
+    (*server)->Shutdown(kDrainLimit);
+  }
   (*control)->Shutdown(kDrainLimit);
   (*coordinator)->Drain(SystemClock().Now() + kDrainLimit);
   if (health.ok()) {

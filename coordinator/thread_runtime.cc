@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <random>
+#include <system_error>
 #include <thread>
 
 #include "coordinator/retry.h"
@@ -81,10 +82,21 @@ bool ThreadRuntime::WaitUntil(TimePoint deadline, const std::function<bool()>& d
 void ThreadRuntime::RunAll(const std::vector<size_t>& positions,
                            const std::function<void(size_t)>& work) {
   std::vector<std::thread> threads;
-  for (size_t i = 1; i < positions.size(); ++i) {
-    threads.emplace_back([&work, position = positions[i]] { work(position); });
+  threads.reserve(positions.size());
+  std::vector<size_t> here;
+  for (const size_t position : positions) {
+    // The last one needs no thread, nor do those for which the system has none left.
+    if (&position == &positions.back()) {
+      here.push_back(position);
+      break;
+    }
+    try {
+      threads.emplace_back([&work, position] { work(position); });
+    } catch (const std::system_error&) {
+      here.push_back(position);
+    }
   }
-  if (!positions.empty()) work(positions.front());
+  for (const size_t position : here) work(position);
   for (std::thread& thread : threads) thread.join();
 }
 
