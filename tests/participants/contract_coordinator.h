@@ -9,6 +9,8 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include <poll.h>
 #include <sys/prctl.h>
@@ -16,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "tests/participants/contract_calls.h"
 #include "tests/participants/contract_store.h"
 
@@ -53,6 +56,16 @@ class DoomedProcess {
     return poll(&wait, 1, static_cast<int>(ms)) == 1 && (wait.revents & POLLIN) != 0;
   }
 
+  /// Whether `text` is in what it wrote by then.
+  bool AwaitText(std::string_view text, Duration limit = std::chrono::seconds(30)) {
+    const TimePoint deadline = SystemClock().Now() + limit;
+    while (written_.find(text) == std::string::npos) {
+      const Duration left = deadline - SystemClock().Now();
+      if (left <= Duration{} || !AwaitWritten(left) || !ReadSome()) return false;
+    }
+    return true;
+  }
+
   /// SIGKILL; returns everything that it wrote.
   std::string Kill() {
     if (pid_ > 0) {
@@ -60,15 +73,21 @@ class DoomedProcess {
       waitpid(pid_, nullptr, 0);
       pid_ = -1;
     }
-    std::string written;
-    char buffer[4096];
-    for (ssize_t got; (got = read(from_, buffer, sizeof buffer)) > 0;) {
-      written.append(buffer, static_cast<size_t>(got));
+    while (ReadSome()) {
     }
-    return written;
+    return std::exchange(written_, {});
   }
 
  private:
+  /// Waits for some more; false when there will be none.
+  bool ReadSome() {
+    char buffer[4096];
+    const ssize_t got = read(from_, buffer, sizeof buffer);
+    if (got > 0) written_.append(buffer, static_cast<size_t>(got));
+    return got > 0;
+  }
+
+  std::string written_;
   pid_t pid_ = -1;
   int from_ = -1;
 };
@@ -89,6 +108,7 @@ class DoomedCoordinator {
         }) {}
 
   bool AwaitFirstTransaction() { return process_.AwaitWritten(); }
+  bool AwaitFirstDecision() { return process_.AwaitText("\ncommit "); }
 
   Log Kill() {
     Log log;

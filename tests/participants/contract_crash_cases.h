@@ -127,7 +127,9 @@ TEST_P(ParticipantContract, CoordinatorKilledAtAnyMomentLeavesOnlyWhatRecoveryCa
   for (int round = 0; round < kRounds; ++round) {
     SCOPED_TRACE("seed " + std::to_string(seed) + " round " + std::to_string(round));
     DoomedCoordinator coordinator(store(), round + 1);
-    ASSERT_TRUE(coordinator.AwaitFirstTransaction());
+    // On a busy machine few get far within the time below.
+    ASSERT_TRUE(round % 5 == 0 ? coordinator.AwaitFirstDecision()
+                               : coordinator.AwaitFirstTransaction());
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 20'000));
     const DoomedCoordinator::Log log = coordinator.Kill();
     begun.insert(log.begun.begin(), log.begun.end());
