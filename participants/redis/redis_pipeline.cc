@@ -1,6 +1,8 @@
 #include "participants/redis/redis_pipeline.h"
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "participants/redis/redis_inspection.h"
 
@@ -102,6 +104,7 @@ Status RedisPipeline::EnsureConnected() {
     return Status(StatusCode::kRefused, report.problems.front());
   }
   INDOUBT_RETURN_IF_ERROR(connection->EnsureLibrary());
+  INDOUBT_ASSIGN_OR_RETURN(confirmation_, AskConfirmation(*connection, durability_));
   connection_ = std::move(connection);
   return Status::Ok();
 }
@@ -120,6 +123,25 @@ void RedisPipeline::RunBatch(std::deque<RedisCall> batch) {
   if (!in_time.empty()) SendBatch(std::move(in_time));
 }
 
+Result<std::vector<RedisReply>> RedisPipeline::Exchange(
+    const std::vector<RedisArguments>& commands) {
+  const auto promises = [](const RedisArguments& command) {
+    return command[1] != "indoubt_work" && command[1] != "indoubt_forget";
+  };
+  const auto wait = confirmation_.Command();
+  if (!wait || std::none_of(commands.begin(), commands.end(), promises)) {
+    return connection_->Send(commands);
+  }
+  std::vector<RedisArguments> all = commands;
+  all.push_back(*wait);
+  INDOUBT_ASSIGN_OR_RETURN(auto replies, connection_->Send(all));
+  // Not confirmed is as if there had been no answer: a vote is unknown, a commit is
+  // asked for again.
+  INDOUBT_RETURN_IF_ERROR(confirmation_.Judge(*replies.back()));
+  replies.pop_back();
+  return replies;
+}
+
 void RedisPipeline::SendBatch(std::deque<RedisCall> batch) {
   Status status = EnsureConnected();
   std::vector<RedisArguments> commands;
@@ -128,7 +150,7 @@ void RedisPipeline::SendBatch(std::deque<RedisCall> batch) {
   bool sent = false;
   for (int attempt = 0; status.ok() && attempt < 2; ++attempt) {
     sent = true;
-    auto replies = connection_->Send(commands);
+    auto replies = Exchange(commands);
     if (!replies) {
       connection_.reset();
       status = replies.error();

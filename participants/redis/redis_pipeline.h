@@ -10,6 +10,7 @@
 #include <mutex>
 #include <thread>
 
+#include "participants/redis/redis_confirmation.h"
 #include "participants/redis/redis_connection.h"
 #include "participants/redis/redis_participant.h"
 
@@ -44,6 +45,8 @@ class RedisPipeline {
   void RunBatch(std::deque<RedisCall> batch);
   /// RunBatch for calls that are all in time.
   void SendBatch(std::deque<RedisCall> batch);
+  /// One exchange; the replies to `commands`, once what they wrote has been confirmed.
+  Result<std::vector<RedisReply>> Exchange(const std::vector<RedisArguments>& commands);
   /// Connects, looks whether the server may be used, loads the library.
   Status EnsureConnected();
 
@@ -55,7 +58,8 @@ class RedisPipeline {
   std::multimap<TimePoint, RedisCall> later_;
   bool stopping_ = false;
   bool distrusted_ = false;
-  std::unique_ptr<RedisConnection> connection_;  // the thread's own
+  std::unique_ptr<RedisConnection> connection_;  // the thread's own, as the next one
+  RedisConfirmation confirmation_;
   std::thread thread_;
 };
 

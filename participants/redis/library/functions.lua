@@ -28,7 +28,7 @@ local function prepare(_, args)
   if not tx then return answer end
   local effects, problem = effects_of(tx)
   if not effects then return {'no', problem} end
-  if #effects == 0 then return {'read_only', tx.results} end
+  if #effects == 0 and not tx.must_hold then return {'read_only', tx.results} end
   local packed = cmsgpack.pack({effects = effects, locks = tx.order})
   -- From here on only writes that cannot fail.
   redis.call('HSET', PREPARED, branch, packed)
@@ -121,7 +121,7 @@ register('prepare', prepare, {'no-cluster'})
 register('commit', commit, {'no-cluster', 'allow-oom'})
 register('rollback', rollback, {'no-cluster', 'allow-oom'})
 register('run', run, {'no-cluster'})
-register('work', work, {'no-cluster', 'no-writes'})
+register('work', work, {'no-cluster'})  -- writes copies (scratch.lua), which go again
 register('forget', forget, {'no-cluster', 'allow-oom'})
 register('list', function() return redis.call('HKEYS', PREPARED) end, {'no-writes'})
 register('version', function() return VERSION end, {'no-writes'})

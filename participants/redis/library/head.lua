@@ -12,13 +12,14 @@
 --             entered again at any point; runs although memory is used up
 --   rollback  drops intent and locks
 --   run       evaluates and applies at once (a transaction of this store alone)
---   work      evaluates and writes nothing
+--   work      evaluates and leaves nothing behind
 --
 -- Keys (participants/redis/redis_keys.h names them for other programs):
 --   indoubt:prepared           hash, branch -> intent (MessagePack)
 --   indoubt:locks              hash, key -> branch that holds it
 --   indoubt:outcomes           hash, branch -> how it committed; until forgotten
 --   indoubt:aborted:<branch>   a rollback met no intent; expires
+--   indoubt:scratch:<n>        a copy on which Redis computes; gone before a call ends
 
 local VERSION = '@VERSION@'  -- a digest of this text, from the build
 local RESERVED = 'indoubt:'

@@ -15,7 +15,9 @@ local OK = {'o', 'OK'}
 -- Staged keys -------------------------------------------------------------------
 -- A state is what a key will be: its type, and on top of what Redis holds (unless
 -- `cleared`) a string value, an overlay of members (value, or false for removed;
--- hash fields, set members, sorted set scores alike), or pushes to a list.
+-- hash fields, set members, sorted set scores alike), or pushes to a list after
+-- `popped` elements went from its ends. `expire` is when it will expire, in ms since
+-- 1970, or false; `base_expire` when it does so far (both known from touch() on).
 
 local COUNT_COMMAND = {hash = 'HLEN', set = 'SCARD', zset = 'ZCARD', list = 'LLEN'}
 
@@ -30,7 +32,8 @@ local function open(tx, key)
   local kind = redis.call('TYPE', key).ok
   if kind == 'stream' then refuse('streams are not supported') end
   state = {key = key, base = kind, type = kind, cleared = false, dirty = false,
-           overlay = {}, head = {}, tail = {}}
+           expire = false, base_expire = false,
+           overlay = {}, head = {}, tail = {}, popped = {head = 0, tail = 0}}
   if kind == 'string' then
     state.before = redis.call('GET', key)
     state.value = state.before
@@ -52,19 +55,20 @@ local function open_as(tx, key, kind)
   return state
 end
 
--- Every write passes here first. A key that can expire while it is locked would
--- break the promise of the vote.
+-- Every write passes here first.
 local function touch(state)
-  if not state.dirty and state.base ~= 'none' and redis.call('PTTL', state.key) >= 0 then
-    refuse('the key expires; keys with a TTL cannot take part (PERSIST it first)')
-  end
+  if state.dirty then return end
   state.dirty = true
+  if state.base == 'none' then return end
+  local at = redis.call('PEXPIRETIME', state.key)
+  if at >= 0 then state.base_expire, state.expire = at, at end
 end
 
 local function clear(state)
   touch(state)
   state.type, state.cleared, state.value, state.count = 'none', true, nil, 0
-  state.overlay, state.head, state.tail = {}, {}, {}
+  state.overlay, state.head, state.tail, state.expire = {}, {}, {}, false
+  state.popped = {head = 0, tail = 0}
 end
 
 local function become(state, kind)
@@ -80,6 +84,12 @@ local function set_string(state, value)
   if state.type ~= 'string' then clear(state) end
   touch(state)
   state.type, state.value = 'string', value
+end
+
+-- As SET does: the new value does not expire.
+local function replace_string(state, value)
+  set_string(state, value)
+  state.expire = false
 end
 
 -- What Redis holds for a member, without the overlay.
@@ -125,6 +135,9 @@ local function members(state)
     for i = 1, #flat, 2 do values[flat[i]] = flat[i + 1] end
   elseif not state.cleared and state.base == 'set' then
     for _, name in ipairs(redis.call('SMEMBERS', state.key)) do values[name] = '' end
+  elseif not state.cleared and state.base == 'zset' then
+    local flat = redis.call('ZRANGE', state.key, 0, -1, 'WITHSCORES')
+    for i = 1, #flat, 2 do values[flat[i]] = flat[i + 1] end
   end
   for name, value in pairs(state.overlay) do values[name] = value or nil end
   local names = {}

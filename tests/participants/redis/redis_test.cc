@@ -81,7 +81,7 @@ TEST_F(RedisPromise, RefusalsWriteNothingAtAll) {
   Say({"SET", "ttl", "1", "EX", "1000"});
   const std::vector<std::pair<std::string, std::string>> refused{
       {"INCR k", "overflow"},         {"LPUSH k x", "WRONGTYPE"}, {"INCRBY k x", "integer"},
-      {"SET k", "arguments"},         {"SET k v EX 5", "TTL"},    {"INCR ttl", "expires"},
+      {"SET k", "arguments"},         {"SET k v EX 0", "expire"}, {"TTL ttl", "clock"},
       {"FLUSHALL", "supported"},      {"BLPOP l 0", "supported"}, {"SPOP s", "random"},
       {"SET indoubt:locks x", "own"}, {"ZADD z nan m", "float"},  {"NOSUCH k", "supported"}};
   for (const auto& [line, reason] : refused) {
