@@ -203,10 +203,10 @@ Result<std::vector<uint64_t>> ListSegments(FileSystem& files, const std::string&
 std::vector<std::string> CarriedRecords(LogState& state, uint32_t incarnation,
                                         const FileLogOptions& options) {
   // What is carried says which outcomes are forgotten from now on.
-  std::vector<std::string> carried = state.Carry(options.clock->Now());
-  std::vector<std::string> bodies{EncodeLogRecord(
-      OpenedRecord{incarnation, options.node, WallClockNow(), state.forgotten()})};
-  for (std::string& body : carried) bodies.push_back(std::move(body));
+  std::vector<std::string> bodies = state.Carry(options.clock->Now());
+  bodies.insert(bodies.begin(),
+                EncodeLogRecord(OpenedRecord{incarnation, options.node, WallClockNow(),
+                                             state.forgotten()}));
   return bodies;
 }
 

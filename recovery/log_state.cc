@@ -114,16 +114,16 @@ void EndedSet::Expire(TimePoint now) {
   });
 }
 
-std::vector<EndedRecord> EndedSet::Carry(TimePoint now, int64_t wall_now_s) {
+void EndedSet::Carry(TimePoint now, int64_t wall_now_s, std::vector<std::string>& bodies) {
   Expire(now);
-  std::vector<EndedRecord> records;
+  bodies.reserve(bodies.size() + blocks_.size());
   for (const auto& [first, block] : blocks_) {
     std::string bits(block.bits.begin(), block.bits.end());
     bits.resize(bits.find_last_not_of('\0') + 1);
     const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - block.newest);
-    records.push_back(EndedRecord{first, std::move(bits), wall_now_s - age.count()});
+    bodies.push_back(
+        EncodeLogRecord(EndedRecord{first, std::move(bits), wall_now_s - age.count()}));
   }
-  return records;
 }
 
 void LogState::Apply(LogRecord record, TimePoint now) {
@@ -246,9 +246,7 @@ std::vector<std::string> LogState::Carry(TimePoint now) {
   for (const auto& [gid, decided] : operator_decisions_) {
     bodies.push_back(EncodeLogRecord(decided));
   }
-  for (const EndedRecord& record : ended_.Carry(now, clock_->WallSeconds())) {
-    bodies.push_back(EncodeLogRecord(record));
-  }
+  ended_.Carry(now, clock_->WallSeconds(), bodies);
   for (const AnsweredRecord& record : requests_.Carry(now, clock_->WallSeconds())) {
     bodies.push_back(EncodeLogRecord(record));
   }

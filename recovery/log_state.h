@@ -33,8 +33,9 @@ class EndedSet {
   /// is the wall clock. A clock that went back only prolongs, up to a whole retention.
   void Add(const EndedRecord& record, TimePoint now, int64_t wall_now_s);
   bool Contains(const Gid& gid, TimePoint now) const;
-  /// Forgets what is over; returns the rest as records.
-  std::vector<EndedRecord> Carry(TimePoint now, int64_t wall_now_s);
+  /// Forgets what is over; appends the bodies of records of the rest. One at a time: an
+  /// hour of them in another form beside the blocks would be several times as long.
+  void Carry(TimePoint now, int64_t wall_now_s, std::vector<std::string>& bodies);
 
   /// Whether `gid` is not newer than the newest that was forgotten, or was here and is
   /// over.

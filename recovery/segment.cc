@@ -16,16 +16,18 @@ namespace {
 constexpr uint64_t kFillBytes = 1 << 20;
 
 // Splits what is carried into groups that keep the limit of a payload.
-std::vector<std::vector<std::string>> InGroups(const std::vector<std::string>& bodies) {
-  std::vector<std::vector<std::string>> groups;
+std::vector<LogBodies> InGroups(LogBodies bodies) {
+  std::vector<LogBodies> groups;
+  size_t first = 0;  // of the last group
   uint64_t bytes = log_format::kMaxPayloadBytes;
-  for (const std::string& body : bodies) {
-    const uint64_t more = log_format::kRecordHeaderBytes + body.size();
+  for (size_t i = 0; i < bodies.size(); ++i) {
+    const uint64_t more = log_format::kRecordHeaderBytes + bodies[i].size();
     if (bytes + more > log_format::kMaxPayloadBytes) {
       groups.emplace_back();
+      first = i;
       bytes = 0;
     }
-    groups.back().push_back(body);
+    groups.back() = bodies.subspan(first, i + 1 - first);
     bytes += more;
   }
   return groups;
@@ -37,7 +39,7 @@ std::string UnfinishedPath(const std::string& folder) {
 
 }  // namespace
 
-uint64_t PayloadBytes(const std::vector<std::string>& bodies) {
+uint64_t PayloadBytes(LogBodies bodies) {
   uint64_t bytes = 0;
   for (const std::string& body : bodies) bytes += log_format::kRecordHeaderBytes + body.size();
   return bytes;
@@ -55,12 +57,14 @@ Result<BlankSegment> MakeBlankSegment(FileSystem& files, const std::string& fold
   return BlankSegment{std::move(file), size};
 }
 
-Result<std::unique_ptr<SegmentWriter>> SegmentWriter::Create(
-    FileSystem& files, const std::string& folder, SegmentHeader header,
-    const std::vector<std::string>& carried, BlankSegment blank) {
+Result<std::unique_ptr<SegmentWriter>> SegmentWriter::Create(FileSystem& files,
+                                                             const std::string& folder,
+                                                             SegmentHeader header,
+                                                             LogBodies carried,
+                                                             BlankSegment blank) {
   const auto groups = InGroups(carried);
   uint64_t carried_bytes = 0;
-  for (const auto& group : groups) {
+  for (const LogBodies group : groups) {
     carried_bytes += log_format::GroupBytes(PayloadBytes(group));
   }
   header.carried_end = log_format::kGroupsStart + carried_bytes;
@@ -101,8 +105,8 @@ Result<std::unique_ptr<SegmentWriter>> SegmentWriter::Create(
   return writer;
 }
 
-Status SegmentWriter::Fill(const std::vector<std::vector<std::string>>& groups) {
-  for (const auto& group : groups) INDOUBT_RETURN_IF_ERROR(WriteGroup(group).status());
+Status SegmentWriter::Fill(const std::vector<LogBodies>& groups) {
+  for (const LogBodies group : groups) INDOUBT_RETURN_IF_ERROR(WriteGroup(group).status());
   INDOUBT_CHECK(end_ == header_.carried_end, "what was carried has the size foreseen");
   INDOUBT_RETURN_IF_ERROR(WriteHeader());
   return Sync();
@@ -118,14 +122,14 @@ bool SegmentWriter::HasRoom(uint64_t payload_bytes) const {
   return end_ + log_format::GroupBytes(payload_bytes) <= header_.size;
 }
 
-Status SegmentWriter::Append(const std::vector<std::string>& bodies) {
+Status SegmentWriter::Append(LogBodies bodies) {
   INDOUBT_ASSIGN_OR_RETURN(const std::string mark, WriteGroup(bodies));
   const uint64_t at = log_format::kMarksAt[next_mark_];
   next_mark_ = (next_mark_ + 1) % log_format::kMarksAt.size();
   return file_->WriteAt(at, mark);
 }
 
-Result<std::string> SegmentWriter::WriteGroup(const std::vector<std::string>& bodies) {
+Result<std::string> SegmentWriter::WriteGroup(LogBodies bodies) {
   std::string payload;
   payload.reserve(PayloadBytes(bodies));
   uint64_t sequence = next_sequence_;

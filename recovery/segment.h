@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,9 @@ struct BlankSegment {
 Result<BlankSegment> MakeBlankSegment(FileSystem& files, const std::string& folder,
                                       uint64_t size, bool synced);
 
+/// The bodies of some records, which somebody else keeps.
+using LogBodies = std::span<const std::string>;
+
 /// Appends groups to one segment file. Thread-compatible.
 class SegmentWriter {
  public:
@@ -34,12 +38,12 @@ class SegmentWriter {
   static Result<std::unique_ptr<SegmentWriter>> Create(FileSystem& files,
                                                        const std::string& folder,
                                                        log_format::SegmentHeader header,
-                                                       const std::vector<std::string>& carried,
+                                                       LogBodies carried,
                                                        BlankSegment blank = {});
 
   bool HasRoom(uint64_t payload_bytes) const;
   /// Writes a group of records and its mark; the caller syncs before the next Append.
-  Status Append(const std::vector<std::string>& bodies);
+  Status Append(LogBodies bodies);
   Status Sync() { return file_->Sync(); }
 
   const log_format::SegmentHeader& header() const { return header_; }
@@ -52,10 +56,10 @@ class SegmentWriter {
         header_(std::move(header)),
         end_(log_format::kGroupsStart),
         next_sequence_(header_.first_sequence) {}
-  Status Fill(const std::vector<std::vector<std::string>>& groups);
+  Status Fill(const std::vector<LogBodies>& groups);
   Status WriteHeader();
   /// Writes a group without its mark; returns the mark.
-  Result<std::string> WriteGroup(const std::vector<std::string>& bodies);
+  Result<std::string> WriteGroup(LogBodies bodies);
 
   std::unique_ptr<File> file_;
   log_format::SegmentHeader header_;
@@ -65,6 +69,6 @@ class SegmentWriter {
 };
 
 /// Bytes that records with these bodies take in a group's payload.
-uint64_t PayloadBytes(const std::vector<std::string>& bodies);
+uint64_t PayloadBytes(LogBodies bodies);
 
 }  // namespace indoubt
