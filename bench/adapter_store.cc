@@ -19,6 +19,10 @@ namespace {
 /// About what a prepare writes: a few hundred bytes in each of the three stores.
 constexpr size_t kProbeBytes = 512;
 
+constexpr const char* kRedisSum =
+    "local sum = 0 for _, key in ipairs(redis.call('KEYS', 'number:*')) do "
+    "sum = sum + redis.call('GET', key) end return sum";
+
 template <typename T>
 T OrExit(Result<T> result) {
   if (result) return std::move(*result);
@@ -114,10 +118,7 @@ std::string AdapterStore::Sum() const {
     case StoreKind::kSqlite:
       return Shell({"sqlite3", "-batch", SqlitePath(folder_), "SELECT sum(value) FROM number"});
     case StoreKind::kRedis:
-      return Shell({"redis-cli", "-s", redis_->socket_path(), "EVAL",
-                    "local sum = 0 for _, key in ipairs(redis.call('KEYS', 'number:*')) do "
-                    "sum = sum + redis.call('GET', key) end return sum",
-                    "0"});
+      return Shell({"redis-cli", "-s", redis_->socket_path(), "EVAL", kRedisSum, "0"});
   }
   return "";
 }

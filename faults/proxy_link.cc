@@ -109,7 +109,7 @@ void ProxyLink::OnRead(Direction direction, std::string_view bytes) {
   }
   const auto let_through = Strikes(direction, bytes, new_turn);
   if (let_through) return Strike(direction, bytes, *let_through);
-  Enqueue(direction, std::string(bytes));
+  Enqueue(direction, bytes);
 }
 
 std::optional<size_t> ProxyLink::Strikes(Direction direction, std::string_view bytes,
@@ -138,15 +138,15 @@ void ProxyLink::Strike(Direction direction, std::string_view bytes, size_t let_t
   state_.trigger.reset();
   if (action == ProxyAction::kHold) {
     held_ = true;
-    Enqueue(direction, std::string(bytes));
+    Enqueue(direction, bytes);
   } else {
-    if (let_through > 0) Enqueue(direction, std::string(bytes.substr(0, let_through)));
+    if (let_through > 0) Enqueue(direction, bytes.substr(0, let_through));
     Act(action);
   }
   state_.struck();
 }
 
-void ProxyLink::Enqueue(Direction direction, std::string bytes) {
+void ProxyLink::Enqueue(Direction direction, std::string_view bytes) {
   Stream& stream = In(direction);
   const LinkConditions& how = state_.conditions[static_cast<size_t>(direction)];
   const size_t whole = bytes.size();
@@ -157,7 +157,7 @@ void ProxyLink::Enqueue(Direction direction, std::string bytes) {
         Duration(std::uniform_int_distribution<int64_t>(0, how.jitter.count())(state_.random));
   }
   for (size_t at = 0; at < whole || at == 0; at += slice) {
-    std::string piece = bytes.substr(at, slice);
+    std::string piece(bytes.substr(at, slice));
     due = std::max(due, stream.last_due);  // the order is kept
     if (how.bytes_per_second > 0) {
       due += std::chrono::nanoseconds(piece.size() * 1'000'000'000 / how.bytes_per_second);

@@ -68,7 +68,7 @@ class ProxyLink : public std::enable_shared_from_this<ProxyLink> {
   /// How many of `bytes` get through before the trigger acts; none: it does not.
   std::optional<size_t> Strikes(Direction direction, std::string_view bytes, bool new_turn);
   void Strike(Direction direction, std::string_view bytes, size_t let_through);
-  void Enqueue(Direction direction, std::string bytes);
+  void Enqueue(Direction direction, std::string_view bytes);
   void Write(Direction direction);
   void OnWritten(Direction direction, bool failed);
   void CloseWhenWritten();

@@ -12,6 +12,7 @@
 #include <random>
 #include <set>
 #include <sstream>
+#include <thread>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -188,11 +189,13 @@ class RandomKills : public ::testing::Test {
                .containing = MessageOf(kill),
                .after_bytes = server ? 0 : random_() % 2});
     const bool struck = proxy.AwaitStrike(SystemClock().Now() + kLimit).has_value();
+    server_is_down_ = server && struck;
     if (server && struck && kill.participant == 0) stores_.postgres().Kill();
     if (server && struck && kill.participant == 1) stores_.redis().Kill();
     proxy.Heal();
     ASSERT_TRUE(struck) << "not reached";
     if (server) RestartServer(kill.participant);
+    server_is_down_ = false;
     Count(kill);
   }
 
@@ -203,7 +206,13 @@ class RandomKills : public ::testing::Test {
     std::atomic<bool> stop{false};
     auto answers = std::async(std::launch::async, [&] {
       return RunOrders(
-          *client, next_order_, kAtOnce, [&](int64_t) { return !stop; }, Order);
+          *client, next_order_, kAtOnce,
+          [&](int64_t) {
+            // Refusals are quick: not a million of them.
+            if (server_is_down_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+            return !stop;
+          },
+          Order);
     });
     for (const Kill& kill : kills) {
       KillUnderneath(kill);
@@ -277,6 +286,7 @@ class RandomKills : public ::testing::Test {
   std::array<std::array<int, kPhases.size()>, kParticipants.size()> hits_{};
   std::array<int, kVictims.size()> victims_{};
   int left_in_doubt_ = 0;
+  std::atomic<bool> server_is_down_{false};
   size_t decisions_seen_ = 0;
 
  private:
