@@ -15,14 +15,18 @@ namespace {
 
 constexpr uint64_t kFillBytes = 1 << 20;
 
-// Splits what is carried into groups that keep the limit of a payload.
+// A checkpoint's groups are short: each is in memory twice while it is written.
+constexpr uint64_t kCarriedGroupBytes = 256 << 10;
+static_assert(kCarriedGroupBytes < log_format::kMaxPayloadBytes);
+
+// Splits what is carried into groups. A record longer than such a group has one for itself.
 std::vector<LogBodies> InGroups(LogBodies bodies) {
   std::vector<LogBodies> groups;
   size_t first = 0;  // of the last group
-  uint64_t bytes = log_format::kMaxPayloadBytes;
+  uint64_t bytes = kCarriedGroupBytes;
   for (size_t i = 0; i < bodies.size(); ++i) {
     const uint64_t more = log_format::kRecordHeaderBytes + bodies[i].size();
-    if (bytes + more > log_format::kMaxPayloadBytes) {
+    if (bytes + more > kCarriedGroupBytes) {
       groups.emplace_back();
       first = i;
       bytes = 0;
