@@ -13,13 +13,17 @@ constexpr Duration kFatePollInterval = std::chrono::milliseconds(20);
 
 /// Whether the branch has written (a transaction id is assigned), and how it reads.
 /// PREPARE TRANSACTION always waits for its WAL; a plain COMMIT only if a statement has
-/// not switched that off, so it is switched on again.
+/// not switched that off, so it is switched on again. And a branch belongs to the role that
+/// prepares it, who alone may commit it: one that a statement has taken is given back.
 Command AskTransactionId(bool flush) {
   return {.text =
               "SELECT pg_catalog.pg_current_xact_id_if_assigned()::text, "
               "pg_catalog.current_setting('transaction_isolation'), "
               "CASE pg_catalog.current_setting('synchronous_commit') WHEN 'off' "
-              "THEN pg_catalog.set_config('synchronous_commit', 'on', true) END",
+              "THEN pg_catalog.set_config('synchronous_commit', 'on', true) END, "
+              "CASE WHEN pg_catalog.current_setting('role') <> "
+              "pg_catalog.current_setting('indoubt.role') THEN pg_catalog.set_config('role', "
+              "pg_catalog.current_setting('indoubt.role'), true) END",
           .flush_after = flush};
 }
 

@@ -25,6 +25,14 @@ Result<ConnectionString> ConnectionString::Parse(const std::string& dsn) {
         (keyword == "password" || keyword == "sslpassword")) {
       parsed.secrets_.emplace_back(option->val);
     }
+    // An '@' that is not escaped ends the password, and libpq would show the rest of it as
+    // a host that it cannot find. One in front names an abstract socket.
+    if (option->val != nullptr && keyword == "host" &&
+        std::string_view(option->val).find('@', 1) != std::string_view::npos) {
+      return Status(StatusCode::kInvalidArgument,
+                    "the connection string's host holds an '@' (it is not shown, for it may be "
+                    "the end of a password); write %40 for an '@' in a user or password");
+    }
   }
   return parsed;
 }

@@ -314,6 +314,34 @@ TEST_F(PostgresParticipantTest, CommitCutOffInItsMiddleIsSettledByItsTransaction
   store_->Psql("DROP FUNCTION dawdle CASCADE");
 }
 
+TEST_F(PostgresParticipantTest, BranchBelongsToOurRoleWhateverRoleItsStatementsTook) {
+  store_->Psql("CREATE ROLE another NOLOGIN");
+  store_->Psql("GRANT ALL ON held TO another");
+  const std::string ours = store_->Psql("SELECT current_user");
+  for (const char* taken : {"SET LOCAL ROLE another", "SET ROLE another",
+                            "SELECT set_config('role', 'another', true)"}) {
+    const Gid gid = NewTestGid();
+    const PrepareReply reply =
+        PrepareNow(*participant_, gid, {Statement{taken, {}, {}}, store_->Add("a", 5)});
+    ASSERT_EQ(reply.vote.kind, VoteKind::kYes) << taken << ": " << reply.vote.reason;
+    EXPECT_EQ(store_->Psql("SELECT owner FROM pg_prepared_xacts"), ours) << taken;
+    const auto listed = participant_->ListPrepared(TestDeadline());
+    ASSERT_TRUE(listed) << listed.error().ToString();
+    EXPECT_EQ(listed->size(), 1u) << taken << ": an orphan scan would not find it";
+    EXPECT_EQ(CommitNow(*participant_, gid, reply.vote.token).kind, AckKind::kDone) << taken;
+  }
+  store_->Psql("REVOKE ALL ON held FROM another");
+  store_->Psql("DROP ROLE another");
+}
+
+TEST_F(PostgresParticipantTest, EndOfAPasswordIsNotTakenForAHost) {
+  const auto made =
+      MakePostgresParticipant({.name = "a", .dsn = "postgresql://app:wr@secret@nohost/bank"});
+  ASSERT_FALSE(made);
+  EXPECT_THAT(made.error().message(), testing::Not(HasSubstr("secret")));
+  EXPECT_THAT(made.error().message(), HasSubstr("%40"));
+}
+
 TEST_F(PostgresParticipantTest, PasswordIsInNoMessage) {
   const auto away = store_->MakeUnreachable();
   const auto report = away->Preflight(TestDeadline());
