@@ -1,5 +1,9 @@
 // indoubt doctor: can these participants keep the promise?
+#include <map>
 #include <memory>
+#include <string>
+#include <variant>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -7,6 +11,7 @@
 #include "cli/output.h"
 #include "cli/verbs.h"
 #include "cli/world.h"
+#include "participants/sqlite/sqlite_repair.h"
 
 namespace indoubt::cli {
 namespace {
@@ -20,17 +25,39 @@ void Print(const std::string& name, const PreflightReport& report) {
   for (const std::string& line : report.notes) PrintLine("  note: " + line);
 }
 
-int Doctor(const std::string& config_path, const std::string& timeout, bool json) {
+/// By participant, what was mended in those that keep tables of ours in a user's file.
+Result<std::map<std::string, std::vector<std::string>>> Repair(const Config& config,
+                                                               Duration limit) {
+  std::map<std::string, std::vector<std::string>> repaired;
+  for (const ParticipantOptions& options : config.participants) {
+    const auto* sqlite = std::get_if<SqliteOptions>(&options);
+    if (sqlite == nullptr) continue;
+    auto lines = RepairSqliteFile(*sqlite, SystemClock().Now() + limit);
+    if (!lines) return lines.error().WithContext("participant " + sqlite->name);
+    repaired[sqlite->name] = std::move(*lines);
+  }
+  return repaired;
+}
+
+int Doctor(const std::string& config_path, const std::string& timeout, bool json, bool repair) {
   auto config = LoadConfig(config_path);
   if (!config) return Fail(config.error());
   auto participants = MakeParticipants(*config);
   if (!participants) return Fail(participants.error());
   const Duration limit = ParseDuration(timeout).value_or(Duration::zero());
+  std::map<std::string, std::vector<std::string>> repaired;
+  if (repair) {
+    auto mended = Repair(*config, limit);
+    if (!mended) return Fail(mended.error());
+    repaired = std::move(*mended);
+  }
   bool healthy = true;
   Json all = Json::array();
   for (const auto& participant : *participants) {
     const auto report = participant->Preflight(SystemClock().Now() + limit);
     Json entry{{"name", participant->name()}, {"kind", participant->kind()}};
+    const std::vector<std::string>& mended = repaired[participant->name()];
+    if (repair) entry["repaired"] = mended;
     if (report) {
       healthy = healthy && report->problems.empty();
       entry.update({{"version", report->version},
@@ -42,6 +69,9 @@ int Doctor(const std::string& config_path, const std::string& timeout, bool json
       healthy = false;
       entry["error"] = report.error().message();
       if (!json) PrintLine(participant->name() + ": " + report.error().message());
+    }
+    for (const std::string& line : mended) {
+      if (!json) PrintLine("  repaired: " + line);
     }
     all.push_back(std::move(entry));
   }
@@ -55,12 +85,17 @@ void AddDoctor(CLI::App& app, Action& action) {
   CLI::App* verb = app.add_subcommand("doctor", "Can these participants keep the promise?");
   auto config = std::make_shared<std::string>();
   auto timeout = std::make_shared<std::string>("5s");
-  auto json = std::make_shared<bool>(false);
+  auto json = std::make_shared<bool>(false), repair = std::make_shared<bool>(false);
   verb->add_option("-c,--config", *config, "Configuration file")->required();
   AddDuration(*verb, "--timeout", *timeout, "For each participant")->capture_default_str();
   verb->add_flag("--json", *json, "One JSON object on stdout");
-  verb->callback([&action, config, timeout, json] {
-    action = [config, timeout, json] { return Doctor(*config, *timeout, *json); };
+  verb->add_flag(
+      "--repair", *repair,
+      "First mend what of indoubt's is missing, changed or left over in SQLite files");
+  verb->callback([&action, config, timeout, json, repair] {
+    action = [config, timeout, json, repair] {
+      return Doctor(*config, *timeout, *json, *repair);
+    };
   });
 }
 

@@ -65,6 +65,10 @@ Result<std::unique_ptr<BranchStore>> BranchStore::Open(const std::string& path,
                                                        TimePoint deadline) {
   INDOUBT_ASSIGN_OR_RETURN(auto connection, Connection::Open(path));
   connection->SetBusyDeadline(deadline);
+  if (connection->IsReadOnly()) {
+    return Status(StatusCode::kUnavailable,
+                  fmt::format("SQLite file {} can only be read; see its permissions", path));
+  }
   INDOUBT_ASSIGN_OR_RETURN(auto mode, connection->Query("PRAGMA journal_mode=WAL"));
   if (mode.empty() || mode[0][0] != SqlValue(std::string("wal"))) {
     return Status(StatusCode::kRefused,

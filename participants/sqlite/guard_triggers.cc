@@ -80,6 +80,20 @@ std::vector<std::string> Checks(const DatabaseModel& model, const TableModel& ta
   return checks;
 }
 
+/// A trial cannot vouch for such a constraint. (What is in doubt already is applied all
+/// the same: that it was repeated once is the best that is known of it.)
+Status RefuseUnrepeatable(const DatabaseModel& model) {
+  std::string refused;
+  for (const TableModel& table : model.tables) {
+    if (!table.managed || table.unrepeatable_check.empty()) continue;
+    refused += fmt::format(
+        "{}table {}: a CHECK asks {}(), whose answer at commit may be another than at the "
+        "prepare; take it out of the constraint",
+        refused.empty() ? "" : "; ", table.name, table.unrepeatable_check);
+  }
+  return refused.empty() ? Status::Ok() : Status(StatusCode::kRefused, refused);
+}
+
 Result<std::string> StoredSql(Connection& connection, const SchemaObject& object) {
   const SqlValue name = object.name;
   INDOUBT_ASSIGN_OR_RETURN(
@@ -89,9 +103,10 @@ Result<std::string> StoredSql(Connection& connection, const SchemaObject& object
   return sql ? *sql : std::string();
 }
 
-Status Install(Connection& connection, const SchemaObject& object) {
+/// Whether it had to be written.
+Result<bool> Install(Connection& connection, const SchemaObject& object) {
   INDOUBT_ASSIGN_OR_RETURN(const std::string stored, StoredSql(connection, object));
-  if (stored == object.sql) return Status::Ok();
+  if (stored == object.sql) return false;
   if (!stored.empty() && object.type == "TABLE") {
     INDOUBT_ASSIGN_OR_RETURN(auto rows,
                              connection.Query("SELECT count(*) FROM " + object.name));
@@ -107,28 +122,13 @@ Status Install(Connection& connection, const SchemaObject& object) {
     INDOUBT_RETURN_IF_ERROR(
         connection.Run(fmt::format("DROP {} {}", object.type, QuoteName(object.name))));
   }
-  return connection.Run(object.sql);
+  INDOUBT_RETURN_IF_ERROR(connection.Run(object.sql));
+  return true;
 }
 
 }  // namespace
 
-std::vector<SchemaObject> GuardTriggers(const DatabaseModel& model, const TableModel& table) {
-  std::vector<SchemaObject> triggers;
-  for (const char* event : {"INSERT", "UPDATE", "DELETE"}) {
-    const std::vector<std::string> checks = Checks(model, table, event);
-    if (checks.empty()) continue;
-    const std::string name = fmt::format("indoubt_guard_{}_{}", event, table.name);
-    triggers.push_back(
-        {"TRIGGER", name,
-         fmt::format(
-             "CREATE TRIGGER {} AFTER {} ON {} BEGIN SELECT RAISE(ABORT, {}) WHERE {}; END",
-             QuoteName(name), event, QuoteName(table.name),
-             QuoteText(sqlite_schema::kLockedMessage), fmt::join(checks, " OR "))});
-  }
-  return triggers;
-}
-
-Status InstallSchema(Connection& connection, const DatabaseModel& model) {
+std::vector<SchemaObject> WantedSchema(const DatabaseModel& model) {
   std::vector<SchemaObject> wanted = {
       {"TABLE", "indoubt_branch", std::string(sqlite_schema::kBranchTable)},
       {"TABLE", "indoubt_lock", std::string(sqlite_schema::kLockTable)},
@@ -138,8 +138,32 @@ Status InstallSchema(Connection& connection, const DatabaseModel& model) {
     for (SchemaObject& trigger : GuardTriggers(model, table))
       wanted.push_back(std::move(trigger));
   }
+  return wanted;
+}
+
+std::vector<SchemaObject> GuardTriggers(const DatabaseModel& model, const TableModel& table) {
+  std::vector<SchemaObject> triggers;
+  for (const char* event : {"INSERT", "UPDATE", "DELETE"}) {
+    const std::vector<std::string> checks = Checks(model, table, event);
+    if (checks.empty()) continue;
+    const std::string name = fmt::format("indoubt_guard_{}_{}", event, table.name);
+    triggers.push_back(
+        {"TRIGGER", name,
+         // Nothing in doubt is the usual case: then WHEN costs one look at an empty table.
+         fmt::format("CREATE TRIGGER {} AFTER {} ON {} WHEN EXISTS(SELECT 1 FROM indoubt_lock) "
+                     "BEGIN SELECT RAISE(ABORT, {}) WHERE {}; END",
+                     QuoteName(name), event, QuoteName(table.name),
+                     QuoteText(sqlite_schema::kLockedMessage), fmt::join(checks, " OR "))});
+  }
+  return triggers;
+}
+
+Status InstallSchema(Connection& connection, const DatabaseModel& model,
+                     std::vector<std::string>* written) {
+  const std::vector<SchemaObject> wanted = WantedSchema(model);
   for (const SchemaObject& object : wanted) {
-    INDOUBT_RETURN_IF_ERROR(Install(connection, object));
+    INDOUBT_ASSIGN_OR_RETURN(const bool wrote, Install(connection, object));
+    if (wrote && written != nullptr) written->push_back(object.name);
   }
   return Status::Ok();
 }
@@ -149,6 +173,7 @@ Result<DatabaseModel> LoadAndInstall(Connection& connection,
   INDOUBT_RETURN_IF_ERROR(connection.Run("BEGIN IMMEDIATE"));
   auto model = LoadModel(connection, managed);
   Status status = model.status();
+  if (status.ok()) status = RefuseUnrepeatable(*model);
   if (status.ok()) status = InstallSchema(connection, *model);
   if (status.ok()) {
     auto version = connection.Query("PRAGMA schema_version");

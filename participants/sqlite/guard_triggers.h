@@ -15,12 +15,17 @@ struct SchemaObject {
 /// REPLACE deletes without firing triggers is seen by the value it gave up.
 std::vector<SchemaObject> GuardTriggers(const DatabaseModel& model, const TableModel& table);
 
-/// Makes the file's tables and triggers what this version needs, in the open write
-/// transaction; writes only what differs. kRefused when tables of another version
-/// still hold branches.
-Status InstallSchema(Connection& connection, const DatabaseModel& model);
+/// Everything of ours that a file with these tables holds.
+std::vector<SchemaObject> WantedSchema(const DatabaseModel& model);
 
-/// Loads the model and installs in one transaction of its own.
+/// Makes the file's tables and triggers what this version needs, in the open write
+/// transaction; writes only what differs, and names it in `written`. kRefused when tables
+/// of another version still hold branches.
+Status InstallSchema(Connection& connection, const DatabaseModel& model,
+                     std::vector<std::string>* written = nullptr);
+
+/// Loads the model and installs in one transaction of its own. kRefused also for a CHECK
+/// that cannot be repeated.
 Result<DatabaseModel> LoadAndInstall(Connection& connection,
                                      const std::vector<std::string>& managed);
 

@@ -63,6 +63,10 @@ class Connection {
   sqlite3* handle() const { return db_; }
   const std::string& path() const { return path_; }
 
+  /// Whether SQLite can only read the file: its permissions, or its file system's. (A BEGIN
+  /// IMMEDIATE succeeds even then.)
+  bool IsReadOnly() const { return sqlite3_db_readonly(db_, "main") == 1; }
+
   /// Waits for another process' lock at most until then, from now on.
   void SetBusyDeadline(TimePoint deadline) { busy_deadline_ = deadline; }
 

@@ -41,6 +41,14 @@ void CheckLibrary(PreflightReport& report) {
   }
 }
 
+std::string ReadOnlyProblem(const std::string& path) {
+  return fmt::format(
+      "{} can only be read; give this user write permission on the file and its folder, and "
+      "see "
+      "that the file system is mounted for writing",
+      path);
+}
+
 }  // namespace
 
 Result<PreflightReport> CheckFile(const SqliteOptions& options, TimePoint deadline) {
@@ -56,6 +64,10 @@ Result<PreflightReport> CheckFile(const SqliteOptions& options, TimePoint deadli
                   busy ? status.message() + "; another process holds the file, end it or wait"
                        : status.message());
   };
+  if (connection->IsReadOnly()) {
+    report.problems.push_back(ReadOnlyProblem(options.path));
+    return report;
+  }
   auto mode = connection->Query("PRAGMA journal_mode=WAL");
   if (!mode.has_value()) return unreachable(mode.error());
   if (mode->empty() || (*mode)[0][0] != SqlValue(std::string("wal"))) {

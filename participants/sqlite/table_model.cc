@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <strings.h>
 
+#include "participants/sqlite/check_constraints.h"
+
 namespace indoubt::sqlite {
 namespace {
 
@@ -190,6 +192,7 @@ Result<TableModel> LoadTable(Connection& connection, const std::string& wanted, 
   if (Text(found[0][1]) == "view" || SameName(sql.substr(0, 14), "CREATE VIRTUAL")) {
     return Refused(wanted, "it is a view or a virtual table; only plain tables can be managed");
   }
+  table.unrepeatable_check = UnrepeatableCheck(sql);
   INDOUBT_RETURN_IF_ERROR(LoadColumns(connection, table));
   INDOUBT_RETURN_IF_ERROR(LoadKeys(connection, table));
   INDOUBT_ASSIGN_OR_RETURN(

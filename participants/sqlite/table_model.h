@@ -36,7 +36,8 @@ struct TableModel {
   std::vector<UniqueKey> keys;  // the primary key first
   std::vector<ForeignKey> foreign_keys;
   bool user_triggers = false;
-  std::string fingerprint;  // changes when anything does that an apply depends on
+  std::string unrepeatable_check;  // a function in a CHECK (check_constraints.h), or empty
+  std::string fingerprint;         // changes when anything does that an apply depends on
 
   // By all columns' values: ?1.. are the row; update takes the new row, then the old.
   std::string insert_sql, update_sql, delete_sql;
