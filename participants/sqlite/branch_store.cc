@@ -65,9 +65,8 @@ Result<std::unique_ptr<BranchStore>> BranchStore::Open(const std::string& path,
                                                        TimePoint deadline) {
   INDOUBT_ASSIGN_OR_RETURN(auto connection, Connection::Open(path));
   connection->SetBusyDeadline(deadline);
-  if (connection->IsReadOnly()) {
-    return Status(StatusCode::kUnavailable,
-                  fmt::format("SQLite file {} can only be read; see its permissions", path));
+  if (std::string problem = connection->ReadOnlyProblem(); !problem.empty()) {
+    return Status(StatusCode::kUnavailable, std::move(problem));
   }
   INDOUBT_ASSIGN_OR_RETURN(auto mode, connection->Query("PRAGMA journal_mode=WAL"));
   if (mode.empty() || mode[0][0] != SqlValue(std::string("wal"))) {

@@ -170,24 +170,15 @@ Status InstallSchema(Connection& connection, const DatabaseModel& model,
 
 Result<DatabaseModel> LoadAndInstall(Connection& connection,
                                      const std::vector<std::string>& managed) {
-  INDOUBT_RETURN_IF_ERROR(connection.Run("BEGIN IMMEDIATE"));
-  auto model = LoadModel(connection, managed);
-  Status status = model.status();
-  if (status.ok()) status = RefuseUnrepeatable(*model);
-  if (status.ok()) status = InstallSchema(connection, *model);
-  if (status.ok()) {
-    auto version = connection.Query("PRAGMA schema_version");
-    if (version.has_value()) model->schema_version = std::get<int64_t>((*version)[0][0]);
-    status = version.status();
-  }
-  if (status.ok()) status = connection.Run("COMMIT");
-  if (!status.ok()) {
-    if (connection.InTransaction()) {
-      // The failure above is what the caller needs to hear; this one only tidies up.
-      static_cast<void>(connection.Run("ROLLBACK"));
-    }
-    return status;
-  }
+  DatabaseModel model;
+  INDOUBT_RETURN_IF_ERROR(connection.InWriteTransaction([&]() -> Status {
+    INDOUBT_ASSIGN_OR_RETURN(model, LoadModel(connection, managed));
+    INDOUBT_RETURN_IF_ERROR(RefuseUnrepeatable(model));
+    INDOUBT_RETURN_IF_ERROR(InstallSchema(connection, model));
+    INDOUBT_ASSIGN_OR_RETURN(const auto version, connection.Query("PRAGMA schema_version"));
+    model.schema_version = std::get<int64_t>(version[0][0]);
+    return Status::Ok();
+  }));
   return model;
 }
 

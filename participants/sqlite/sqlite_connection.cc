@@ -165,6 +165,30 @@ Result<std::vector<Row>> Connection::Query(const std::string& sql,
   return rows;
 }
 
+std::string Connection::ReadOnlyProblem() const {
+  if (sqlite3_db_readonly(db_, "main") != 1) return {};
+  return fmt::format(
+      "{} can only be read; give this user write permission on the file and its folder, and "
+      "see that the file system is mounted for writing",
+      path_);
+}
+
+Status Connection::InWriteTransaction(const std::function<Status()>& work) {
+  INDOUBT_RETURN_IF_ERROR(Run("BEGIN IMMEDIATE"));
+  Status status = work();
+  if (status.ok()) status = Run("COMMIT");
+  // The failure is what the caller needs to hear; this one only tidies up.
+  if (!status.ok() && InTransaction()) static_cast<void>(Run("ROLLBACK"));
+  return status;
+}
+
+Status FileUnavailable(const Status& failed) {
+  const bool busy = failed.code() == StatusCode::kLocked;
+  return Status(StatusCode::kUnavailable,
+                busy ? failed.message() + "; another process holds the file, end it or wait"
+                     : failed.message());
+}
+
 Status Connection::Failure(int code, std::string_view doing) {
   last_code_ = code & 0xff;
   if (last_code_ == SQLITE_INTERRUPT) {

@@ -63,9 +63,9 @@ class Connection {
   sqlite3* handle() const { return db_; }
   const std::string& path() const { return path_; }
 
-  /// Whether SQLite can only read the file: its permissions, or its file system's. (A BEGIN
-  /// IMMEDIATE succeeds even then.)
-  bool IsReadOnly() const { return sqlite3_db_readonly(db_, "main") == 1; }
+  /// Why SQLite can only read the file, with the remedy; empty when it can write. (A BEGIN
+  /// IMMEDIATE succeeds even where it cannot.)
+  std::string ReadOnlyProblem() const;
 
   /// Waits for another process' lock at most until then, from now on.
   void SetBusyDeadline(TimePoint deadline) { busy_deadline_ = deadline; }
@@ -80,6 +80,10 @@ class Connection {
   Status Run(const std::string& sql, std::span<const SqlValue> params = {});
   /// Runs one statement of ours and returns its rows.
   Result<std::vector<Row>> Query(const std::string& sql, std::span<const SqlValue> params = {});
+
+  /// Runs `work` in a write transaction, which is committed when that is Ok and else
+  /// rolled back. Returns what failed first.
+  Status InWriteTransaction(const std::function<Status()>& work);
 
   /// Whether a transaction is open (SQLite ends one by itself on some errors).
   bool InTransaction() const { return sqlite3_get_autocommit(db_) == 0; }
@@ -100,5 +104,9 @@ class Connection {
   std::function<bool()> give_up_;
   std::unordered_map<std::string, sqlite3_stmt*> statements_;
 };
+
+/// `failed`, where it kept a participant from its file, as kUnavailable: with what to do
+/// about a file that somebody else holds.
+Status FileUnavailable(const Status& failed);
 
 }  // namespace indoubt::sqlite

@@ -1,5 +1,7 @@
 #include "participants/sqlite/sqlite_preflight.h"
 
+#include <utility>
+
 #include <fmt/format.h>
 #include <sys/vfs.h>
 
@@ -41,14 +43,6 @@ void CheckLibrary(PreflightReport& report) {
   }
 }
 
-std::string ReadOnlyProblem(const std::string& path) {
-  return fmt::format(
-      "{} can only be read; give this user write permission on the file and its folder, and "
-      "see "
-      "that the file system is mounted for writing",
-      path);
-}
-
 }  // namespace
 
 Result<PreflightReport> CheckFile(const SqliteOptions& options, TimePoint deadline) {
@@ -58,25 +52,19 @@ Result<PreflightReport> CheckFile(const SqliteOptions& options, TimePoint deadli
   INDOUBT_ASSIGN_OR_RETURN(auto connection, Connection::Open(options.path));
   connection->SetBusyDeadline(deadline);
   CheckFileSystem(options.path, report);
-  const auto unreachable = [&](const Status& status) {
-    const bool busy = status.code() == StatusCode::kLocked;
-    return Status(StatusCode::kUnavailable,
-                  busy ? status.message() + "; another process holds the file, end it or wait"
-                       : status.message());
-  };
-  if (connection->IsReadOnly()) {
-    report.problems.push_back(ReadOnlyProblem(options.path));
+  if (std::string problem = connection->ReadOnlyProblem(); !problem.empty()) {
+    report.problems.push_back(std::move(problem));
     return report;
   }
   auto mode = connection->Query("PRAGMA journal_mode=WAL");
-  if (!mode.has_value()) return unreachable(mode.error());
+  if (!mode.has_value()) return FileUnavailable(mode.error());
   if (mode->empty() || (*mode)[0][0] != SqlValue(std::string("wal"))) {
     report.problems.push_back(
         fmt::format("{} cannot use WAL; put the file on a local disk", options.path));
   }
   auto model = LoadAndInstall(*connection, options.tables);
   if (!model.has_value() && model.error().code() != StatusCode::kRefused) {
-    return unreachable(model.error());
+    return FileUnavailable(model.error());
   }
   if (!model.has_value()) {
     report.problems.push_back(model.error().message());

@@ -1,6 +1,7 @@
 #include "participants/sqlite/sqlite_repair.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -115,24 +116,15 @@ Result<std::vector<std::string>> RepairSqliteFile(const SqliteOptions& options,
                                                   TimePoint deadline) {
   INDOUBT_ASSIGN_OR_RETURN(auto connection, sqlite::Connection::Open(options.path));
   connection->SetBusyDeadline(deadline);
-  if (connection->IsReadOnly()) {
-    return Status(StatusCode::kUnavailable,
-                  fmt::format("{} can only be read; see its permissions", options.path));
+  if (std::string problem = connection->ReadOnlyProblem(); !problem.empty()) {
+    return Status(StatusCode::kUnavailable, std::move(problem));
   }
   INDOUBT_RETURN_IF_ERROR(connection->Run("PRAGMA synchronous=FULL"));
-  Status status = connection->Run("BEGIN IMMEDIATE");
   std::vector<std::string> lines;
-  if (status.ok()) status = sqlite::RepairInTransaction(*connection, options.tables, lines);
-  if (status.ok()) status = connection->Run("COMMIT");
+  const Status status = connection->InWriteTransaction(
+      [&] { return sqlite::RepairInTransaction(*connection, options.tables, lines); });
   if (status.ok()) return lines;
-  if (connection->InTransaction()) {
-    // The failure above is what the caller needs to hear; this one only tidies up.
-    static_cast<void>(connection->Run("ROLLBACK"));
-  }
-  const bool busy = status.code() == StatusCode::kLocked;
-  return busy ? Status(StatusCode::kUnavailable,
-                       status.message() + "; another process holds the file, end it or wait")
-              : status;
+  return status.code() == StatusCode::kLocked ? sqlite::FileUnavailable(status) : status;
 }
 
 }  // namespace indoubt
