@@ -101,22 +101,12 @@ Result<std::vector<AddressedStatement>> LoadStatements(const std::string& path) 
 Result<std::vector<AddressedStatement>> StatementsFromArguments(
     const std::vector<std::string>& raw) {
   std::vector<AddressedStatement> statements;
-  size_t after_statement = 0;  // the place behind the last one, 0 before the first
   for (size_t i = 0; i < raw.size(); ++i) {
     std::string option = raw[i];
     std::vector<std::string> values;
     if (const size_t equals = option.find('='); equals != std::string::npos) {
       values.push_back(option.substr(equals + 1));
       option.resize(equals);
-    }
-    // The parser takes what stands behind a statement for another value of its --on.
-    const bool stray = !option.starts_with('-') && i > 0 && after_statement == i;
-    if (stray) {
-      return Status(
-          StatusCode::kInvalidArgument,
-          fmt::format("'{}' follows a statement and belongs to nothing: put --on NAME "
-                      "before it; a FILE stands alone",
-                      raw[i].substr(0, 80)));
     }
     const size_t takes = option == "--on"                            ? 2
                          : option == "--rows" || option == "--param" ? 1
@@ -129,7 +119,6 @@ Result<std::vector<AddressedStatement>> StatementsFromArguments(
     }
     if (option == "--on") {
       statements.push_back({values[0], {values[1], {}, {}}});
-      after_statement = i + 1;
       continue;
     }
     if (statements.empty()) {

@@ -216,7 +216,7 @@ void AddExec(CLI::App& app, Action& action) {
   auto checked = std::make_shared<std::pair<std::vector<std::string>, std::vector<int64_t>>>();
   verb->add_option("--on", checked->first, "NAME STATEMENT, repeated")
       ->type_size(2)
-      ->expected(1, 1000)
+      ->expected(1)
       ->take_all()
       ->allow_extra_args(false);
   verb->add_option("--rows", checked->second, "The statement before must touch this many rows")

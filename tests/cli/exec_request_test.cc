@@ -24,23 +24,6 @@ TEST(ParseParam, JsonScalarsHaveTheirTypeAndTheRestIsText) {
   EXPECT_EQ(ParseParam("18446744073709551615"), Value{std::string("18446744073709551615")});
 }
 
-TEST(StatementsFromArguments, WordThatBelongsToNothingIsRefused) {
-  using Words = std::vector<std::string>;
-  const auto two = StatementsFromArguments(
-      Words{"exec", "--on", "a", "X", "--rows", "1", "--on", "b", "Y", "--param", "7"});
-  ASSERT_TRUE(two) << two.error().ToString();
-  EXPECT_EQ(two->size(), 2u);
-  // A forgotten --on, or a FILE behind: half of what was asked must not be done.
-  for (const Words& words :
-       {Words{"exec", "--on", "a", "X", "b", "Y"}, Words{"exec", "--on", "a", "X", "more.toml"},
-        Words{"exec", "--on=a", "X", "more.toml"}}) {
-    const auto refused = StatementsFromArguments(words);
-    ASSERT_FALSE(refused) << words.back();
-    EXPECT_EQ(refused.error().code(), StatusCode::kInvalidArgument);
-    EXPECT_THAT(refused.error().message(), HasSubstr("put --on NAME before it"));
-  }
-}
-
 class Statements : public ::testing::Test {
  protected:
   Result<std::vector<AddressedStatement>> Load(const std::string& text) {

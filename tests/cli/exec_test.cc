@@ -148,6 +148,23 @@ TEST_F(Exec, AnOptionIsNotTakenForAStatement) {
   EXPECT_THAT(ran.err, HasSubstr("no statement follows"));
 }
 
+TEST_F(Exec, AWordThatBelongsToNoOptionStopsItAll) {
+  const std::string insert = "INSERT INTO entries VALUES (88, 7, 5)";
+  const std::vector<std::string> begin{"exec", "-c",    stores_->config_path(),
+                                       "--on", "stock", "INCRBY stock:42 -1"};
+  // A forgotten --on, or a FILE behind: half of what was asked must not be done.
+  for (const std::vector<std::string>& rest :
+       {std::vector<std::string>{"ledger", insert}, std::vector<std::string>{"more.toml"},
+        std::vector<std::string>{"more.toml", "stray"},
+        std::vector<std::string>{"--on", "ledger", insert, "stray"}}) {
+    std::vector<std::string> words = begin;
+    words.insert(words.end(), rest.begin(), rest.end());
+    const Ran ran = stores_->Indoubt(words);
+    EXPECT_TRUE(ran.Exited(2)) << rest.back() << ": " << ran.out << ran.err;
+  }
+  EXPECT_EQ(stores_->AskSqlite("SELECT count(*) FROM entries WHERE order_id = 88"), "0");
+}
+
 TEST_F(Exec, UsageErrorsExitTwoAndSayWhatToWrite) {
   EXPECT_TRUE(stores_->Indoubt({"exec", "-c", stores_->config_path()}).Exited(2));
   EXPECT_TRUE(stores_->Indoubt({"exec", "--on", "a", "b"}).Exited(2));
