@@ -71,23 +71,14 @@ Result<std::optional<events::Transaction>> PgOutputDecoder::Decode(std::string_v
     case 'B':
       status = Begin(reader);
       break;
-    case 'C': {
-      INDOUBT_ASSIGN_OR_RETURN(events::Transaction transaction, Commit(reader));
-      return std::optional(std::move(transaction));
-    }
     case 'b':
       status = BeginPrepare(reader);
       break;
-    case 'P': {
-      INDOUBT_ASSIGN_OR_RETURN(events::Transaction prepared, Prepare(reader));
-      return std::optional(std::move(prepared));
-    }
+    case 'C':
+    case 'P':
     case 'K':
     case 'r': {
-      INDOUBT_ASSIGN_OR_RETURN(
-          events::Transaction ended,
-          FinishPrepared(reader, message[0] == 'K' ? events::Transaction::COMMIT_PREPARED
-                                                   : events::Transaction::ROLLBACK_PREPARED));
+      INDOUBT_ASSIGN_OR_RETURN(events::Transaction ended, End(message[0], reader));
       return std::optional(std::move(ended));
     }
     case 'R':
@@ -126,6 +117,19 @@ Result<std::optional<events::Transaction>> PgOutputDecoder::Decode(std::string_v
   if (!status.ok()) return status;
   INDOUBT_RETURN_IF_ERROR(reader.Finished());
   return std::optional<events::Transaction>();
+}
+
+Result<events::Transaction> PgOutputDecoder::End(char message, Reader& reader) {
+  switch (message) {
+    case 'C':
+      return Commit(reader);
+    case 'P':
+      return Prepare(reader);
+    case 'K':
+      return FinishPrepared(reader, events::Transaction::COMMIT_PREPARED);
+    default:
+      return FinishPrepared(reader, events::Transaction::ROLLBACK_PREPARED);
+  }
 }
 
 Status PgOutputDecoder::Begin(Reader& reader) {

@@ -35,6 +35,8 @@ class PgOutputDecoder {
 
  private:
   class Reader;
+  /// Of one of the messages that give a transaction: C, P, K or r.
+  Result<events::Transaction> End(char message, Reader& reader);
   Status Begin(Reader& reader);
   Result<events::Transaction> Commit(Reader& reader);
   Status BeginPrepare(Reader& reader);
