@@ -41,14 +41,14 @@ Result<std::map<std::string, std::vector<std::string>>> Repair(const Config& con
 
 int Doctor(const std::string& config_path, const std::string& timeout, bool json, bool repair) {
   auto config = LoadConfig(config_path);
-  if (!config) return Fail(config.error());
+  if (!config) return Fail(config.error(), json);
   auto participants = MakeParticipants(*config);
-  if (!participants) return Fail(participants.error());
+  if (!participants) return Fail(participants.error(), json);
   const Duration limit = ParseDuration(timeout).value_or(Duration::zero());
   std::map<std::string, std::vector<std::string>> repaired;
   if (repair) {
     auto mended = Repair(*config, limit);
-    if (!mended) return Fail(mended.error());
+    if (!mended) return Fail(mended.error(), json);
     repaired = std::move(*mended);
   }
   bool healthy = true;
