@@ -115,6 +115,7 @@ class Engine {
 
   LiveRegister live_;
   std::mutex owed_mutex_;
+  /// Guarded by owed_mutex_.
   std::unordered_map<const LiveTransaction*, std::shared_ptr<LiveTransaction>> owed_;
 
   // Between two looks at all deadlines, at least.
