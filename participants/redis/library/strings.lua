@@ -50,8 +50,10 @@ command('SET', 3, false, function(tx, a)
   local exists = state.type ~= 'none'
   local skip = (options.NX and exists) or (options.XX and not exists)
   if not skip then
+    -- Over another type too: what replaces the value takes its moment away.
+    local kept = options.KEEPTTL and expiry(state)
     set_string(state, a[3])
-    if not options.KEEPTTL then state.expire = options.expire end
+    state.expire = options.KEEPTTL and kept or options.expire
     if options.expire and options.expire <= tx_now(tx) then clear(state) end
   end
   if options.GET then return bulk(old), skip and 0 or 1 end
