@@ -1,5 +1,7 @@
 // SIGINT and SIGTERM at `exec` and `recover`, and requests that are asked again.
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -8,6 +10,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <signal.h>
+#include <sys/syscall.h>
 
 #include "tests/support/eventually.h"
 #include "tests/support/read_text.h"
@@ -48,8 +51,16 @@ class Interrupt : public ::testing::Test {
   }
   std::string Err() { return ReadText(stores_->folder() + "/interrupted.err"); }
   std::string Out() { return ReadText(stores_->folder() + "/interrupted.out"); }
-  static bool PreparedSomewhere() {
-    return stores_->AskPostgres("SELECT count(*) FROM pg_prepared_xacts") == "1";
+  /// Whether a thread sleeps at its fail point: then all that comes before has happened.
+  bool IsAtItsPoint() const {
+    const std::string tasks = fmt::format("/proc/{}/task", process_->pid());
+    std::error_code error;  // it may end meanwhile
+    for (const auto& task : std::filesystem::directory_iterator(tasks, error)) {
+      std::ifstream syscall(task.path() / "syscall");
+      int number = -1;
+      if (syscall >> number && number == SYS_clock_nanosleep) return true;
+    }
+    return false;
   }
   static Stores* stores_;
   std::unique_ptr<Process> process_;
@@ -86,7 +97,7 @@ TEST_F(Interrupt, ExecThatWaitsIsRolledBack) {
 
 TEST_F(Interrupt, CommitThatCompletesMeanwhileIsReportedAsSuch) {
   Start(stores_->OrderArguments(2), {{"INDOUBT_FAILPOINT", "voted=sleep(3s)"}});
-  ASSERT_TRUE(Eventually(PreparedSomewhere, kLimit));
+  ASSERT_TRUE(Eventually([this] { return IsAtItsPoint(); }, kLimit));
   process_->Signal(SIGTERM);
   EXPECT_EQ(Code(), 0) << Err();
   EXPECT_THAT(Err(), HasSubstr("interrupted"));
@@ -96,7 +107,7 @@ TEST_F(Interrupt, CommitThatCompletesMeanwhileIsReportedAsSuch) {
 
 TEST_F(Interrupt, ExecWithoutAnOutcomeSaysHowItIsSettled) {
   Start(stores_->OrderArguments(3), {{"INDOUBT_FAILPOINT", "voted=sleep(30s)"}});
-  ASSERT_TRUE(Eventually(PreparedSomewhere, kLimit));
+  ASSERT_TRUE(Eventually([this] { return IsAtItsPoint(); }, kLimit));
   process_->Signal(SIGINT);
   EXPECT_EQ(Code(), 130) << Err();
   const auto json = nlohmann::json::parse(Out());
@@ -110,7 +121,7 @@ TEST_F(Interrupt, ExecWithoutAnOutcomeSaysHowItIsSettled) {
 
 TEST_F(Interrupt, ASecondSignalEndsAtOnce) {
   Start(stores_->OrderArguments(4), {{"INDOUBT_FAILPOINT", "voted=sleep(30s)"}});
-  ASSERT_TRUE(Eventually(PreparedSomewhere, kLimit));
+  ASSERT_TRUE(Eventually([this] { return IsAtItsPoint(); }, kLimit));
   process_->Signal(SIGINT);
   ASSERT_TRUE(
       Eventually([this] { return Err().find("interrupted") != std::string::npos; }, kLimit));
