@@ -18,3 +18,6 @@ find_package(benchmark REQUIRED)
 # Debian's CMake files for these two are broken or absent.
 pkg_check_modules(hiredis REQUIRED IMPORTED_TARGET hiredis)
 pkg_check_modules(libpqxx REQUIRED IMPORTED_TARGET libpqxx)
+
+# Only for the programs (docs/adr/0008); a library leaves the choice to who links it.
+pkg_check_modules(jemalloc REQUIRED jemalloc)
