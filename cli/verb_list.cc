@@ -4,6 +4,7 @@
 #include "base/failpoint.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
+#include "experiments/faults/fault.h"
 #include "experiments/scenario.h"
 
 namespace indoubt::cli {
@@ -13,6 +14,9 @@ int ListFaults() {
   for (const FailPoint& point : AllFailPoints()) {
     PrintLine(fmt::format("{:26} {}", point.name, point.where));
   }
+  for (const FaultKind& kind : AllFaultKinds()) {
+    PrintLine(fmt::format("{:26} in a scenario: {}", kind.name, kind.what));
+  }
   return kDone;
 }
 
@@ -20,7 +24,10 @@ int ListScenarios() {
   for (const BuiltinScenario& builtin : BuiltinScenarios()) {
     const auto scenario = LoadScenario(std::string(builtin.name));
     if (!scenario) return Fail(scenario.error());
-    PrintLine(fmt::format("{:20} {}", scenario->name, scenario->question));
+    const auto seconds =
+        std::chrono::duration_cast<std::chrono::seconds>(EstimatedDuration(*scenario)).count();
+    PrintLine(fmt::format("{:26} {:>2} min {:02} s  {}", scenario->name, seconds / 60,
+                          seconds % 60, scenario->question));
   }
   return kDone;
 }
@@ -30,10 +37,11 @@ int ListScenarios() {
 void AddList(CLI::App& app, Action& action) {
   CLI::App* verb = app.add_subcommand("list", "Scenarios and fail points");
   verb->require_subcommand(1);
-  verb->add_subcommand("faults", "Every fail point and where it lies")->callback([&action] {
-    action = ListFaults;
-  });
-  verb->add_subcommand("scenarios", "Those that the binary carries, each with its question")
+  verb->add_subcommand("faults", "Kinds of faults, and every fail point and where it lies")
+      ->callback([&action] { action = ListFaults; });
+  verb->add_subcommand(
+          "scenarios",
+          "Those that the binary carries, each with about how long it takes and its question")
       ->callback([&action] { action = ListScenarios; });
 }
 

@@ -1,5 +1,7 @@
 #include "experiments/fault_director.h"
 
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "experiments/ndjson.h"
@@ -14,41 +16,45 @@ std::optional<int64_t> NanosOf(const std::optional<TimePoint>& time) {
 
 }  // namespace
 
-FaultDirector::FaultDirector(Path& path, std::optional<FaultPlan> fault, TimePoint measure_from)
-    : path_(path), fault_(std::move(fault)), measure_from_(measure_from) {}
+FaultDirector::FaultDirector(Fault* fault, FaultPlan plan, TimePoint measure_from)
+    : fault_(fault), plan_(std::move(plan)), measure_from_(measure_from) {}
 
 Result<std::string> FaultDirector::Step() {
-  if (!fault_) return std::string();
+  if (fault_ == nullptr) return std::string();
   const TimePoint now = SystemClock().Now();
   if (!requested_) {
-    if (now < measure_from_ + fault_->at) return std::string();
-    INDOUBT_RETURN_IF_ERROR(path_.Strike());
+    if (now < measure_from_ + plan_.at) return std::string();
     requested_ = now;
-    return path_.victim() + ": to die at " + fault_->point.at(path_.name());
+    INDOUBT_RETURN_IF_ERROR(fault_->Strike());
+    observed_ = fault_->StruckAt();
+    if (observed_) return fault_->target() + " " + fault_->struck_word();
+    return fmt::format("{}: {} is asked for{}", fault_->target(), plan_.kind,
+                       fault_->point().empty() ? "" : " at " + fault_->point());
   }
   if (!observed_) {
-    observed_ = path_.StruckAt();
-    return observed_ ? path_.victim() + " killed" : std::string();
+    observed_ = fault_->StruckAt();
+    return observed_ ? fault_->target() + " " + fault_->struck_word() : std::string();
   }
-  if (!healed_ && now >= *observed_ + fault_->down) {
+  if (!healed_ && now >= *observed_ + plan_.down) {
     INDOUBT_RETURN_IF_ERROR(Heal());
-    return path_.victim() + " restarted";
+    return fault_->target() + " " + fault_->healed_word();
   }
   return std::string();
 }
 
 Status FaultDirector::Heal() {
-  INDOUBT_RETURN_IF_ERROR(path_.Restart());
+  INDOUBT_RETURN_IF_ERROR(fault_->Heal());
   healed_ = SystemClock().Now();
   return Status::Ok();
 }
 
 Status FaultDirector::HealNow() {
   if (!requested_) return Status::Ok();
-  if (!observed_) observed_ = path_.StruckAt();
+  if (!observed_) observed_ = fault_->StruckAt();
   if (!observed_) {
-    warnings_.push_back(fmt::format("{}: the fault at {} was asked for and not observed",
-                                    path_.name(), fault_->point.at(path_.name())));
+    warnings_.push_back(fmt::format("{}: the fault {}{} was asked for and not observed",
+                                    fault_->target(), plan_.kind,
+                                    fault_->point().empty() ? "" : " at " + fault_->point()));
     return Status::Ok();
   }
   return healed_ ? Status::Ok() : Heal();
@@ -57,9 +63,10 @@ Status FaultDirector::HealNow() {
 nlohmann::json FaultDirector::Records() const {
   nlohmann::json records = nlohmann::json::array();
   if (!requested_) return records;
-  records.push_back({{"kind", fault_->kind},
-                     {"target", path_.victim()},
-                     {"point", fault_->point.at(path_.name())},
+  const std::string point = fault_->point();
+  records.push_back({{"kind", plan_.kind},
+                     {"target", fault_->target()},
+                     {"point", point.empty() ? nlohmann::json(nullptr) : nlohmann::json(point)},
                      {"requested_at_ns", Nanos(NanosOf(requested_))},
                      {"observed_at_ns", Nanos(NanosOf(observed_))},
                      {"healed_at_ns", Nanos(NanosOf(healed_))}});

@@ -1,5 +1,5 @@
-// Strikes a path's victim at the scenario's time and heals it again, and keeps
-// what was asked for beside what was seen.
+// Injects a fault at the scenario's time and heals it again, and keeps what was asked
+// for beside what was seen.
 #pragma once
 
 #include <optional>
@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "base/status.h"
-#include "experiments/paths/path.h"
+#include "experiments/faults/fault.h"
 #include "experiments/scenario.h"
 
 namespace indoubt {
@@ -18,12 +18,12 @@ namespace indoubt {
 /// Use from the thread that started the path.
 class FaultDirector {
  public:
-  /// `fault`: none for a path that is spared. `measure_from`: what fault.at counts from.
-  FaultDirector(Path& path, std::optional<FaultPlan> fault, TimePoint measure_from);
+  /// `fault`: null for a path that is spared. `measure_from`: what plan.at counts from.
+  FaultDirector(Fault* fault, FaultPlan plan, TimePoint measure_from);
 
   /// Does what is due. Returns what happened just now, for a person; empty: nothing.
   Result<std::string> Step();
-  /// Heals at once if the victim is down: the repetition is over.
+  /// Heals at once what is broken: the repetition is over.
   Status HealNow();
   /// rep.json's `faults`.
   nlohmann::json Records() const;
@@ -33,8 +33,8 @@ class FaultDirector {
  private:
   Status Heal();
 
-  Path& path_;
-  const std::optional<FaultPlan> fault_;
+  Fault* const fault_;
+  const FaultPlan plan_;
   const TimePoint measure_from_;
   std::optional<TimePoint> requested_, observed_, healed_;
   std::vector<std::string> warnings_;

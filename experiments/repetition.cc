@@ -6,13 +6,14 @@
 #include <fmt/format.h>
 
 #include "experiments/fault_director.h"
+#include "experiments/faults/fault.h"
 #include "experiments/final_state.h"
+#include "experiments/lab_stores.h"
 #include "experiments/load_generator.h"
 #include "experiments/ndjson.h"
 #include "experiments/observer/observer.h"
 #include "experiments/paths/path.h"
 #include "experiments/summary/figures.h"
-#include "faults/servers.h"
 
 namespace indoubt {
 namespace {
@@ -25,33 +26,6 @@ constexpr auto kLeadTime = std::chrono::milliseconds(200);
 constexpr auto kDrainPoll = std::chrono::milliseconds(20);
 
 int64_t NanosOf(TimePoint time) { return time.time_since_epoch().count(); }
-
-/// The stores of one repetition; gone with it.
-struct Stores {
-  ScratchFolder folder{"indoubt-run"};
-  std::unique_ptr<PostgresServer> postgres;  // none when an outside one is used
-  std::unique_ptr<RedisServer> redis;        // none when an outside one is used
-  StoreEndpoints endpoints;
-};
-
-Status StartStores(const RunOptions& options, Stores& stores) {
-  if (options.keep) stores.folder.Keep();
-  const std::string& folder = stores.folder.path();
-  if (options.postgres_dsn) {
-    stores.endpoints.postgres_dsn = *options.postgres_dsn;
-  } else {
-    INDOUBT_ASSIGN_OR_RETURN(stores.postgres, PostgresServer::Start(folder));
-    stores.endpoints.postgres_dsn = stores.postgres->dsn();
-  }
-  if (options.redis_uri) {
-    stores.endpoints.redis_uri = *options.redis_uri;
-  } else {
-    INDOUBT_ASSIGN_OR_RETURN(stores.redis, RedisServer::Start(folder));
-    stores.endpoints.redis_uri = stores.redis->uri();
-  }
-  stores.endpoints.sqlite_path = folder + "/ledger.db";
-  return Status::Ok();
-}
 
 class Repetition {
  public:
@@ -71,9 +45,12 @@ class Repetition {
 
   Status Run(const std::function<void(const StoreEndpoints&)>& stores_up) {
     Note("stores");
-    INDOUBT_RETURN_IF_ERROR(StartStores(options_, stores_));
-    INDOUBT_RETURN_IF_ERROR(shop_->SetUp(stores_.endpoints));
-    stores_up(stores_.endpoints);
+    LabStoresOptions stores{
+        options_.postgres_dsn, options_.redis_uri, options_.keep, {}, plan_.seed};
+    if (const FaultPlan* fault = Planned()) stores.proxied = ProxiedStore(*fault);
+    INDOUBT_ASSIGN_OR_RETURN(stores_, LabStores::Start(stores));
+    INDOUBT_RETURN_IF_ERROR(shop_->SetUp(stores_->direct()));
+    stores_up(stores_->direct());
     INDOUBT_RETURN_IF_ERROR(StartPath());
     Status ran = LoadAndRecord();
     path_->Stop();
@@ -84,8 +61,8 @@ class Repetition {
   Status StartPath() {
     INDOUBT_ASSIGN_OR_RETURN(path_, MakePath(plan_.cell.path));
     PathContext context;
-    context.stores = stores_.endpoints;
-    context.scratch = stores_.folder.path() + "/path";
+    context.stores = stores_->of_path();
+    context.scratch = stores_->folder() + "/path";
     context.log_folder = plan_.folder;
     context.binary = options_.binary;
     context.clients = load_.clients;
@@ -93,22 +70,21 @@ class Repetition {
     std::error_code error;
     std::filesystem::create_directory(context.scratch, error);
     if (error) return Status(StatusCode::kIoError, "cannot make " + context.scratch);
-    fault_ = FaultHere();
-    if (fault_) context.strike_point = fault_->point.at(plan_.cell.path);
+    if (const FaultPlan* planned = Planned()) {
+      INDOUBT_ASSIGN_OR_RETURN(fault_, MakeFault(*planned, *path_, *stores_));
+      if (!fault_) {
+        outcome_.warnings.push_back(fmt::format(
+            "{}: the scenario's fault does not apply to this path", plan_.cell.path));
+      } else if (planned->kind == "kill") {
+        context.strike_point = fault_->point();
+      }
+    }
     return path_->Start(context);
   }
 
-  /// The scenario's fault, when this path has somebody to kill.
-  std::optional<FaultPlan> FaultHere() {
-    for (const FaultPlan& fault : scenario_.faults) {
-      if (path_->victim().empty() || !fault.point.contains(plan_.cell.path)) {
-        outcome_.warnings.push_back(fmt::format(
-            "{}: the scenario's fault does not apply to this path", plan_.cell.path));
-        continue;
-      }
-      return fault;
-    }
-    return std::nullopt;
+  /// Null: nothing is to break.
+  const FaultPlan* Planned() const {
+    return scenario_.faults.empty() ? nullptr : &scenario_.faults.front();
   }
 
   Status LoadAndRecord() {
@@ -120,13 +96,14 @@ class Repetition {
         [&observer](int64_t order, TimePoint at) { observer->lag().Committed(order, at); });
     INDOUBT_ASSIGN_OR_RETURN(
         observer, Observer::Start(
-                      stores_.endpoints, *shop_, HasTwoPhaseCommit(path_->name()), recent,
+                      stores_->direct(), *shop_, HasTwoPhaseCommit(path_->name()), recent,
                       [&load] { return load.counts(); }, plan_.folder));
     LoadTimes times;
     times.warmup_from = SystemClock().Now() + kLeadTime;
     times.measure_from = times.warmup_from + load_.warmup;
     times.measure_to = times.measure_from + load_.duration;
-    FaultDirector director(*path_, fault_, times.measure_from);
+    FaultDirector director(fault_.get(), Planned() == nullptr ? FaultPlan{} : *Planned(),
+                           times.measure_from);
     load.Start(times);
     Status status = Watch(load, times, director);
     load.StopIssuing();
@@ -188,10 +165,10 @@ class Repetition {
       outcome_.warnings.push_back(path_->name() + ": " + idempotent.error().message());
     }
     INDOUBT_ASSIGN_OR_RETURN(const FinalComparison comparison,
-                             shop_->Compare(stores_.endpoints, told));
+                             shop_->Compare(stores_->direct(), told));
     json final = ToJson(comparison);
-    INDOUBT_ASSIGN_OR_RETURN(final["leftovers"], CountLeftovers(stores_.endpoints));
-    INDOUBT_ASSIGN_OR_RETURN(final["unwritable"], FindUnwritable(stores_.endpoints));
+    INDOUBT_ASSIGN_OR_RETURN(final["leftovers"], CountLeftovers(stores_->direct()));
+    INDOUBT_ASSIGN_OR_RETURN(final["unwritable"], FindUnwritable(stores_->direct()));
     final["recovery_idempotent"] =
         idempotent && *idempotent ? json(**idempotent) : json(nullptr);
     const bool open = load_.mode == LoadMode::kOpen;
@@ -241,9 +218,9 @@ class Repetition {
   RepetitionOutcome& outcome_;
   LoadPlan load_;
   std::optional<Shop> shop_;
-  Stores stores_;
+  std::unique_ptr<LabStores> stores_;
   std::unique_ptr<Path> path_;
-  std::optional<FaultPlan> fault_;
+  std::unique_ptr<Fault> fault_;  // of path_ or stores_
 };
 
 }  // namespace

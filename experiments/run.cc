@@ -14,6 +14,7 @@
 #include "experiments/repetition.h"
 #include "experiments/workloads/random.h"
 #include "experiments/workloads/shop.h"
+#include "experiments/workloads/shop_names.h"
 
 namespace indoubt {
 namespace {
@@ -31,6 +32,25 @@ std::string ShellWord(const std::string& word) {
   std::string quoted = "'";
   for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return quoted + "'";
+}
+
+/// What the scenario breaks must be ours.
+Status CheckBreakable(const Scenario& scenario, const RunOptions& options) {
+  for (const MatrixCell& cell : CellsOf(scenario)) {
+    INDOUBT_ASSIGN_OR_RETURN(const Scenario here, ScenarioOf(scenario, cell));
+    for (const FaultPlan& fault : here.faults) {
+      const bool given = (fault.store == kAccounts && options.postgres_dsn) ||
+                         (fault.store == kStock && options.redis_uri);
+      if (!given) continue;
+      return Status(
+          StatusCode::kInvalidArgument,
+          fmt::format("the scenario breaks {} ({}), and a given server is not ours to "
+                      "break; leave --{} out",
+                      fault.store, fault.kind,
+                      fault.store == kAccounts ? "postgres" : "redis"));
+    }
+  }
+  return Status::Ok();
 }
 
 class ScenarioRun {
@@ -94,6 +114,7 @@ class ScenarioRun {
       json params = json::object();
       if (cell.clients_vary) params["load.clients"] = cell.clients;
       if (cell.last_resource_varies) params["last_resource"] = cell.last_resource;
+      for (const Variation& each : cell.variations) params[each.key] = json::parse(each.value);
       cells.push_back({{"name", cell.name},
                        {"path", cell.path},
                        {"params", params},
@@ -150,8 +171,9 @@ class ScenarioRun {
       if (env_written.ok()) env_written = ReplaceJson(folder_ + "/env.json", env_);
       env_complete_ = true;
     };
+    INDOUBT_ASSIGN_OR_RETURN(const Scenario here, ScenarioOf(scenario_, plan.cell));
     const RepetitionOutcome outcome = RunRepetition(
-        scenario_, options_, plan, stores_up, [this](RunProgress at) { Note(std::move(at)); });
+        here, options_, plan, stores_up, [this](RunProgress at) { Note(std::move(at)); });
     ++done_;
     for (const std::string& warning : outcome.warnings) AddWarning(warning);
     if (!env_written.ok()) AddWarning("env.json: " + env_written.message());
@@ -205,6 +227,7 @@ Result<RunResult> RunScenario(const Scenario& scenario, const RunOptions& option
   if (options.repeat && *options.repeat < 1) {
     return Status(StatusCode::kInvalidArgument, "--repeat must be at least 1");
   }
+  INDOUBT_RETURN_IF_ERROR(CheckBreakable(scenario, options));
   INDOUBT_RETURN_IF_ERROR(
       Shop::CheckDroppable(options.postgres_dsn.value_or(""), options.redis_uri.value_or("")));
   return ScenarioRun(scenario, options).Run();

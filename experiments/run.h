@@ -51,7 +51,8 @@ struct RunResult {
 /// every one, as what ran before warms or wears the machine for what runs after.
 std::vector<size_t> CellOrder(uint64_t seed, int n, size_t cells);
 
-/// Blocks for as long as the scenario takes. Processes that it starts die with
+/// Blocks for as long as the scenario takes. The process must ignore SIGPIPE: servers that
+/// are killed close connections that are written to. Processes that it starts die with
 /// the calling thread. An error means that no run came about (kInvalidArgument,
 /// kNotFound for missing servers, kUnavailable and kRefused for given ones, kIoError); a
 /// repetition that failed is in run.json, with the run's status "failed".

@@ -1,6 +1,7 @@
 #include "experiments/scenario.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <fstream>
 #include <set>
@@ -9,9 +10,11 @@
 #include <fmt/format.h>
 
 #include "base/failpoint.h"
+#include "experiments/faults/fault.h"
 #include "experiments/paths/path.h"
 #include "experiments/scenario_expect.h"
 #include "experiments/scenario_reader.h"
+#include "experiments/workloads/shop_names.h"
 
 namespace indoubt {
 namespace {
@@ -28,10 +31,18 @@ Result<toml::table> Parse(std::string_view text, const std::string& origin) {
   }
 }
 
-/// Puts what `from` has into `into`, table by table.
+/// Puts what `from` has into `into`, table by table. A table over a list of tables goes into
+/// each of them: fault.down is that of [[fault]].
 void Merge(toml::table& into, const toml::table& from) {
   for (const auto& [key, value] : from) {
     toml::table* here = into[key.str()].as_table();
+    toml::array* list = into[key.str()].as_array();
+    if (list != nullptr && value.is_table() && !list->empty()) {
+      for (toml::node& each : *list) {
+        if (each.is_table()) Merge(*each.as_table(), *value.as_table());
+      }
+      continue;
+    }
     if (here != nullptr && value.is_table()) {
       Merge(*here, *value.as_table());
     } else {
@@ -58,11 +69,47 @@ Status Override(toml::table& document, const std::string& assignment) {
   return Status::Ok();
 }
 
+/// Of "fault.point.PATH", which is of that path's cells alone; else empty.
+std::string PathOfKey(const std::string& key) {
+  constexpr std::string_view kPrefix = "fault.point.";
+  return key.starts_with(kPrefix) ? key.substr(kPrefix.size()) : "";
+}
+
+void ReadVariations(ScenarioTable vary, Scenario& scenario) {
+  constexpr std::array<std::string_view, 3> kTables{"load.", "workload.", "fault."};
+  for (const std::string& key : vary.Keys()) {
+    const auto fits = [&](std::string_view prefix) { return key.starts_with(prefix); };
+    if (std::none_of(kTables.begin(), kTables.end(), fits)) {
+      vary.Wrong(key, "only keys of load, workload and fault can vary, e.g. \"fault.down\"");
+    }
+    if (key == "load.clients") vary.Wrong(key, "is written as matrix.clients");
+    std::vector<std::string> values;
+    vary.ReadScalars(key, values);
+    if (vary.Has(key) && values.empty()) vary.Wrong(key, "names no value");
+    std::vector<Variation> axis;
+    for (std::string& value : values) axis.push_back({key, std::move(value)});
+    if (!axis.empty()) scenario.vary.push_back(std::move(axis));
+  }
+}
+
+/// A value as part of a cell's name, which is a folder's too.
+std::string InName(const std::string& value) {
+  std::string name;
+  for (const char c : value) {
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+                       (c >= 'A' && c <= 'Z') || c == '.' || c == '_' || c == '-';
+    if (plain) name += c;
+    if (c == '@' || c == ':') name += '-';
+  }
+  return name;
+}
+
 void ReadMatrix(ScenarioTable matrix, Scenario& scenario) {
   matrix.Require("paths");
   matrix.Read("paths", scenario.paths);
   matrix.Read("clients", scenario.client_counts, 1, kMostClients);
   matrix.Read("last_resource", scenario.last_resource);
+  ReadVariations(matrix.Table("vary"), scenario);
   const auto takes_one = [](const std::string& path) { return CanHaveLastResource(path); };
   if (!scenario.last_resource.empty() &&
       std::none_of(scenario.paths.begin(), scenario.paths.end(), takes_one)) {
@@ -114,15 +161,23 @@ bool IsFailPoint(const std::string& point) {
   return false;
 }
 
-void ReadFaults(ScenarioTable& document, Scenario& scenario) {
-  for (ScenarioTable& table : document.Tables("fault")) {
-    FaultPlan fault;
-    for (const char* key : {"at", "kind", "point", "down"}) table.Require(key);
-    table.Read("at", fault.at);
-    table.Read("kind", fault.kind);
-    if (fault.kind != "kill") table.Wrong("kind", "must be \"kill\"");
+/// What belongs to its kind, and nothing that belongs to another.
+void ReadFaultOfKind(ScenarioTable& table, FaultPlan& fault) {
+  const auto kinds = AllFaultKinds();
+  const bool known = std::any_of(kinds.begin(), kinds.end(), [&](const FaultKind& kind) {
+    return kind.name == fault.kind;
+  });
+  if (!known) {
+    std::string names;
+    for (const FaultKind& kind : kinds) {
+      names += fmt::format("{}{}", names.empty() ? "" : ", ", kind.name);
+    }
+    return table.Wrong(
+        "kind", fmt::format("no fault is called \"{}\"; there are {}", fault.kind, names));
+  }
+  if (fault.kind == "kill") {
+    table.Require("point");
     table.Read("point", fault.point);
-    table.Read("down", fault.down);
     for (const auto& [path, point] : fault.point) {
       if (!IsFailPoint(point)) {
         table.Wrong("point",
@@ -130,6 +185,36 @@ void ReadFaults(ScenarioTable& document, Scenario& scenario) {
       }
       if (auto made = MakePath(path); !made) table.Wrong("point", made.error().message());
     }
+  }
+  if (fault.kind.starts_with("store-")) {
+    table.Require("store");
+    table.Read("store", fault.store);
+    const bool lock = fault.kind == "store-lock";
+    const bool fits =
+        lock ? fault.store == kLedger : fault.store == kAccounts || fault.store == kStock;
+    if (!fits) {
+      table.Wrong("store", lock
+                               ? "must be \"ledger\": the others lock by row or key"
+                               : "must be \"accounts\" or \"stock\": ledger is a file, without "
+                                 "a server or a connection (see store-lock)");
+    }
+  }
+  if (fault.kind == "store-slow") {
+    table.Require("latency");
+    table.Read("latency", fault.latency);
+    table.Read("jitter", fault.jitter);
+    if (fault.latency <= Duration{}) table.Wrong("latency", "must be above 0");
+  }
+}
+
+void ReadFaults(ScenarioTable& document, Scenario& scenario) {
+  for (ScenarioTable& table : document.Tables("fault")) {
+    FaultPlan fault;
+    for (const char* key : {"at", "kind", "down"}) table.Require(key);
+    table.Read("at", fault.at);
+    table.Read("kind", fault.kind);
+    table.Read("down", fault.down);
+    ReadFaultOfKind(table, fault);
     if (fault.at + fault.down >= scenario.load.duration) {
       table.Wrong("at", "at + down must lie within load.duration, or healing is not seen");
     }
@@ -139,6 +224,32 @@ void ReadFaults(ScenarioTable& document, Scenario& scenario) {
     table.NoOthers();
     scenario.faults.push_back(std::move(fault));
   }
+}
+
+/// Every combination of the values that vary for `path`; one empty one when none does.
+std::vector<std::vector<Variation>> CombinationsFor(
+    const std::string& path, const std::vector<std::vector<Variation>>& axes) {
+  std::vector<std::vector<Variation>> all{{}};
+  for (const std::vector<Variation>& axis : axes) {
+    const std::string only = PathOfKey(axis.front().key);
+    if (!only.empty() && only != path) continue;
+    std::vector<std::vector<Variation>> longer;
+    for (const std::vector<Variation>& so_far : all) {
+      for (const Variation& value : axis) {
+        longer.push_back(so_far);
+        longer.back().push_back(value);
+      }
+    }
+    all = std::move(longer);
+  }
+  return all;
+}
+
+/// "-down-5s"; of a fail point, whose key ends with the path, the value alone.
+std::string NamePart(const Variation& variation) {
+  const std::string value = "-" + InName(variation.value);
+  if (!PathOfKey(variation.key).empty()) return value;
+  return "-" + variation.key.substr(variation.key.rfind('.') + 1) + value;
 }
 
 /// The names of the matrix as it stands; what is wrong with it is told elsewhere.
@@ -197,18 +308,25 @@ std::vector<MatrixCell> CellsOf(const Scenario& scenario) {
   for (const std::string& path : scenario.paths) {
     const bool varies = !scenario.last_resource.empty() && CanHaveLastResource(path);
     for (const bool last : varies ? scenario.last_resource : std::vector<bool>{false}) {
-      for (const int clients : counts) {
-        std::string name = path + (last ? "-last-resource" : "");
-        if (clients_vary) name += fmt::format("-clients-{}", clients);
-        cells.push_back({std::move(name), path, clients, clients_vary, last, varies});
+      for (const std::vector<Variation>& variations : CombinationsFor(path, scenario.vary)) {
+        for (const int clients : counts) {
+          std::string name = path + (last ? "-last-resource" : "");
+          for (const Variation& each : variations) name += NamePart(each);
+          if (clients_vary) name += fmt::format("-clients-{}", clients);
+          cells.push_back(
+              {std::move(name), path, clients, clients_vary, last, varies, variations});
+        }
       }
     }
   }
   return cells;
 }
 
-Result<Scenario> ParseScenario(std::string_view text, const std::string& origin,
-                               std::span<const std::string> overrides) {
+namespace {
+
+/// All but whether the values that vary are good ones.
+Result<Scenario> ParseOnce(std::string_view text, const std::string& origin,
+                           std::span<const std::string> overrides) {
   INDOUBT_ASSIGN_OR_RETURN(toml::table document, Parse(text, origin));
   const std::vector<std::string> written_cells = WrittenCells(document);
   for (const std::string& each : overrides) {
@@ -245,6 +363,46 @@ Result<Scenario> ParseScenario(std::string_view text, const std::string& origin,
   resolved << document << "\n";
   scenario.resolved = resolved.str();
   return scenario;
+}
+
+Result<Scenario> ParseCell(const Scenario& scenario, const MatrixCell& cell,
+                           const std::string& origin) {
+  std::vector<std::string> overrides;
+  overrides.reserve(cell.variations.size());
+  for (const Variation& each : cell.variations) {
+    overrides.push_back(each.key + "=" + each.value);
+  }
+  return ParseOnce(scenario.resolved, origin, overrides);
+}
+
+}  // namespace
+
+Result<Scenario> ParseScenario(std::string_view text, const std::string& origin,
+                               std::span<const std::string> overrides) {
+  INDOUBT_ASSIGN_OR_RETURN(Scenario scenario, ParseOnce(text, origin, overrides));
+  for (const MatrixCell& cell : CellsOf(scenario)) {
+    INDOUBT_RETURN_IF_ERROR(
+        ParseCell(scenario, cell, fmt::format("{}: matrix.vary: {}", origin, cell.name))
+            .status());
+  }
+  return scenario;
+}
+
+Duration EstimatedDuration(const Scenario& scenario) {
+  // Servers, tables, the path's start, the drain and the comparison, on two idle cores.
+  constexpr Duration kAround = std::chrono::seconds(6);
+  Duration all{};
+  for (const MatrixCell& cell : CellsOf(scenario)) {
+    const auto here = ScenarioOf(scenario, cell);
+    const LoadPlan& load = here ? here->load : scenario.load;
+    all += (load.warmup + load.duration + kAround) * scenario.repeat;
+  }
+  return all;
+}
+
+Result<Scenario> ScenarioOf(const Scenario& scenario, const MatrixCell& cell) {
+  if (cell.variations.empty()) return scenario;
+  return ParseCell(scenario, cell, scenario.name + ".toml");
 }
 
 Result<Scenario> LoadScenario(const std::string& name_or_path,

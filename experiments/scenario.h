@@ -8,6 +8,8 @@
 //   clients = [32]                 # optional: one cell for each value and path
 //   last_resource = [false, true]  # optional, for 2pc and 2pc-embedded: PostgreSQL as a
 //                                  # participant like the others, as a logged last resource
+//   [matrix.vary]                  # optional: one cell for each value of each key of this file
+//   "workload.zipf" = [0.5, 0.99]  # fault.point.PATH: of that path's cells alone
 //   [load]
 //   mode = "open"                  # "open": Poisson at rate_per_s; "closed": clients in a loop
 //   rate_per_s = 150
@@ -51,17 +53,26 @@ struct LoadPlan {
 
 struct FaultPlan {
   Duration at{};                             // after the measured span began
-  std::string kind;                          // "kill"
-  std::map<std::string, std::string> point;  // path to fail point; a path without one is spared
-  Duration down{};                           // from the death to the restart
+  std::string kind;                          // one of AllFaultKinds() (faults/fault.h)
+  std::map<std::string, std::string> point;  // kill: path to fail point; others are spared
+  std::string store;                         // of the kinds that name one
+  Duration latency{}, jitter{};              // store-slow: more for each direction
+  Duration down{};                           // from when it was seen to act to its healing
+};
+
+/// One value of [matrix.vary], as --set takes it.
+struct Variation {
+  std::string key;    // "fault.down"
+  std::string value;  // TOML and JSON at once: a number, a truth value or a string in quotes
 };
 
 struct Scenario {
   std::string name;
   std::string question;
   std::vector<std::string> paths;
-  std::vector<int> client_counts;   // of the matrix; empty: load.clients alone
-  std::vector<bool> last_resource;  // of the matrix; empty: false alone
+  std::vector<int> client_counts;            // of the matrix; empty: load.clients alone
+  std::vector<bool> last_resource;           // of the matrix; empty: false alone
+  std::vector<std::vector<Variation>> vary;  // of the matrix, key by key; none is empty
   LoadPlan load;
   ShopOptions workload;  // its seed is set for each repetition
   std::vector<FaultPlan> faults;
@@ -75,14 +86,21 @@ struct Scenario {
 
 /// One combination of the matrix.
 struct MatrixCell {
-  std::string name;  // "2pc", "2pc-last-resource", "2pc-clients-8" where client counts vary
+  /// "2pc", "2pc-last-resource", "2pc-down-5s", "2pc-clients-8": what varies is in it.
+  std::string name;
   std::string path;
   int clients = 0;
   bool clients_vary = false;
   bool last_resource = false;
   bool last_resource_varies = false;
+  std::vector<Variation> variations;
 };
 std::vector<MatrixCell> CellsOf(const Scenario& scenario);
+/// About how long it runs: warm-up, measured span and what starting, draining and comparing
+/// take beside it, for every cell and repetition.
+Duration EstimatedDuration(const Scenario& scenario);
+/// The scenario as that cell has it.
+Result<Scenario> ScenarioOf(const Scenario& scenario, const MatrixCell& cell);
 
 /// Parses `text`; `origin` names it in errors. `overrides` are "key.path=value"
 /// with a TOML value (a bare word is taken as a string), applied before the

@@ -1,6 +1,7 @@
 #include "experiments/scenario_reader.h"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "base/duration.h"
 
@@ -130,6 +131,34 @@ void ScenarioTable::Read(const std::string& key, std::map<std::string, std::stri
     if (text == nullptr) return Wrong(key, "must be a table of strings");
     into[std::string(name.str())] = text->get();
   }
+}
+
+void ScenarioTable::ReadScalars(const std::string& key, std::vector<std::string>& into) {
+  const toml::node* node = Find(key);
+  if (node == nullptr) return;
+  into.clear();
+  if (const auto* list = node->as_array()) {
+    for (const toml::node& each : *list) {
+      // JSON's strings are TOML's basic ones; its numbers and words are the same.
+      if (const auto* text = each.as_string()) {
+        into.push_back(nlohmann::json(text->get()).dump());
+      } else if (const auto* number = each.as_integer()) {
+        into.push_back(std::to_string(number->get()));
+      } else if (const auto* real = each.as_floating_point()) {
+        into.push_back(nlohmann::json(real->get()).dump());
+      } else if (const auto* truth = each.as_boolean()) {
+        into.push_back(truth->get() ? "true" : "false");
+      }
+    }
+    if (into.size() == list->size()) return;
+  }
+  Wrong(key, "must be a list of strings, numbers or truth values");
+}
+
+std::vector<std::string> ScenarioTable::Keys() const {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : table_) keys.emplace_back(key.str());
+  return keys;
 }
 
 ScenarioTable ScenarioTable::Table(const std::string& key) {

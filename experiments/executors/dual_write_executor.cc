@@ -179,9 +179,13 @@ class DualWriteExecutor final : public TransactionExecutor {
 
   Status WriteStore(Connections& connections, const StoreWork& work) {
     if (work.participant == kAccounts) {
+      INDOUBT_RETURN_IF_ERROR(connections.postgres->Revive());
       return WriteSql(*connections.postgres, work.statements, "BEGIN");
     }
-    if (work.participant == kStock) return WriteRedis(*connections.redis, work.statements);
+    if (work.participant == kStock) {
+      INDOUBT_RETURN_IF_ERROR(connections.redis->Revive());
+      return WriteRedis(*connections.redis, work.statements);
+    }
     if (work.participant == kLedger) {
       std::lock_guard lock(sqlite_mutex_);
       return WriteSql(*sqlite_, work.statements, "BEGIN IMMEDIATE");

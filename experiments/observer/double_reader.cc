@@ -50,6 +50,8 @@ Status DoubleReader::ReadOne() {
   const std::optional<int64_t> order = recent_.Pick(random >> 1);
   if (!order) return Status::Ok();
   const bool in_redis = (random & 1) != 0;
+  INDOUBT_RETURN_IF_ERROR(postgres_->Revive());
+  INDOUBT_RETURN_IF_ERROR(redis_->Revive());
   const int64_t at = MonotonicNanos();
   INDOUBT_ASSIGN_OR_RETURN(const std::vector<bool> first, Collect(*order, in_redis));
   nlohmann::json second = nullptr;

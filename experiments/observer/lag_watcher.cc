@@ -25,6 +25,7 @@ Result<Finder> RedisFinder(const std::string& uri) {
   INDOUBT_ASSIGN_OR_RETURN(auto connected, RedisClient::Connect(uri));
   std::shared_ptr<RedisClient> client = std::move(connected);  // std::function copies
   return Finder([client](const Orders& orders) -> Result<std::set<int64_t>> {
+    INDOUBT_RETURN_IF_ERROR(client->Revive());
     std::vector<std::string> keys;
     for (const int64_t order : orders) keys.push_back(ReservedKey(order));
     INDOUBT_ASSIGN_OR_RETURN(const auto values, client->Get(keys));

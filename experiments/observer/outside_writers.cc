@@ -140,6 +140,7 @@ class OutsideWriters::PostgresWriter final : public Writer {
 
   Status Write(const std::string&) override {
     if (stopping()) return Status(StatusCode::kAborted, "told to stop");
+    INDOUBT_RETURN_IF_ERROR(client_->Revive());
     INDOUBT_RETURN_IF_ERROR(client_->Run("BEGIN"));
     const Status updated =
         client_->Query("UPDATE account SET balance = balance WHERE id = $1", {account_})
@@ -170,6 +171,7 @@ class OutsideWriters::RedisWriter final : public Writer {
         "if redis.call('HEXISTS', KEYS[2], KEYS[1]) == 1 then return 0 end "
         "redis.call('INCRBY', KEYS[1], 0) return 1";
     while (!stopping()) {
+      INDOUBT_RETURN_IF_ERROR(client_->Revive());
       INDOUBT_ASSIGN_OR_RETURN(const auto reply, client_->Run({"EVAL", script, "2", key,
                                                                std::string(kRedisLocksKey)}));
       if (reply->integer == 1) return Status::Ok();

@@ -30,6 +30,7 @@ Result<Lister> PostgresLister(const std::string& dsn) {
   INDOUBT_ASSIGN_OR_RETURN(auto connected, PostgresClient::Connect(dsn));
   std::shared_ptr<PostgresClient> client = std::move(connected);  // std::function copies
   return Lister([client]() -> Result<Gids> {
+    INDOUBT_RETURN_IF_ERROR(client->Revive());
     INDOUBT_ASSIGN_OR_RETURN(const auto rows,
                              client->Query("SELECT gid FROM pg_prepared_xacts WHERE database = "
                                            "current_database() AND gid LIKE 'idt:%'"));
@@ -45,6 +46,7 @@ Result<Lister> RedisLister(const std::string& uri) {
   INDOUBT_ASSIGN_OR_RETURN(auto connected, RedisClient::Connect(uri));
   std::shared_ptr<RedisClient> client = std::move(connected);  // std::function copies
   return Lister([client]() -> Result<Gids> {
+    INDOUBT_RETURN_IF_ERROR(client->Revive());
     INDOUBT_ASSIGN_OR_RETURN(const auto reply,
                              client->Run({"HKEYS", std::string(kRedisPreparedKey)}));
     Gids gids;

@@ -55,6 +55,14 @@ class Path {
   /// Starts the victim again, without fail points. Returns when it runs.
   virtual Status Restart() = 0;
 
+  /// Stops the victim where it stands (SIGSTOP). kUnsupported where there is none.
+  virtual Status Pause() {
+    return Status(StatusCode::kUnsupported, name() + ": no process of its own to stop");
+  }
+  /// Whether it stands still.
+  virtual bool Paused() { return false; }
+  virtual Status Resume() { return Pause(); }
+
   /// Waits until nothing is in doubt and derived stores have caught up.
   /// kDeadlineExceeded says what is still missing; kInternal: a process of the path
   /// has ended although nobody asked for it.

@@ -21,6 +21,9 @@ class ProcessPath : public Path {
   Status Strike() override { return process_.Strike(); }
   std::optional<TimePoint> StruckAt() override { return process_.StruckAt(); }
   Status Restart() override { return StartProcess(""); }
+  Status Pause() override { return process_.Pause(); }
+  bool Paused() override { return process_.Paused(); }
+  Status Resume() override { return process_.Resume(); }
 
  protected:
   /// Starts it; returns when it runs. An empty `strike_point`: no fail points.

@@ -73,6 +73,30 @@ std::optional<TimePoint> Victim::StruckAt() {
   return struck_at_;
 }
 
+Status Victim::Pause() {
+  if (!Running())
+    return Status(StatusCode::kUnavailable, "the process to be stopped has ended");
+  process_->Signal(SIGSTOP);
+  return Status::Ok();
+}
+
+Status Victim::Resume() {
+  if (!Running()) return Status(StatusCode::kUnavailable, "the stopped process has ended");
+  process_->Signal(SIGCONT);
+  return Status::Ok();
+}
+
+bool Victim::Paused() {
+  if (!Running()) return false;
+  // proc(5): the state follows the name, which is in parentheses and may hold anything.
+  std::ifstream file(fmt::format("/proc/{}/stat", process_->pid()));
+  std::string line;
+  std::getline(file, line);
+  const size_t name_ends = line.rfind(')');
+  return name_ends != std::string::npos && name_ends + 2 < line.size() &&
+         line[name_ends + 2] == 'T';
+}
+
 Status Victim::CheckAlive(const std::string& who) {
   if (Running()) return Status::Ok();
   return Status(StatusCode::kInternal,
@@ -83,6 +107,7 @@ Status Victim::CheckAlive(const std::string& who) {
 Status Victim::Stop(Duration limit) {
   if (process_ == nullptr) return Status::Ok();
   process_->Signal(SIGTERM);
+  process_->Signal(SIGCONT);  // one that stands still would not hear the other
   const std::optional<ExitState> end = process_->Wait(SystemClock().Now() + limit);
   process_.reset();
   if (!end) {

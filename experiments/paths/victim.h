@@ -24,6 +24,11 @@ class Victim {
   Status Strike();
   /// When it was first seen dead by signal 9. Looks anew at each call.
   std::optional<TimePoint> StruckAt();
+  /// SIGSTOP, and SIGCONT. kUnavailable when it does not run.
+  Status Pause();
+  Status Resume();
+  /// Whether the kernel says that it stands still.
+  bool Paused();
   bool Running() { return process_ != nullptr && process_->Running(); }
   /// kInternal, with its last words, when it has ended although nobody asked for it.
   Status CheckAlive(const std::string& who);

@@ -97,6 +97,16 @@ void AddTimeline(const std::vector<TimelineRecord>& timeline, const Span& span, 
   for (auto& [store, points] : chart.lag_s) points = Thin(points);
 }
 
+/// For a label beside its band.
+std::string FaultWord(const std::string& kind) {
+  if (kind == "kill" || kind == "store-kill") return "down";
+  if (kind == "pause") return "stopped";
+  if (kind == "store-partition") return "cut off";
+  if (kind == "store-slow") return "slow";
+  if (kind == "store-lock") return "locked";
+  return kind;
+}
+
 void AddFaults(const json& rep, CellChart& chart) {
   for (const json& fault : rep.at("faults")) {
     const json& at =
@@ -106,9 +116,8 @@ void AddFaults(const json& rep, CellChart& chart) {
     band.from_s = at.get<double>() / 1000;
     if (!fault.at("healed_at").is_null())
       band.to_s = fault.at("healed_at").get<double>() / 1000;
-    band.label =
-        fmt::format("{} {}", fault.at("target").get<std::string>(),
-                    fault.at("kind") == "kill" ? "down" : fault.at("kind").get<std::string>());
+    band.label = fmt::format("{} {}", fault.at("target").get<std::string>(),
+                             FaultWord(fault.at("kind").get<std::string>()));
     chart.faults.push_back(band);
   }
 }

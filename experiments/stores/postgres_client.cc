@@ -11,8 +11,10 @@ namespace {
 
 using PgResult = std::unique_ptr<PGresult, void (*)(PGresult*)>;
 
+/// libpq's lines after the first are advice, begin with a tab, and repeat themselves.
 std::string OneLine(const char* message) {
   std::string text = message == nullptr ? "" : message;
+  text = text.substr(0, text.find("\n\t"));
   for (char& c : text) {
     if (c == '\n') c = ' ';
   }
@@ -44,12 +46,27 @@ Result<std::unique_ptr<PostgresClient>> PostgresClient::Connect(const std::strin
   const std::array<const char*, 3> values{limit.c_str(), dsn.c_str(), nullptr};
   std::unique_ptr<PostgresClient> client(
       new PostgresClient(PQconnectdbParams(names.data(), values.data(), /*expand_dbname=*/1)));
+  client->dsn_ = dsn;
   if (PQstatus(client->connection_.get()) != CONNECTION_OK) {
     return Status(
         StatusCode::kUnavailable,
         "PostgreSQL: " + where.WithoutSecrets(PQerrorMessage(client->connection_.get())));
   }
   return client;
+}
+
+Status PostgresClient::Revive() {
+  if (PQstatus(connection_.get()) == CONNECTION_OK) return Status::Ok();
+  PQreset(connection_.get());
+  if (PQstatus(connection_.get()) != CONNECTION_OK) {
+    INDOUBT_ASSIGN_OR_RETURN(const auto where, pg::ConnectionString::Parse(dsn_));
+    return Status(StatusCode::kUnavailable,
+                  "PostgreSQL: " +
+                      OneLine(where.WithoutSecrets(PQerrorMessage(connection_.get())).c_str()));
+  }
+  const std::lock_guard lock(cancel_mutex_);
+  cancel_.reset(PQgetCancel(connection_.get()));
+  return Status::Ok();
 }
 
 Result<std::vector<Row>> PostgresClient::Query(const std::string& sql,
@@ -81,6 +98,7 @@ Status PostgresClient::Run(const std::string& sql) {
 void PostgresClient::Cancel() {
   char error[256];
   // Best effort by its nature: the statement may end before the request arrives.
+  const std::lock_guard lock(cancel_mutex_);
   if (cancel_) PQcancel(cancel_.get(), error, sizeof error);
 }
 

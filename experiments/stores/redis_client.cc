@@ -46,6 +46,8 @@ Result<std::unique_ptr<RedisClient>> RedisClient::Connect(const std::string& uri
                           : redisConnectUnixWithTimeout(address.unix_path.c_str(), limit);
   if (raw == nullptr) return Status(StatusCode::kUnavailable, "Redis: no memory to connect");
   std::unique_ptr<RedisClient> client(new RedisClient(raw));
+  client->uri_ = uri;
+  client->timeout_ = timeout;
   if (raw->err != 0) return Lost(raw);
   redisSetTimeout(raw, limit);
   if (!address.password.empty()) {
@@ -57,6 +59,13 @@ Result<std::unique_ptr<RedisClient>> RedisClient::Connect(const std::string& uri
     INDOUBT_RETURN_IF_ERROR(client->Run({"SELECT", std::to_string(address.database)}).status());
   }
   return client;
+}
+
+Status RedisClient::Revive() {
+  if (context_->err == 0) return Status::Ok();
+  INDOUBT_ASSIGN_OR_RETURN(const auto fresh, Connect(uri_, timeout_));
+  context_ = std::move(fresh->context_);
+  return Status::Ok();
 }
 
 Result<RedisClient::Reply> RedisClient::Run(const std::vector<std::string>& arguments) {

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -36,6 +37,10 @@ class PostgresClient {
   static Result<std::unique_ptr<PostgresClient>> Connect(
       const std::string& dsn, std::chrono::seconds timeout = std::chrono::seconds(10));
 
+  /// Connects anew when the connection is known to be broken; call it between transactions.
+  /// kUnavailable when that does not work.
+  Status Revive();
+
   /// One statement with text parameters; its rows. kUnavailable when the
   /// connection broke, kAborted when the server refused the statement.
   Result<std::vector<Row>> Query(const std::string& sql, const std::vector<Cell>& params = {});
@@ -47,7 +52,10 @@ class PostgresClient {
  private:
   explicit PostgresClient(pg_conn* connection);
   std::unique_ptr<pg_conn, void (*)(pg_conn*)> connection_;
+  std::string dsn_;
+  std::mutex cancel_mutex_;
   // Made at connect: PQgetCancel reads the connection, which another thread may be in.
+  // Guarded by cancel_mutex_.
   std::unique_ptr<pg_cancel, void (*)(pg_cancel*)> cancel_;
 };
 
@@ -59,6 +67,10 @@ class RedisClient {
   /// `uri` as in redis_participant.h. Calls give up after `timeout`.
   static Result<std::unique_ptr<RedisClient>> Connect(
       const std::string& uri, Duration timeout = std::chrono::seconds(10));
+
+  /// Connects anew when the connection is known to be broken. kUnavailable when that does
+  /// not work.
+  Status Revive();
 
   /// One command. An error reply is kAborted.
   Result<Reply> Run(const std::vector<std::string>& arguments);
@@ -72,6 +84,8 @@ class RedisClient {
  private:
   explicit RedisClient(redisContext* context);
   std::unique_ptr<redisContext, void (*)(redisContext*)> context_;
+  std::string uri_;
+  Duration timeout_{};
 };
 
 /// One SQLite connection. Thread-compatible.

@@ -10,13 +10,14 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array<FigureName, 26> kFigures{{
+constexpr std::array<FigureName, 27> kFigures{{
     {"attempted", FigureKind::kNumber},
     {"committed", FigureKind::kNumber},
     {"rolled_back", FigureKind::kNumber},
     {"failed", FigureKind::kNumber},
     {"unknown", FigureKind::kNumber},
     {"dropped", FigureKind::kNumber},
+    {"dropped_undisturbed", FigureKind::kNumber},
     {"censored", FigureKind::kNumber},
     {"throughput_per_s", FigureKind::kNumber},
     {"response_ms", FigureKind::kDistribution},

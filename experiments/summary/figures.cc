@@ -39,6 +39,40 @@ json Counts(const std::vector<OperationRecord>& operations) {
           {"censored", counts[OperationOutcome::kCensored]}};
 }
 
+/// From the moment that the first fault was seen to act to the last one's healing.
+struct Outage {
+  int64_t begin = 0, end = 0;
+};
+
+/// None when a fault never acted or was not healed.
+std::optional<Outage> OutageOf(const json& faults) {
+  std::optional<Outage> outage;
+  for (const json& fault : faults) {
+    const json& observed = fault.at("observed_at_ns");
+    const json& healed = fault.at("healed_at_ns");
+    if (observed.is_null() || healed.is_null()) return std::nullopt;
+    if (!outage) outage = Outage{observed.get<int64_t>(), healed.get<int64_t>()};
+    outage->begin = std::min(outage->begin, observed.get<int64_t>());
+    outage->end = std::max(outage->end, healed.get<int64_t>());
+  }
+  return outage;
+}
+
+/// Dropped while nothing was broken, nor had been for as long as it was: then it is the load
+/// generator, or the rate, that was too much. While something is broken operations hang, and
+/// that those after them find no place is what the fault costs.
+int64_t DroppedUndisturbed(const std::vector<OperationRecord>& operations,
+                           const std::optional<Outage>& outage) {
+  return std::count_if(
+      operations.begin(), operations.end(), [&](const OperationRecord& operation) {
+        const int64_t at = operation.intended_ns;
+        const bool disturbed =
+            outage && at >= outage->begin && at < 2 * outage->end - outage->begin;
+        return operation.measured && operation.outcome == OperationOutcome::kDropped &&
+               !disturbed;
+      });
+}
+
 json Throughput(const std::vector<OperationRecord>& operations, const Phases& phases) {
   const int64_t span = phases.measure_to - phases.measure_from;
   if (span <= 0) return json();
@@ -104,25 +138,6 @@ json Lag(const std::vector<LagRecord>& records, const Phases& phases) {
     result["by_store"][store] = DistributionJson(std::move(values));
   }
   return result;
-}
-
-/// From the moment that the first fault was seen to act to the last one's healing.
-struct Outage {
-  int64_t begin = 0, end = 0;
-};
-
-/// None when a fault never acted or was not healed.
-std::optional<Outage> OutageOf(const json& faults) {
-  std::optional<Outage> outage;
-  for (const json& fault : faults) {
-    const json& observed = fault.at("observed_at_ns");
-    const json& healed = fault.at("healed_at_ns");
-    if (observed.is_null() || healed.is_null()) return std::nullopt;
-    if (!outage) outage = Outage{observed.get<int64_t>(), healed.get<int64_t>()};
-    outage->begin = std::min(outage->begin, observed.get<int64_t>());
-    outage->end = std::max(outage->end, healed.get<int64_t>());
-  }
-  return outage;
 }
 
 /// The lag of orders committed before the outage and after it, and how long the
@@ -235,6 +250,8 @@ json Figures(const std::string& path, const RepRecords& records) {
                       records.rep.at("drained_ns").get<int64_t>()};
   if (records.operations) {
     figures.update(Counts(*records.operations));
+    figures["dropped_undisturbed"] =
+        DroppedUndisturbed(*records.operations, OutageOf(records.rep.at("faults")));
     figures["throughput_per_s"] = Throughput(*records.operations, phases);
     figures["response_ms"] = Latency(*records.operations, phases, /*from_start=*/false);
     figures["service_ms"] = Latency(*records.operations, phases, /*from_start=*/true);

@@ -68,7 +68,7 @@ std::optional<std::string> VoidReason(const json& env) {
 
 bool LoadFellBehind(const json& rep) {
   const json& attempted = rep.at("attempted");
-  const json& dropped = rep.at("dropped");
+  const json& dropped = rep.at("dropped_undisturbed");
   return attempted.is_number() && dropped.is_number() &&
          dropped.get<double>() > 0.01 * attempted.get<double>();
 }
@@ -109,8 +109,10 @@ std::vector<std::string> RepWarnings(const std::string& label, const json& rep,
   if (LoadFellBehind(rep)) {
     warnings.push_back(fmt::format(
         "{}: the load fell behind: {} of {} operations were dropped at the bound of operations "
-        "in flight (more than 1 percent); its response times are too good",
-        label, rep.at("dropped").get<int64_t>(), rep.at("attempted").get<int64_t>()));
+        "in flight (more than 1 percent) while nothing was broken; its response times are too "
+        "good",
+        label, rep.at("dropped_undisturbed").get<int64_t>(),
+        rep.at("attempted").get<int64_t>()));
   }
   if (rep.at("inconsistent").at("permanent").is_null()) {
     warnings.push_back(label + ": the stores were not compared at the end");

@@ -68,7 +68,7 @@ TEST_F(JudgementTest, NoDataALoadThatFellBehindAndNoRecoveryAreInconclusive) {
   sample_ = MakeSampleRun();
   for (int i = 0; i < 2; ++i) {
     sample_.rep("cdc").files["ops.ndjson"].push_back(
-        SampleOperation(300 + i, "dropped", 9 * kSecond, nullptr, nullptr));
+        SampleOperation(300 + i, "dropped", 5 * kSecond, nullptr, nullptr));
   }
   EXPECT_EQ(ExitCode(), 12);
 

@@ -11,6 +11,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <signal.h>
 
 #include "experiments/summary/summary.h"
 #include "faults/process.h"
@@ -53,6 +54,7 @@ class RunTest : public testing::Test {
   void SetUp() override {
     const char* binary = std::getenv("INDOUBT_BINARY");
     ASSERT_NE(binary, nullptr) << "ctest sets INDOUBT_BINARY";
+    signal(SIGPIPE, SIG_IGN);  // as the program does: a closed connection is an error value
     options_.binary = binary;
     options_.out_folder = folder_.path() + "/runs";
     options_.argv = {"indoubt", "run", "short file.toml"};

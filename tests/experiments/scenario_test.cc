@@ -65,8 +65,9 @@ TEST(Scenario, ErrorsNamePlaceAndKey) {
               StartsWith("x.toml:5:9: load.speed: no such key"));
   EXPECT_THAT(ErrorOf(Replaced(kSmall, "\"voted\"", "\"nowhere\"")),
               HasSubstr("fault.point: no fail point \"nowhere\""));
-  EXPECT_THAT(ErrorOf(Replaced(kSmall, "\"kill\"", "\"maim\"")),
-              StartsWith("x.toml:9:8: fault.kind: must be \"kill\""));
+  EXPECT_THAT(
+      ErrorOf(Replaced(kSmall, "\"kill\"", "\"maim\"")),
+      StartsWith("x.toml:9:8: fault.kind: no fault is called \"maim\"; there are kill, "));
   EXPECT_THAT(ErrorOf(Replaced(kSmall, "at = \"5s\"", "at = \"15s\"")),
               HasSubstr("fault.at: at + down must lie within load.duration"));
   EXPECT_THAT(ErrorOf(Replaced(kSmall, "\"small\"", "\"s m a l l\"")), HasSubstr("name"));
@@ -104,6 +105,82 @@ TEST(Scenario, AnExpectationWhoseCellWasOverriddenAwayIsLeftOutWithAWarning) {
   ASSERT_TRUE(again) << again.error().ToString();
   EXPECT_THAT(again->expect, ElementsAre("cdc.reads > 0"));
   EXPECT_TRUE(again->warnings.empty());
+}
+
+std::string WithFault(const std::string& fault) {
+  std::string text = kSmall;
+  const size_t from = text.find("kind = "), to = text.find("down = ");
+  return text.replace(from, to - from, fault);
+}
+
+TEST(Scenario, EachKindOfFaultTakesItsOwnKeysAndNoOthers) {
+  EXPECT_EQ(ErrorOf(WithFault("kind = \"pause\"\n")), "no error");
+  EXPECT_EQ(ErrorOf(WithFault("kind = \"store-kill\"\nstore = \"accounts\"\n")), "no error");
+  EXPECT_EQ(ErrorOf(WithFault("kind = \"store-lock\"\nstore = \"ledger\"\n")), "no error");
+  EXPECT_EQ(ErrorOf(WithFault("kind = \"store-slow\"\nstore = \"stock\"\nlatency = \"5ms\"\n")),
+            "no error");
+  EXPECT_THAT(ErrorOf(WithFault("kind = \"store-kill\"\n")),
+              HasSubstr("fault.store: is missing"));
+  EXPECT_THAT(ErrorOf(WithFault("kind = \"store-kill\"\nstore = \"ledger\"\n")),
+              HasSubstr("x.toml:10:9: fault.store: must be \"accounts\" or \"stock\""));
+  EXPECT_THAT(ErrorOf(WithFault("kind = \"store-lock\"\nstore = \"stock\"\n")),
+              HasSubstr("fault.store: must be \"ledger\""));
+  EXPECT_THAT(ErrorOf(WithFault("kind = \"store-slow\"\nstore = \"stock\"\n")),
+              HasSubstr("fault.latency: is missing"));
+  EXPECT_THAT(ErrorOf(WithFault("kind = \"pause\"\nstore = \"stock\"\n")),
+              HasSubstr("x.toml:10:9: fault.store: no such key"));
+}
+
+std::vector<std::string> CellNames(const Scenario& scenario) {
+  std::vector<std::string> names;
+  for (const MatrixCell& cell : CellsOf(scenario)) names.push_back(cell.name);
+  return names;
+}
+
+std::string Varying(const std::string& lines) {
+  return Replaced(Replaced(kSmall, "[load]", "[matrix.vary]\n" + lines + "[load]"),
+                  "2pc.inconsistent.permanent", "2pc-down-1s.inconsistent.permanent");
+}
+
+TEST(Scenario, EveryValueThatVariesMakesCellsOfItsOwn) {
+  const auto scenario = ParseScenario(
+      Varying("\"fault.down\" = [\"1s\", \"10s\"]\n\"workload.zipf\" = [0.5, 1]\n"), "x.toml");
+  ASSERT_FALSE(scenario);  // the expectation's cell has two values in its name
+  const auto one = ParseScenario(Varying("\"fault.down\" = [\"1s\", \"10s\"]\n"), "x.toml");
+  ASSERT_TRUE(one) << one.error().ToString();
+  EXPECT_THAT(CellNames(*one),
+              ElementsAre("2pc-down-1s", "2pc-down-10s", "cdc-down-1s", "cdc-down-10s"));
+  const std::vector<MatrixCell> cells = CellsOf(*one);
+  const auto second = ScenarioOf(*one, cells[1]);
+  ASSERT_TRUE(second) << second.error().ToString();
+  EXPECT_EQ(second->faults[0].down, std::chrono::seconds(10));
+  EXPECT_EQ(ScenarioOf(*one, cells[0])->faults[0].down, std::chrono::seconds(1));
+  EXPECT_EQ(EstimatedDuration(*one), 4 * (std::chrono::seconds(3 + 20 + 6)));
+}
+
+TEST(Scenario, AFailPointThatVariesIsOfItsPathAlone) {
+  const auto scenario = ParseScenario(
+      Replaced(Varying("\"fault.point.2pc\" = [\"voted\", \"before_commit@stock\"]\n"),
+               "2pc-down-1s", "2pc-voted"),
+      "x.toml");
+  ASSERT_TRUE(scenario) << scenario.error().ToString();
+  EXPECT_THAT(CellNames(*scenario), ElementsAre("2pc-voted", "2pc-before_commit-stock", "cdc"));
+  EXPECT_EQ(ScenarioOf(*scenario, CellsOf(*scenario)[1])->faults[0].point.at("2pc"),
+            "before_commit@stock");
+}
+
+TEST(Scenario, ABadValueThatVariesIsNamedWithItsCell) {
+  EXPECT_THAT(ErrorOf(Varying("\"fault.down\" = [\"1s\", \"soon\"]\n")),
+              HasSubstr("matrix.vary: 2pc-down-soon"));
+  EXPECT_THAT(
+      ErrorOf(Replaced(Varying("\"fault.up\" = [\"1s\"]\n"), "2pc-down-1s", "2pc-up-1s")),
+      HasSubstr("fault.up: no such key"));
+  EXPECT_THAT(
+      ErrorOf(Varying("\"name\" = [\"a\"]\n")),
+      HasSubstr("x.toml:5:10: matrix.vary.name: only keys of load, workload and fault"));
+  EXPECT_THAT(ErrorOf(Varying("\"load.clients\" = [1]\n")),
+              HasSubstr("is written as matrix.clients"));
+  EXPECT_THAT(ErrorOf(Varying("\"fault.down\" = []\n")), HasSubstr("names no value"));
 }
 
 TEST(Scenario, LastResourceMakesCellsOfThePathsThatCanHaveOne) {

@@ -203,11 +203,25 @@ TEST_F(SummaryTest, WarnsOfObserverGapsAndOfALoadThatFellBehind) {
   timeline.erase(timeline.begin() + 50, timeline.begin() + 70);
   auto& operations = sample_.rep("cdc").files["ops.ndjson"];
   for (int i = 0; i < 2; ++i) {
-    operations.push_back(SampleOperation(300 + i, "dropped", 9 * kSecond, nullptr, nullptr));
+    operations.push_back(SampleOperation(300 + i, "dropped", 5 * kSecond, nullptr, nullptr));
   }
   const std::string warnings = Summary().at("warnings").dump();
   EXPECT_THAT(warnings, HasSubstr("observer gaps"));
   EXPECT_THAT(warnings, HasSubstr("cdc repetition 1: the load fell behind: 2 of 102"));
+}
+
+TEST_F(SummaryTest, WhatIsDroppedWhileSomethingIsBrokenIsThePriceOfTheFault) {
+  auto& operations = sample_.rep("cdc").files["ops.ndjson"];
+  for (int i = 0; i < 5; ++i) {
+    operations.push_back(SampleOperation(300 + i, "dropped", 9 * kSecond, nullptr, nullptr));
+  }
+  const json summary = Summary();
+  EXPECT_TRUE(summary.at("warnings").empty()) << summary.at("warnings");
+  for (const json& cell : summary.at("cells")) {
+    if (cell.at("name") != "cdc") continue;
+    EXPECT_EQ(cell.at("reps")[0].at("dropped"), 5);
+    EXPECT_EQ(cell.at("reps")[0].at("dropped_undisturbed"), 0);
+  }
 }
 
 TEST_F(SummaryTest, ALastLineCutOffIsLeftOutAndReported) {

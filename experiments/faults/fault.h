@@ -1,0 +1,62 @@
+// What a scenario breaks, and mends again. Each kind is a small class behind one
+// interface; experiments/fault_director.h says when.
+//
+//   kill             the path's own process dies at a protocol step   every path with one
+//   pause            the path's own process is stopped (SIGSTOP)      every path with one
+//   store-kill       a store's server dies (SIGKILL)                  every path
+//   store-partition  the path's connections to a store fall silent    every path
+//   store-slow       each message to and from a store takes longer    every path
+//   store-lock       somebody else holds SQLite's write lock          every path
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "experiments/lab_stores.h"
+#include "experiments/paths/path.h"
+#include "experiments/scenario.h"
+
+namespace indoubt {
+
+/// Injected once, mended once. Use from the thread that started the path.
+class Fault {
+ public:
+  virtual ~Fault() = default;
+
+  /// Who is struck: "coordinator", "cdc-worker", "client", "accounts", "stock", "ledger".
+  virtual std::string target() const = 0;
+  /// Where or how: a fail point, "latency 20ms"; empty where the kind says all.
+  virtual std::string point() const { return ""; }
+  /// For progress lines, after the target: "killed", "restarted".
+  virtual std::string struck_word() const = 0;
+  virtual std::string healed_word() const = 0;
+
+  /// Asks for it. It may act later, at the point.
+  virtual Status Strike() = 0;
+  /// When it was seen to act; none so far.
+  virtual std::optional<TimePoint> StruckAt() = 0;
+  /// Undoes it, and returns once that has worked. Only after it was seen to act.
+  virtual Status Heal() = 0;
+};
+
+struct FaultKind {
+  std::string_view name;
+  std::string_view what;  // for people: what it does, and to whom
+};
+/// Every kind that a scenario can name.
+std::span<const FaultKind> AllFaultKinds();
+
+/// The fault of `plan` on a path that is started over `stores`, all of which must outlive
+/// it. None when it does not apply there: nobody can die, or the plan spares the path.
+/// kInvalidArgument when a store's server is not ours to break.
+Result<std::unique_ptr<Fault>> MakeFault(const FaultPlan& plan, Path& path, LabStores& stores);
+
+/// The store whose connections from the path have to go through a proxy; empty: none.
+std::string ProxiedStore(const FaultPlan& plan);
+
+}  // namespace indoubt

@@ -1,0 +1,57 @@
+// The three stores of one repetition, private ones or given ones, and, where a fault
+// lies between a path and a store, the proxy that the path's connections go through.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/status.h"
+#include "experiments/workloads/shop.h"
+#include "faults/process.h"
+#include "faults/proxy.h"
+#include "faults/servers.h"
+
+namespace indoubt {
+
+struct LabStoresOptions {
+  /// Given servers instead of private ones.
+  std::optional<std::string> postgres_dsn, redis_uri;
+  bool keep = false;  // the data folders
+  /// The store ("accounts", "stock") whose connections from the path go through a proxy.
+  std::string proxied;
+  uint64_t seed = 1;  // of the proxy's jitter
+};
+
+/// Gone with their folder when destroyed. Use from one thread.
+class LabStores {
+ public:
+  /// kInvalidArgument when a given server is to be proxied: only a private one's address is
+  /// known to be free to stand in for.
+  static Result<std::unique_ptr<LabStores>> Start(const LabStoresOptions& options);
+
+  const std::string& folder() const { return folder_.path(); }
+  /// How the observers reach them: past any proxy.
+  const StoreEndpoints& direct() const { return direct_; }
+  /// How the path under test reaches them.
+  const StoreEndpoints& of_path() const { return of_path_; }
+
+  /// Null where the server is not ours.
+  PostgresServer* postgres() { return postgres_.get(); }
+  RedisServer* redis() { return redis_.get(); }
+  /// Null unless a store is proxied.
+  Proxy* proxy() { return proxy_.get(); }
+
+ private:
+  LabStores() = default;
+  Status StartProxy(const std::string& store, uint64_t seed);
+
+  ScratchFolder folder_{"indoubt-run"};
+  std::unique_ptr<PostgresServer> postgres_;
+  std::unique_ptr<RedisServer> redis_;
+  std::unique_ptr<Proxy> proxy_;
+  StoreEndpoints direct_, of_path_;
+};
+
+}  // namespace indoubt

@@ -1,0 +1,117 @@
+// Every kind of fault that a scenario can name, in a short run over real stores: it is
+// seen to act, it is healed, and the paths that promise consistency keep it.
+#include <cstdlib>
+#include <fstream>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <signal.h>
+
+#include "experiments/run.h"
+#include "faults/process.h"
+#include "faults/servers.h"
+
+namespace indoubt {
+namespace {
+
+using nlohmann::json;
+
+/// `fault`: the lines of its kind.
+std::string ShortRun(const std::string& fault) {
+  return R"(name = "short"
+[matrix]
+paths = ["2pc", "cdc"]
+[load]
+rate_per_s = 60
+clients = 16
+warmup = "500ms"
+duration = "4s"
+[[fault]]
+at = "500ms"
+down = "1500ms"
+)" + fault;
+}
+
+json ReadJson(const std::string& path) {
+  std::ifstream file(path);
+  return json::parse(file, nullptr, false);
+}
+
+struct FaultCase {
+  const char* name;
+  const char* fault;
+  const char* target;  // as recorded
+};
+
+class ShortRunTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const char* binary = std::getenv("INDOUBT_BINARY");
+    ASSERT_NE(binary, nullptr) << "ctest sets INDOUBT_BINARY";
+    signal(SIGPIPE, SIG_IGN);  // as the program does: a closed connection is an error value
+    options_.binary = binary;
+    options_.out_folder = folder_.path() + "/runs";
+    options_.argv = {"indoubt", "run", "short.toml"};
+  }
+  ScratchFolder folder_{"indoubt-fault-kinds-test"};
+  RunOptions options_;
+};
+
+class FaultKindsTest : public ShortRunTest, public testing::WithParamInterface<FaultCase> {};
+using GivenServerTest = ShortRunTest;
+
+TEST_P(FaultKindsTest, IsSeenHealedAndLeavesTheStoresConsistent) {
+  const auto scenario = ParseScenario(ShortRun(GetParam().fault), "short.toml");
+  ASSERT_TRUE(scenario) << scenario.error().ToString();
+  const auto result = RunScenario(*scenario, options_);
+  ASSERT_TRUE(result) << result.error().ToString();
+  EXPECT_EQ(result->status, "done") << ReadJson(result->folder + "/run.json").dump(1);
+  for (const std::string& path : scenario->paths) {
+    const json record = ReadJson(result->folder + "/cells/" + path + "/rep-1/rep.json");
+    ASSERT_TRUE(record.is_object()) << path;
+    ASSERT_EQ(record["faults"].size(), 1u) << path;
+    const json& fault = record["faults"][0];
+    const bool own = std::string(GetParam().target) == "itself";
+    const std::string victim = path == "2pc" ? "coordinator" : "cdc-worker";
+    EXPECT_EQ(fault["target"], own ? victim : GetParam().target);
+    ASSERT_TRUE(fault["observed_at_ns"].is_number()) << path;
+    ASSERT_TRUE(fault["healed_at_ns"].is_number()) << path;
+    EXPECT_GE(fault["healed_at_ns"].get<int64_t>() - fault["observed_at_ns"].get<int64_t>(),
+              1'500'000'000);
+    EXPECT_TRUE(record["final"]["inconsistent"].empty()) << path << record["final"].dump();
+    EXPECT_TRUE(record["final"]["lost_acknowledged"].empty()) << path;
+    EXPECT_TRUE(record["final"]["unwritable"].empty()) << path;
+    EXPECT_EQ(record["final"]["recovery_idempotent"], true) << path;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Run, FaultKindsTest,
+    testing::Values(
+        FaultCase{"PostgresDies", "kind = \"store-kill\"\nstore = \"accounts\"\n", "accounts"},
+        FaultCase{"RedisDies", "kind = \"store-kill\"\nstore = \"stock\"\n", "stock"},
+        FaultCase{"PostgresIsCutOff", "kind = \"store-partition\"\nstore = \"accounts\"\n",
+                  "accounts"},
+        FaultCase{"RedisIsCutOff", "kind = \"store-partition\"\nstore = \"stock\"\n", "stock"},
+        FaultCase{"RedisIsSlow",
+                  "kind = \"store-slow\"\nstore = \"stock\"\nlatency = \"20ms\"\n", "stock"},
+        FaultCase{"SqliteIsLocked", "kind = \"store-lock\"\nstore = \"ledger\"\n", "ledger"},
+        FaultCase{"TheProcessStandsStill", "kind = \"pause\"\n", "itself"}),
+    [](const auto& each) { return std::string(each.param.name); });
+
+TEST_F(GivenServerTest, IsNotBroken) {
+  const auto scenario =
+      ParseScenario(ShortRun("kind = \"store-kill\"\nstore = \"stock\"\n"), "short.toml");
+  ASSERT_TRUE(scenario) << scenario.error().ToString();
+  const auto given = RedisServer::Start(folder_.path());
+  ASSERT_TRUE(given) << given.error().ToString();
+  options_.redis_uri = (*given)->uri();
+  const auto result = RunScenario(*scenario, options_);
+  ASSERT_FALSE(result);
+  EXPECT_THAT(result.error().message(), testing::HasSubstr("leave --redis out"));
+}
+
+}  // namespace
+}  // namespace indoubt
