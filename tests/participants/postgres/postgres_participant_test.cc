@@ -369,19 +369,5 @@ TEST(PostgresPreflight, RefusesAServerThatCannotPrepare) {
   EXPECT_THAT(reply.vote.reason, HasSubstr("max_prepared_transactions"));
 }
 
-TEST(PostgresPreflight, UsedUpPreparedTransactionsVoteNo) {
-  ScratchFolder folder("indoubt-postgres-test");
-  auto server = PostgresServer::Start(folder.path(), {{"max_prepared_transactions", "1"}});
-  ASSERT_TRUE(server) << server.error().ToString();
-  auto participant = MakePostgresParticipant({.name = "store", .dsn = (*server)->dsn()});
-  ASSERT_TRUE(participant) << participant.error().ToString();
-  EXPECT_EQ(PrepareNow(**participant, NewTestGid(), {Sql("CREATE TABLE t (x int)")}).vote.kind,
-            VoteKind::kYes);
-  const PrepareReply reply =
-      PrepareNow(**participant, NewTestGid(), {Sql("CREATE TABLE u (x int)")});
-  EXPECT_EQ(reply.vote.kind, VoteKind::kNo);
-  EXPECT_THAT(reply.vote.reason, HasSubstr("maximum number of prepared transactions"));
-}
-
 }  // namespace
 }  // namespace indoubt
