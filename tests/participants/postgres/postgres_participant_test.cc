@@ -342,6 +342,18 @@ TEST_F(PostgresParticipantTest, EndOfAPasswordIsNotTakenForAHost) {
   EXPECT_THAT(made.error().message(), HasSubstr("%40"));
 }
 
+TEST_F(PostgresParticipantTest, BeginOfAPasswordIsNotTakenForAPort) {
+  const auto made =
+      MakePostgresParticipant({.name = "a", .dsn = "postgresql://app:open/sesame@host/bank"});
+  ASSERT_FALSE(made);
+  for (const char* part : {"open", "sesame"}) {
+    EXPECT_THAT(made.error().message(), testing::Not(HasSubstr(part)));
+  }
+  EXPECT_THAT(made.error().message(), HasSubstr("%2F"));
+  EXPECT_TRUE(MakePostgresParticipant(
+      {.name = "a", .dsn = "postgresql://app:open%2Fsesame@host/bank?user=a@b"}));
+}
+
 TEST_F(PostgresParticipantTest, PasswordIsInNoMessage) {
   const auto away = store_->MakeUnreachable();
   const auto report = away->Preflight(TestDeadline());
