@@ -86,7 +86,7 @@ Progress Run(TransactionExecutor& executor, Coordinator* own, TransactionRequest
 
 void PrintValues(const std::vector<StatementResult>& results) {
   for (const StatementResult& result : results) {
-    for (const Value& value : result.values) PrintLine(ToJson(value).dump());
+    for (const Value& value : result.values) PrintJson(ToJson(value));
   }
 }
 
