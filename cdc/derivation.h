@@ -86,8 +86,11 @@ using SqliteTable = std::function<SqlTable(const SourceRelation&)>;
 
 /// What a name stands for. Either may be empty: not offered for that kind of sink.
 struct Derivation {
-  RedisDerivation redis;
-  SqliteDerivation sqlite;
+  RedisDerivation redis{};
+  SqliteDerivation sqlite{};
+  /// Patterns (as of Redis' KEYS) of all keys that it writes, given the source's tables
+  /// (names without schema). Empty: a Redis view of it cannot be cleared and derived anew.
+  std::function<std::vector<std::string>(const std::vector<std::string>& tables)> redis_keys{};
   /// SQL run on a SQLite sink before its first change; must be repeatable
   /// (CREATE TABLE IF NOT EXISTS).
   std::string sqlite_setup{};

@@ -68,9 +68,15 @@ class EventLog {
   /// The random identity made with the log. Views keep it beside their position,
   /// so that a position of another log is never mistaken for one of this.
   virtual const std::string& id() const = 0;
+  /// Whether `id` was this log's before a Restart.
+  virtual bool WasId(const std::string& id) const = 0;
   virtual EventLogState state() const = 0;
   /// The slot that the log was begun with; empty in kNew.
   virtual const std::string& slot() const = 0;
+
+  /// The slot is lost, and with it changes that the log will never get: kStreaming ->
+  /// kSnapshot, durably, under a new id and without events. Before readers are made.
+  virtual Status Restart() = 0;
 
   /// kNew or kSnapshot -> kSnapshot, durably; discards what an unfinished snapshot
   /// had left. Events of a snapshot are not readable before FinishSnapshot.

@@ -1,5 +1,7 @@
 #include "cdc/redis_view.h"
 
+#include <set>
+
 #include <fmt/format.h>
 #include <hiredis/hiredis.h>
 
@@ -78,7 +80,44 @@ class RedisView : public View {
     return status;
   }
 
+  Status Clear(const std::vector<std::string>& tables, const ViewPosition& to) override {
+    if (!connection_) return Status(StatusCode::kInternal, "the view is not open");
+    if (!options_.derivation.redis_keys) {
+      return Status(StatusCode::kUnsupported,
+                    "it must be derived anew, and its derivation does not say which keys are "
+                    "its own; remove them, the view's indoubt:cdc:* keys included");
+    }
+    std::set<std::string> keys;
+    for (const std::string& pattern : options_.derivation.redis_keys(tables)) {
+      INDOUBT_RETURN_IF_ERROR(FindKeys(pattern, keys));
+    }
+    std::vector<RedisCommand> commands;
+    for (const std::string& key : keys) commands.push_back({"DEL", key});
+    commands.push_back({"SET", position_key_, to.ToString()});
+    Status status = Execute(commands, to.ToString());
+    if (!status.ok()) connection_.reset();
+    return status;
+  }
+
  private:
+  Status FindKeys(const std::string& pattern, std::set<std::string>& keys) {
+    std::string cursor = "0";
+    do {
+      INDOUBT_ASSIGN_OR_RETURN(
+          const RedisReplyPtr reply,
+          connection_->Ask({"SCAN", cursor, "MATCH", pattern, "COUNT", "1000"}));
+      if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2) {
+        return Status(StatusCode::kInternal, "Redis: SCAN answered what is no answer to it");
+      }
+      INDOUBT_ASSIGN_OR_RETURN(cursor, TextOf(*reply->element[0]));
+      for (size_t i = 0; i < reply->element[1]->elements; ++i) {
+        INDOUBT_ASSIGN_OR_RETURN(std::string key, TextOf(*reply->element[1]->element[i]));
+        keys.insert(std::move(key));
+      }
+    } while (cursor != "0");
+    return Status::Ok();
+  }
+
   // One flush: MULTI, the commands, EXEC, and the watch for the next time.
   Status Execute(const std::vector<RedisCommand>& commands, const std::string& position) {
     INDOUBT_RETURN_IF_ERROR(connection_->Append({"MULTI"}));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
+#include <set>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -28,6 +29,7 @@ CREATE TABLE IF NOT EXISTS log(
 CREATE TABLE IF NOT EXISTS events(
   sequence INTEGER PRIMARY KEY, lsn INTEGER NOT NULL, ordinal INTEGER NOT NULL,
   crc INTEGER NOT NULL, payload BLOB NOT NULL, UNIQUE(lsn, ordinal));
+CREATE TABLE IF NOT EXISTS former_ids(id TEXT PRIMARY KEY);
 )";
 // 2: staged transactions and outcomes. 1 is read and becomes 2: it has neither.
 constexpr uint64_t kVersion = 2;
@@ -114,9 +116,11 @@ class SqliteEventLog : public EventLog {
   Status Load();
 
   const std::string& id() const override { return id_; }
+  bool WasId(const std::string& id) const override { return former_ids_.contains(id); }
   EventLogState state() const override { return state_; }
   const std::string& slot() const override { return slot_; }
 
+  Status Restart() override;
   Status BeginSnapshot(const std::string& slot) override;
   Status AppendSnapshotChunk(EventPosition position, const events::Transaction& chunk) override;
   Status FinishSnapshot(Lsn lsn) override;
@@ -133,6 +137,7 @@ class SqliteEventLog : public EventLog {
   Status Take(const events::Transaction& event, LogEnd& next);
   Status Insert(uint64_t sequence, EventPosition position, const events::Transaction& event);
   Status SetComplete(Lsn lsn);
+  Status ReadFormerIds();
   /// The last event that the file holds, and how far it is complete.
   Result<LogEnd> ReadEnd();
   void Publish(const LogEnd& end);
@@ -141,6 +146,7 @@ class SqliteEventLog : public EventLog {
   std::unique_ptr<SqliteDatabase> db_;
   StagedTransactions staged_;  // the appender's
   std::string id_;
+  std::set<std::string> former_ids_;
   EventLogState state_ = EventLogState::kNew;
   std::string slot_;
   Tail tail_;
@@ -166,6 +172,7 @@ Status SqliteEventLog::Load() {
   state_ = static_cast<EventLogState>(query.U64(2));
   slot_ = query.Bytes(3);
   query.Reset();
+  INDOUBT_RETURN_IF_ERROR(ReadFormerIds());
   INDOUBT_RETURN_IF_ERROR(db_->Execute(cdc_internal::kStagedSchema));
   INDOUBT_RETURN_IF_ERROR(
       db_->Execute(fmt::format("UPDATE log SET version = {0} WHERE version < {0}", kVersion)));
@@ -191,6 +198,32 @@ Result<LogEnd> SqliteEventLog::ReadEnd() {
   }
   INDOUBT_ASSIGN_OR_RETURN(end.staged, staged_.Count());
   return end;
+}
+
+Status SqliteEventLog::ReadFormerIds() {
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery former, db_->Prepare("SELECT id FROM former_ids"));
+  for (;;) {
+    INDOUBT_ASSIGN_OR_RETURN(const bool more, former.Next());
+    if (!more) return Status::Ok();
+    former_ids_.insert(former.Bytes(0));
+  }
+}
+
+Status SqliteEventLog::Restart() {
+  INDOUBT_CHECK(state_ == EventLogState::kStreaming, "only what streams can lose its slot");
+  const std::string next = LogId::Random().text();
+  INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
+  INDOUBT_RETURN_IF_ERROR(
+      db_->Execute(fmt::format("INSERT INTO former_ids SELECT id FROM log;"
+                               "UPDATE log SET id = '{}', state = 1, complete = 0;"
+                               "DELETE FROM events; DELETE FROM staged; DELETE FROM outcomes",
+                               next)));
+  INDOUBT_RETURN_IF_ERROR(transaction.Commit());
+  former_ids_.insert(id_);
+  id_ = next;
+  state_ = EventLogState::kSnapshot;
+  Publish(LogEnd{});
+  return Status::Ok();
 }
 
 Status SqliteEventLog::BeginSnapshot(const std::string& slot) {

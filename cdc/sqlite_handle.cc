@@ -121,7 +121,8 @@ std::string SqliteQuery::Bytes(int column) const {
 Result<std::unique_ptr<SqliteDatabase>> SqliteDatabase::Open(const std::string& path,
                                                              Mode mode) {
   if (mode == Mode::kDurableWriter) INDOUBT_RETURN_IF_ERROR(MakeIfAbsent(path));
-  const int flags = mode == Mode::kReadOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+  int flags = mode == Mode::kReadOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+  if (mode == Mode::kMemory) flags |= SQLITE_OPEN_MEMORY;
   sqlite3* raw = nullptr;
   const int code = sqlite3_open_v2(path.c_str(), &raw, flags | SQLITE_OPEN_NOMUTEX, nullptr);
   std::unique_ptr<SqliteDatabase> db(new SqliteDatabase(path, raw));

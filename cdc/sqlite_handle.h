@@ -54,9 +54,10 @@ class SqliteQuery {
 /// A connection. Belongs to one thread.
 class SqliteDatabase {
  public:
-  enum class Mode { kReadOnly, kDurableWriter };
+  enum class Mode { kReadOnly, kDurableWriter, kMemory };
   /// kDurableWriter makes the file if absent (0600), and sets WAL and
   /// synchronous=FULL: a commit is on the disk when it returns.
+  /// kMemory: a database of its own that goes with it.
   static Result<std::unique_ptr<SqliteDatabase>> Open(const std::string& path, Mode mode);
 
   Status Execute(const std::string& sql);

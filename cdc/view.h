@@ -41,6 +41,11 @@ class View {
   /// Open or the last Apply left. So a write that was thought lost, or a second
   /// worker, can never apply a change twice: whoever comes second gets kAborted.
   virtual Status Apply(const std::vector<LoggedEvent>& events, const ViewPosition& to) = 0;
+
+  /// Removes all derived data, which came from the source's `tables` (names without
+  /// schema), and moves the position to `to`, on Apply's terms. kUnsupported when the
+  /// derivation does not say which data is its own.
+  virtual Status Clear(const std::vector<std::string>& tables, const ViewPosition& to) = 0;
 };
 
 /// Calls `visit` for each row change of `event` in order; stops at the first error.

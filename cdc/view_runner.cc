@@ -20,8 +20,9 @@ constexpr milliseconds kLastBackOff{2000};
 
 }  // namespace
 
-ViewRunner::ViewRunner(std::unique_ptr<View> view, const EventLog& log, const StopSignal& stop)
-    : view_(std::move(view)), log_(log), stop_(stop) {
+ViewRunner::ViewRunner(std::unique_ptr<View> view, std::vector<std::string> tables,
+                       const EventLog& log, const StopSignal& stop)
+    : view_(std::move(view)), tables_(std::move(tables)), log_(log), stop_(stop) {
   state_.name = view_->name();
   state_.health = Status(StatusCode::kUnavailable, "not opened yet");
   thread_ = std::thread([this] { Run(); });
@@ -54,7 +55,11 @@ void ViewRunner::Run() {
 }
 
 Status ViewRunner::Follow() {
-  INDOUBT_ASSIGN_OR_RETURN(const ViewPosition at, view_->Open());
+  INDOUBT_ASSIGN_OR_RETURN(ViewPosition at, view_->Open());
+  if (log_.WasId(at.log_id)) {  // from before the slot was lost
+    at = {log_.id(), {}};
+    INDOUBT_RETURN_IF_ERROR(view_->Clear(tables_, at));
+  }
   INDOUBT_RETURN_IF_ERROR(CheckPosition(at));
   INDOUBT_ASSIGN_OR_RETURN(const auto reader, log_.NewReader());
   INDOUBT_ASSIGN_OR_RETURN(const uint64_t sequence, reader->SequenceAt(at.position));

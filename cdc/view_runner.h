@@ -19,7 +19,9 @@ class ViewRunner {
  public:
   /// Starts the thread. `log` and `stop` must outlive it; both are interrupted
   /// before Join.
-  ViewRunner(std::unique_ptr<View> view, const EventLog& log, const StopSignal& stop);
+  /// `tables`: the source's, for a view that must be derived anew.
+  ViewRunner(std::unique_ptr<View> view, std::vector<std::string> tables, const EventLog& log,
+             const StopSignal& stop);
   ~ViewRunner() { Join(); }
   void Join();
   ViewState state() const;
@@ -34,6 +36,7 @@ class ViewRunner {
   void SetHealth(const Status& health);
 
   const std::unique_ptr<View> view_;
+  const std::vector<std::string> tables_;
   const EventLog& log_;
   const StopSignal& stop_;
   EventPosition position_;  // of the thread

@@ -192,8 +192,9 @@ Status ReadCdc(const toml::table* table, Config& config) {
   }
   cdc.tables = reader.RequiredStrings("tables");
   cdc.slot = reader.RequiredString("slot");
-  if (reader.String("on_slot_loss", "stop") != "stop") {
-    reader.Wrong("on_slot_loss", "this version offers \"stop\"");
+  cdc.on_slot_loss = reader.String("on_slot_loss", "stop");
+  if (cdc.on_slot_loss != "stop" && cdc.on_slot_loss != "snapshot") {
+    reader.Wrong("on_slot_loss", "must be \"stop\" or \"snapshot\"");
   }
   if (const toml::table* log = reader.Table("log"); log != nullptr) {
     TomlReader log_reader(*log, config.file, "cdc.log");

@@ -31,6 +31,7 @@ struct CdcConfig {
   std::string source;  // a postgres participant's name
   std::vector<std::string> tables;
   std::string slot;
+  std::string on_slot_loss;  // "stop" or "snapshot"
   std::string log_path;
   std::vector<ViewConfig> views;
 };

@@ -32,6 +32,8 @@ Result<CdcOptions> ToCdcOptions(const Config& config) {
   options.source_dsn = std::get<PostgresOptions>(Find(config, config.cdc->source)).dsn;
   options.tables = config.cdc->tables;
   options.slot = options.publication = config.cdc->slot;
+  options.on_slot_loss =
+      config.cdc->on_slot_loss == "snapshot" ? OnSlotLoss::kSnapshot : OnSlotLoss::kStop;
   options.event_log_path = config.cdc->log_path;
   for (const ViewConfig& view : config.cdc->views) {
     auto derivation = FindDerivation(view.derivation);
@@ -63,8 +65,13 @@ int Run(const std::string& config) {
   auto worker = CdcWorker::Start(*options);
   if (!worker) return Fail(worker.error());
   Note("indoubt: cdc: streaming");
+  Status loss;
   std::string said;  // a trouble is told when it begins, not all the time
   AwaitTermination([&] {
+    if (const Status last = (*worker)->status().last_loss; last != loss) {
+      loss = last;
+      Note("indoubt: cdc: a new snapshot is, or was, taken: " + loss.message());
+    }
     const Status health = (*worker)->health();
     if (health.message() != said) {
       said = health.message();

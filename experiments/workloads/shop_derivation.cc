@@ -61,7 +61,7 @@ Result<std::vector<SqlStatement>> SqliteOf(const RowChange& change) {
 }  // namespace
 
 void RegisterShopDerivation() {
-  RegisterDerivation(kShopDerivation, Derivation{RedisOf, SqliteOf, ""});
+  RegisterDerivation(kShopDerivation, Derivation{.redis = RedisOf, .sqlite = SqliteOf});
 }
 
 }  // namespace indoubt

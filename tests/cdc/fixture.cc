@@ -150,4 +150,13 @@ void CdcFixture::ExpectSumsEqualSource() {
   EXPECT_EQ(SqliteRows(sqlite_path_, "SELECT item, changes FROM sums"), counts);
 }
 
+void CdcFixture::DropSlot() const {
+  // It cannot be dropped while it is read: the reader is thrown out first.
+  Client().Run(
+      "DO $$ BEGIN LOOP BEGIN "
+      "PERFORM pg_terminate_backend(active_pid) FROM pg_replication_slots; "
+      "PERFORM pg_drop_replication_slot('indoubt'); RETURN; "
+      "EXCEPTION WHEN object_in_use THEN NULL; END; END LOOP; END $$");
+}
+
 }  // namespace indoubt

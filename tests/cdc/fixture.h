@@ -55,6 +55,8 @@ class CdcFixture : public testing::Test {
   Sums SourceSums() const;
   /// Waits for both views and compares them with the source.
   void ExpectViewsEqualSource();
+  /// Also while it is read.
+  void DropSlot() const;
   /// Compares what both views hold now.
   void ExpectSumsEqualSource();
 

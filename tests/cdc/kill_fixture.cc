@@ -1,6 +1,7 @@
 #include "tests/cdc/kill_fixture.h"
 
 #include <cstdlib>
+#include <fstream>
 #include <random>
 
 #include <fmt/format.h>
@@ -87,10 +88,16 @@ std::unique_ptr<Process> CdcKillFixture::StartChild(const std::string& fail_poin
         redis_->uri(), sqlite_path_, rows_path_}) {
     spec.argv.push_back(argument);
   }
-  spec.environment = {{"INDOUBT_FAILPOINT", fail_points}};
+  spec.environment = {{"INDOUBT_FAILPOINT", fail_points}, {"CDC_ON_SLOT_LOSS", on_slot_loss_}};
+  spec.output_path = folder_.path() + "/children.txt";
   auto child = Process::Start(spec);
   EXPECT_TRUE(child) << child.error().ToString();
   return child ? std::move(*child) : nullptr;
+}
+
+std::string CdcKillFixture::ChildOutput() const {
+  std::ifstream file(folder_.path() + "/children.txt");
+  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 void CdcKillFixture::ExpectEverythingEqualsSource() {

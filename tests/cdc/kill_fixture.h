@@ -36,10 +36,14 @@ class CdcKillFixture : public CdcFixture {
   CdcOptions AllOptions() const;
   std::unique_ptr<Process> StartChild(const std::string& fail_points,
                                       const std::vector<std::string>& wrapper = {});
+  /// What the children said on stderr, all of them.
+  std::string ChildOutput() const;
   /// With the load at rest and a worker running: waits for every view, and compares each
   /// row, sum and count with the source.
   void ExpectEverythingEqualsSource();
 
+  /// For the children's environment.
+  std::string on_slot_loss_ = "stop";
   std::string rows_path_ = folder_.path() + "/rows.db";
 };
 

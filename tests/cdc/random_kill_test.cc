@@ -41,7 +41,7 @@ class CdcRandomKillTest : public CdcKillFixture {
       ended = ExitState{true, SIGKILL};
     }
     ASSERT_TRUE(ended) << "never came to the fail point";
-    ASSERT_TRUE(ended->by_signal && ended->code == SIGKILL) << ended->code;
+    ASSERT_TRUE(ended->by_signal && ended->code == SIGKILL) << ended->code << ChildOutput();
     ++kills_[point];
   }
 

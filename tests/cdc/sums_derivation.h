@@ -18,6 +18,9 @@ inline Derivation SumsDerivation() {
     return std::vector<RedisCommand>{{"HINCRBY", "sums", item, *change.after->at("amount")},
                                      {"HINCRBY", "counts", item, "1"}};
   };
+  sums.redis_keys = [](const std::vector<std::string>&) {
+    return std::vector<std::string>{"sums", "counts"};
+  };
   sums.sqlite = [counts](const RowChange& change) -> Result<std::vector<SqlStatement>> {
     if (!counts(change)) return std::vector<SqlStatement>{};
     return std::vector<SqlStatement>{

@@ -1,7 +1,9 @@
 // worker_child DSN LOG REDIS SQLITE [ROWS]: runs a worker until killed, with the sums of
 // table moves and, given the SQLite file ROWS, also with the rows of moves and account.
-// Exit 1 and the reason on stderr when it cannot start or the slot is lost.
+// CDC_ON_SLOT_LOSS=snapshot in the environment is on_slot_loss. Exit 1 and the reason on stderr
+// when it cannot start or the slot is lost.
 #include <cstdio>
+#include <cstdlib>
 #include <thread>
 
 #include "base/failpoint.h"
@@ -19,6 +21,10 @@ int main(int argc, char** argv) {
   options.tables = {"moves"};
   options.event_log_path = argv[2];
   options.views = SumsViews(argv[3], argv[4], SumsDerivation());
+  if (const char* loss = std::getenv("CDC_ON_SLOT_LOSS");
+      loss && loss == std::string("snapshot")) {
+    options.on_slot_loss = OnSlotLoss::kSnapshot;
+  }
   if (argc == 6) {
     options.tables.emplace_back("account");
     for (ViewOptions& view : RowsViews(argv[3], argv[5])) {

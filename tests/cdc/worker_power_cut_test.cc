@@ -38,7 +38,7 @@ class CdcPowerCutTest : public CdcKillFixture {
     ASSERT_TRUE(child);
     const auto ended = child->Wait(SystemClock().Now() + std::chrono::seconds(60));
     ASSERT_TRUE(ended) << "never came to the fail point";
-    ASSERT_TRUE(ended->by_signal && ended->code == SIGKILL) << ended->code;
+    ASSERT_TRUE(ended->by_signal && ended->code == SIGKILL) << ended->code << ChildOutput();
     ASSERT_TRUE(Eventually([&] { return testing::TraceHasEnded(trace_); }));
     const Status replayed = durable.Replay(trace_);
     ASSERT_TRUE(replayed.ok()) << replayed.ToString();
