@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,6 +57,10 @@ class EventLogReader {
   /// `max_bytes` of them were read (one always comes). Empty at the end.
   virtual Result<std::vector<LoggedEvent>> Read(EventPosition position, size_t max_events,
                                                 size_t max_bytes) = 0;
+  /// The shape that the source table `oid` had in the last event before `position` that
+  /// has it; none when there is no such event.
+  virtual Result<std::optional<events::Relation>> ShapeBefore(uint32_t oid,
+                                                              EventPosition position) = 0;
   /// The sequence number of the last event at or before `position`; 0 if none.
   virtual Result<uint64_t> SequenceAt(EventPosition position) = 0;
 };

@@ -66,9 +66,9 @@ Status Session::Open() {
   const SlotOptions slot{options_.source_dsn, options_.slot, options_.publication,
                          options_.slot_lock_timeout};
   INDOUBT_RETURN_IF_ERROR(OpenSource(slot));
-  for (std::unique_ptr<View>& view : views) {
-    views_.push_back(std::make_unique<ViewRunner>(std::move(view), BareNames(options_.tables),
-                                                  *log_, stop_));
+  for (size_t i = 0; i < views.size(); ++i) {
+    views_.push_back(std::make_unique<ViewRunner>(options_.views[i], std::move(views[i]),
+                                                  BareNames(options_.tables), *log_, stop_));
   }
   source_ = std::make_unique<SourceRunner>(slot, *log_, stop_);
   return Status::Ok();

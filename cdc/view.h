@@ -48,6 +48,9 @@ class View {
   virtual Status Clear(const std::vector<std::string>& tables, const ViewPosition& to) = 0;
 };
 
+/// The shape as derivations see it.
+SourceRelation ToSourceRelation(const events::Relation& shape);
+
 /// Calls `visit` for each row change of `event` in order; stops at the first error.
 /// kCorrupt when the event does not fit its own shapes.
 Status ForEachRowChange(const LoggedEvent& event,

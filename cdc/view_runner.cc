@@ -20,9 +20,14 @@ constexpr milliseconds kLastBackOff{2000};
 
 }  // namespace
 
-ViewRunner::ViewRunner(std::unique_ptr<View> view, std::vector<std::string> tables,
-                       const EventLog& log, const StopSignal& stop)
-    : view_(std::move(view)), tables_(std::move(tables)), log_(log), stop_(stop) {
+ViewRunner::ViewRunner(const ViewOptions& options, std::unique_ptr<View> view,
+                       std::vector<std::string> tables, const EventLog& log,
+                       const StopSignal& stop)
+    : view_(std::move(view)),
+      tables_(std::move(tables)),
+      guard_(options.derivation.needs, options.schema_rule),
+      log_(log),
+      stop_(stop) {
   state_.name = view_->name();
   state_.health = Status(StatusCode::kUnavailable, "not opened yet");
   thread_ = std::thread([this] { Run(); });
@@ -64,6 +69,7 @@ Status ViewRunner::Follow() {
   INDOUBT_ASSIGN_OR_RETURN(const auto reader, log_.NewReader());
   INDOUBT_ASSIGN_OR_RETURN(const uint64_t sequence, reader->SequenceAt(at.position));
   SetPosition(at.position, sequence);
+  guard_.Forget();
   SetHealth(Status::Ok());
   while (!stop_.is_set()) {
     const LogEnd end = log_.end();
@@ -95,11 +101,23 @@ Status ViewRunner::CheckPosition(const ViewPosition& at) const {
   return Status::Ok();
 }
 
+Status ViewRunner::Admit(std::vector<LoggedEvent>& events, EventLogReader& reader) {
+  for (size_t i = 0; i < events.size(); ++i) {
+    const Status admitted = guard_.Check(events[i], reader);
+    if (admitted.ok()) continue;
+    events.resize(i);
+    return admitted;
+  }
+  return Status::Ok();
+}
+
 Status ViewRunner::ApplyNext(EventLogReader& reader, const LogEnd& end) {
   if (end.last > position_) {
-    INDOUBT_ASSIGN_OR_RETURN(const auto events, reader.Read(position_, kMaxEvents, kMaxBytes));
+    INDOUBT_ASSIGN_OR_RETURN(auto events, reader.Read(position_, kMaxEvents, kMaxBytes));
     if (events.empty())
       return Status(StatusCode::kCorrupt, "the event log ends before its end");
+    const Status admitted = Admit(events, reader);
+    if (events.empty()) return admitted;
     const EventPosition to = events.back().position;
     INDOUBT_RETURN_IF_ERROR(view_->Apply(events, {log_.id(), to}));
     SetPosition(to, events.back().sequence);

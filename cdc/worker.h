@@ -20,6 +20,7 @@
 #include "base/status.h"
 #include "cdc/derivation.h"
 #include "cdc/lsn.h"
+#include "cdc/schema_rule.h"
 
 namespace indoubt {
 
@@ -39,6 +40,7 @@ struct ViewOptions {
   std::string sink;
   /// The one of its kind is used: see FindDerivation.
   Derivation derivation;
+  SchemaRule schema_rule = SchemaRule::kBackward;
 };
 
 struct CdcOptions {

@@ -218,6 +218,11 @@ Status ReadView(const toml::table& table, const std::string& name, Config& confi
   view.kind = reader.RequiredString("kind");
   view.sink = reader.RequiredString("sink");
   view.derivation = reader.String("derivation", "rows");
+  view.schema_rule = reader.String("schema_rule", "backward");
+  if (view.schema_rule != "backward" && view.schema_rule != "forward" &&
+      view.schema_rule != "full") {
+    reader.Wrong("schema_rule", "must be \"backward\", \"forward\" or \"full\"");
+  }
   const ParticipantOptions* sink = FindParticipant(config, view.sink);
   const bool fits = sink != nullptr && ((view.kind == "redis" && sink->index() == 1) ||
                                         (view.kind == "sqlite" && sink->index() == 2));

@@ -22,9 +22,10 @@ const std::string& NameOf(const ParticipantOptions& options);
 
 struct ViewConfig {
   std::string name;
-  std::string kind;        // "redis" or "sqlite"
-  std::string sink;        // a participant's name
-  std::string derivation;  // "rows", or one that the program registered
+  std::string kind;         // "redis" or "sqlite"
+  std::string sink;         // a participant's name
+  std::string derivation;   // "rows", or one that the program registered
+  std::string schema_rule;  // "backward", "forward" or "full"
 };
 
 struct CdcConfig {

@@ -48,6 +48,7 @@ Result<CdcOptions> ToCdcOptions(const Config& config) {
     to.sink = view.kind == "redis" ? std::get<RedisOptions>(sink).uri
                                    : std::get<SqliteOptions>(sink).path;
     to.derivation = std::move(*derivation);
+    INDOUBT_ASSIGN_OR_RETURN(to.schema_rule, ParseSchemaRule(view.schema_rule));
     options.views.push_back(std::move(to));
   }
   return options;

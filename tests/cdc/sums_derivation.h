@@ -9,6 +9,7 @@ namespace indoubt {
 /// Per item of table moves: the sum of the inserted rows' amounts and their number.
 inline Derivation SumsDerivation() {
   Derivation sums;
+  sums.needs = std::map<std::string, std::set<std::string>>{{"moves", {"item", "amount"}}};
   const auto counts = [](const RowChange& change) {
     return change.relation->name == "moves" && change.kind == ChangeKind::kInsert;
   };
