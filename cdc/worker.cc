@@ -57,16 +57,6 @@ Result<std::unique_ptr<View>> MakeView(const ViewOptions& options) {
   return Status(StatusCode::kInternal, "unknown kind of view");
 }
 
-Result<ViewPosition> ReadViewPosition(const ViewOptions& options) {
-  switch (options.kind) {
-    case ViewKind::kRedis:
-      return ReadRedisPosition(options);
-    case ViewKind::kSqlite:
-      return ReadSqlitePosition(options);
-  }
-  return Status(StatusCode::kInternal, "unknown kind of view");
-}
-
 }  // namespace
 
 class CdcWorker::Impl {
@@ -148,6 +138,16 @@ Status CdcWorker::health() const {
 bool CdcWorker::source_lost() const { return impl_->source_lost(); }
 
 void CdcWorker::Stop() { impl_->Stop(); }
+
+Result<ViewPosition> ReadViewPosition(const ViewOptions& options) {
+  switch (options.kind) {
+    case ViewKind::kRedis:
+      return ReadRedisPosition(options);
+    case ViewKind::kSqlite:
+      return ReadSqlitePosition(options);
+  }
+  return Status(StatusCode::kInternal, "unknown kind of view");
+}
 
 Result<std::map<std::string, Lsn>> ReadPositions(const CdcOptions& options) {
   std::map<std::string, Lsn> positions;

@@ -192,6 +192,11 @@ Status ReadCdc(const toml::table* table, Config& config) {
   }
   cdc.tables = reader.RequiredStrings("tables");
   cdc.slot = reader.RequiredString("slot");
+  cdc.metrics = reader.String("metrics", "");
+  if (!cdc.metrics.empty() &&
+      (cdc.metrics.starts_with("unix:") || !IsListenAddress(cdc.metrics))) {
+    reader.Wrong("metrics", "must be \"HOST:PORT\" with a port up to 65535");
+  }
   if (reader.String("on_slot_loss", "stop") != "stop") {
     reader.Wrong("on_slot_loss", "this version offers \"stop\"");
   }

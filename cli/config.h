@@ -32,6 +32,7 @@ struct CdcConfig {
   std::vector<std::string> tables;
   std::string slot;
   std::string log_path;
+  std::string metrics;  // "HOST:PORT" that `cdc run` serves metrics on; empty: none
   std::vector<ViewConfig> views;
 };
 
