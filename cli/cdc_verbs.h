@@ -21,4 +21,7 @@ Result<CdcVerbConfig> LoadCdcConfig(const std::string& path);
 /// `indoubt cdc status`: looks twice, `sample` apart, for the rates (0: once, without).
 int ShowCdcStatus(const std::string& config, Duration sample, bool json);
 
+/// `indoubt cdc audit`.
+int AuditCdc(const std::string& config, bool json);
+
 }  // namespace indoubt::cli

@@ -61,10 +61,17 @@ void AddCdc(CLI::App& app, Action& action) {
   auto json = std::make_shared<bool>(false);
   CLI::App* run = verb->add_subcommand("run", "The worker, until SIGTERM");
   CLI::App* status = verb->add_subcommand("status", "How far each view is");
-  for (CLI::App* part : {run, status}) {
+  CLI::App* audit = verb->add_subcommand(
+      "audit", "Holds the source's stream against the coordinator's decisions");
+  for (CLI::App* part : {run, status, audit}) {
     part->add_option("-c,--config", *config, "Configuration file")->required();
   }
-  status->add_flag("--json", *json, "One JSON object on stdout");
+  for (CLI::App* part : {status, audit}) {
+    part->add_flag("--json", *json, "One JSON object on stdout");
+  }
+  audit->callback([&action, config, json] {
+    action = [config, json] { return AuditCdc(*config, *json); };
+  });
   auto sample = std::make_shared<std::string>("1s");
   AddDuration(*status, "--sample", *sample, "How long to watch the rates; 0s: not at all")
       ->capture_default_str();
