@@ -195,4 +195,13 @@ Result<ViewPosition> ReadRedisPosition(const ViewOptions& options) {
   return ViewPosition::Parse(text);
 }
 
+Status ReadRedisMark(const ViewOptions& options) {
+  const cdc_internal::SigpipeBlocked no_signal;
+  INDOUBT_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(options.sink));
+  INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr reply,
+                           connection->Ask({"GET", BrokenKey(options.name)}));
+  INDOUBT_ASSIGN_OR_RETURN(const std::string reason, TextOf(*reply));
+  return reason.empty() ? Status::Ok() : Broken(reason);
+}
+
 }  // namespace indoubt

@@ -23,4 +23,7 @@ Result<std::unique_ptr<View>> MakeRedisView(const ViewOptions& options);
 /// The position that the server holds for the view; empty when there is none.
 Result<ViewPosition> ReadRedisPosition(const ViewOptions& options);
 
+/// Ok, or kCorrupt with what the server holds of why the view is broken.
+Status ReadRedisMark(const ViewOptions& options);
+
 }  // namespace indoubt

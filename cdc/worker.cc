@@ -22,16 +22,6 @@ using cdc_internal::StopSignal;
 constexpr std::chrono::milliseconds kFirstBackOff{20};
 constexpr std::chrono::milliseconds kLastBackOff{2000};
 
-Result<ViewPosition> ReadViewPosition(const ViewOptions& options) {
-  switch (options.kind) {
-    case ViewKind::kRedis:
-      return ReadRedisPosition(options);
-    case ViewKind::kSqlite:
-      return ReadSqlitePosition(options);
-  }
-  return Status(StatusCode::kInternal, "unknown kind of view");
-}
-
 }  // namespace
 
 class CdcWorker::Impl {
@@ -161,6 +151,16 @@ Status CdcWorker::health() const {
 bool CdcWorker::source_lost() const { return impl_->source_lost(); }
 
 void CdcWorker::Stop() { impl_->Stop(); }
+
+Result<ViewPosition> ReadViewPosition(const ViewOptions& options) {
+  switch (options.kind) {
+    case ViewKind::kRedis:
+      return ReadRedisPosition(options);
+    case ViewKind::kSqlite:
+      return ReadSqlitePosition(options);
+  }
+  return Status(StatusCode::kInternal, "unknown kind of view");
+}
 
 Result<std::map<std::string, Lsn>> ReadPositions(const CdcOptions& options) {
   std::map<std::string, Lsn> positions;

@@ -24,6 +24,8 @@
 
 namespace indoubt {
 
+struct ViewPosition;  // view.h
+
 enum class ViewKind { kRedis, kSqlite };
 
 /// What to do when the slot was dropped, invalidated, or moved past what the log has.
@@ -102,6 +104,10 @@ class CdcWorker {
   explicit CdcWorker(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
+
+/// What the view's sink holds, read from outside of the worker; empty when it has nothing
+/// yet.
+Result<ViewPosition> ReadViewPosition(const ViewOptions& options);
 
 /// The positions that the views' sinks hold, read from outside of the worker; 0/0
 /// for a view that has none yet. A view that has reached

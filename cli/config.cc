@@ -192,6 +192,11 @@ Status ReadCdc(const toml::table* table, Config& config) {
   }
   cdc.tables = reader.RequiredStrings("tables");
   cdc.slot = reader.RequiredString("slot");
+  cdc.metrics = reader.String("metrics", "");
+  if (!cdc.metrics.empty() &&
+      (cdc.metrics.starts_with("unix:") || !IsListenAddress(cdc.metrics))) {
+    reader.Wrong("metrics", "must be \"HOST:PORT\" with a port up to 65535");
+  }
   cdc.on_slot_loss = reader.String("on_slot_loss", "stop");
   if (cdc.on_slot_loss != "stop" && cdc.on_slot_loss != "snapshot") {
     reader.Wrong("on_slot_loss", "must be \"stop\" or \"snapshot\"");

@@ -34,6 +34,7 @@ struct CdcConfig {
   std::string slot;
   std::string on_slot_loss;  // "stop" or "snapshot"
   std::string log_path;
+  std::string metrics;  // "HOST:PORT" that `cdc run` serves metrics on; empty: none
   std::vector<ViewConfig> views;
 };
 

@@ -1,0 +1,27 @@
+// What the parts of `indoubt cdc` share, and the parts that have a file of their own.
+#pragma once
+
+#include <string>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "cdc/worker.h"
+#include "cli/config.h"
+
+namespace indoubt::cli {
+
+struct CdcVerbConfig {
+  Config config;
+  CdcOptions options;
+};
+
+/// Reads the file at `path`, which must have [cdc] and a view. Errors as LoadConfig.
+Result<CdcVerbConfig> LoadCdcConfig(const std::string& path);
+
+/// `indoubt cdc status`: looks twice, `sample` apart, for the rates (0: once, without).
+int ShowCdcStatus(const std::string& config, Duration sample, bool json);
+
+/// `indoubt cdc audit`.
+int AuditCdc(const std::string& config, bool json);
+
+}  // namespace indoubt::cli
