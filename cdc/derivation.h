@@ -76,9 +76,8 @@ struct SqlTable {
   std::vector<Column> columns;
 };
 
-/// An error stops this one view (which tries again with a back-off); its message
-/// says what the source must do or which view must be rebuilt. Called on the
-/// view's thread. Must depend on the change alone.
+/// An event for which it fails is parked (docs/cdc.md); the message says what must be done
+/// before a retry. Called on the view's thread. Must depend on the change alone.
 using RedisDerivation = std::function<Result<std::vector<RedisCommand>>(const RowChange&)>;
 using SqliteDerivation = std::function<Result<std::vector<SqlStatement>>(const RowChange&)>;
 /// The table that the changes of this source table go to. The view makes it, or adds the

@@ -1,10 +1,13 @@
 #include "cdc/redis_view.h"
 
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
 #include <hiredis/hiredis.h>
 
+#include "cdc/call_derivation.h"
+#include "cdc/parked.h"
 #include "cdc/redis_connection.h"
 #include "participants/redis/redis_uri.h"
 
@@ -15,6 +18,8 @@ using cdc_internal::RedisConnection;
 using cdc_internal::RedisReplyPtr;
 
 std::string PositionKey(const std::string& view) { return "indoubt:cdc:position:" + view; }
+std::string ParkedKey(const std::string& view) { return "indoubt:cdc:parked:" + view; }
+std::string RetryKey(const std::string& view) { return "indoubt:cdc:retry:" + view; }
 std::string BrokenKey(const std::string& view) { return "indoubt:cdc:broken:" + view; }
 
 Result<std::string> TextOf(const redisReply& reply) {
@@ -24,6 +29,26 @@ Result<std::string> TextOf(const redisReply& reply) {
                 fmt::format("Redis: {}", reply.type == REDIS_REPLY_ERROR
                                              ? std::string(reply.str, reply.len)
                                              : "a reply that is no string"));
+}
+
+// The field of a parked event: in the order of its key as text, too.
+std::string ParkedField(EventPosition position) {
+  return fmt::format("{:016X}-{:010}", position.lsn.value, position.ordinal);
+}
+
+Result<std::vector<ParkedEvent>> ReadParked(RedisConnection& connection,
+                                            const std::string& view) {
+  INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr reply,
+                           connection.Ask({"HGETALL", ParkedKey(view)}));
+  std::map<std::string, ParkedEvent> parked;
+  for (size_t i = 0; i + 1 < reply->elements; i += 2) {
+    INDOUBT_ASSIGN_OR_RETURN(const std::string field, TextOf(*reply->element[i]));
+    INDOUBT_ASSIGN_OR_RETURN(const std::string bytes, TextOf(*reply->element[i + 1]));
+    INDOUBT_ASSIGN_OR_RETURN(parked[field], cdc_internal::ParseParked(bytes));
+  }
+  std::vector<ParkedEvent> in_order;
+  for (auto& [field, event] : parked) in_order.push_back(std::move(event));
+  return in_order;
 }
 
 Status Broken(const std::string& reason) {
@@ -38,6 +63,8 @@ class RedisView : public View {
   explicit RedisView(ViewOptions options)
       : options_(std::move(options)),
         position_key_(PositionKey(options_.name)),
+        parked_key_(ParkedKey(options_.name)),
+        retry_key_(RetryKey(options_.name)),
         broken_key_(BrokenKey(options_.name)) {}
 
   const std::string& name() const override { return options_.name; }
@@ -56,29 +83,40 @@ class RedisView : public View {
     INDOUBT_ASSIGN_OR_RETURN(const std::string text, TextOf(*reply));
     INDOUBT_ASSIGN_OR_RETURN(const ViewPosition position, ViewPosition::Parse(text));
     connection_ = std::move(connection);
+    at_ = position;
     return position;
   }
 
   Status Apply(const std::vector<LoggedEvent>& events, const ViewPosition& to) override {
     if (!connection_) return Status(StatusCode::kInternal, "the view is not open");
     std::vector<RedisCommand> commands;
-    for (const LoggedEvent& event : events) {
-      INDOUBT_RETURN_IF_ERROR(ForEachRowChange(event, [&](const RowChange& change) -> Status {
-        INDOUBT_ASSIGN_OR_RETURN(auto derived, options_.derivation.redis(change));
-        for (RedisCommand& command : derived) {
-          if (command.empty()) {
-            return Status(StatusCode::kInvalidArgument, "the derivation gave an empty command");
-          }
-          commands.push_back(std::move(command));
-        }
-        return Status::Ok();
-      }));
-    }
-    commands.push_back({"SET", position_key_, to.ToString()});
-    Status status = Execute(commands, to.ToString());
-    if (!status.ok()) connection_.reset();
-    return status;
+    for (const LoggedEvent& event : events) INDOUBT_RETURN_IF_ERROR(Derive(event, commands));
+    return Commit(std::move(commands), to);
   }
+
+  Result<std::vector<ParkedEvent>> Parked() override {
+    return ReadParked(*connection_, options_.name);
+  }
+
+  Status Park(const ParkedEvent& event, const ViewPosition& to) override {
+    return Commit(
+        {{"HSET", parked_key_, ParkedField(event.position), cdc_internal::Serialize(event)}},
+        to);
+  }
+
+  Status ApplyParked(const LoggedEvent& event) override {
+    std::vector<RedisCommand> commands;
+    INDOUBT_RETURN_IF_ERROR(Derive(event, commands));
+    commands.push_back({"HDEL", parked_key_, ParkedField(event.position)});
+    return Commit(std::move(commands), at_);
+  }
+
+  Result<bool> RetryAsked() override {
+    INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr reply, connection_->Ask({"GET", retry_key_}));
+    return reply->type != REDIS_REPLY_NIL;
+  }
+
+  Status EndRetry() override { return Commit({{"DEL", retry_key_}}, at_); }
 
   Status Clear(const std::vector<std::string>& tables, const ViewPosition& to) override {
     if (!connection_) return Status(StatusCode::kInternal, "the view is not open");
@@ -93,13 +131,38 @@ class RedisView : public View {
     }
     std::vector<RedisCommand> commands;
     for (const std::string& key : keys) commands.push_back({"DEL", key});
-    commands.push_back({"SET", position_key_, to.ToString()});
-    Status status = Execute(commands, to.ToString());
-    if (!status.ok()) connection_.reset();
-    return status;
+    commands.push_back({"DEL", parked_key_, retry_key_});
+    return Commit(std::move(commands), to);
   }
 
  private:
+  Status Derive(const LoggedEvent& event, std::vector<RedisCommand>& commands) const {
+    return ForEachRowChange(event, [&](const RowChange& change) -> Status {
+      INDOUBT_ASSIGN_OR_RETURN(auto derived,
+                               cdc_internal::CallDerivation(options_.derivation.redis, change));
+      for (RedisCommand& command : derived) {
+        if (command.empty()) {
+          return Status(StatusCode::kInvalidArgument, "the derivation gave an empty command");
+        }
+        commands.push_back(std::move(command));
+      }
+      return Status::Ok();
+    });
+  }
+
+  // `commands` and the position, all or none.
+  Status Commit(std::vector<RedisCommand> commands, const ViewPosition& to) {
+    if (!connection_) return Status(StatusCode::kInternal, "the view is not open");
+    commands.push_back({"SET", position_key_, to.ToString()});
+    Status status = Execute(commands, to.ToString());
+    if (status.ok()) {
+      at_ = to;
+    } else {
+      connection_.reset();
+    }
+    return status;
+  }
+
   Status FindKeys(const std::string& pattern, std::set<std::string>& keys) {
     std::string cursor = "0";
     do {
@@ -143,9 +206,12 @@ class RedisView : public View {
   Status Judge(const std::vector<RedisCommand>& commands, const redisReply& done,
                const redisReply& now, const std::string& refused, const std::string& position) {
     if (done.type == REDIS_REPLY_ERROR) {  // EXECABORT: nothing was done
-      return Status(StatusCode::kRefused,
-                    fmt::format("Redis: {}",
-                                refused.empty() ? std::string(done.str, done.len) : refused));
+      // "ERR" is of the command itself (unknown, or with too few arguments); what the server
+      // cannot do at present (OOM, READONLY, MISCONF, ...) has a word of its own.
+      return Status(
+          refused.starts_with("ERR ") ? StatusCode::kInvalidArgument : StatusCode::kRefused,
+          fmt::format("Redis: {}",
+                      refused.empty() ? std::string(done.str, done.len) : refused));
     }
     if (done.type != REDIS_REPLY_ARRAY) {
       return Status(StatusCode::kAborted,
@@ -170,7 +236,10 @@ class RedisView : public View {
 
   const ViewOptions options_;
   const std::string position_key_;
+  const std::string parked_key_;
+  const std::string retry_key_;
   const std::string broken_key_;
+  ViewPosition at_;  // of the sink
   std::unique_ptr<RedisConnection> connection_;
 };
 
@@ -202,6 +271,26 @@ Status ReadRedisMark(const ViewOptions& options) {
                            connection->Ask({"GET", BrokenKey(options.name)}));
   INDOUBT_ASSIGN_OR_RETURN(const std::string reason, TextOf(*reply));
   return reason.empty() ? Status::Ok() : Broken(reason);
+}
+
+Result<std::vector<ParkedEvent>> ReadRedisParked(const ViewOptions& options) {
+  const cdc_internal::SigpipeBlocked no_signal;
+  INDOUBT_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(options.sink));
+  return ReadParked(*connection, options.name);
+}
+
+Status AskRedisRetry(const ViewOptions& options) {
+  const cdc_internal::SigpipeBlocked no_signal;
+  INDOUBT_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(options.sink));
+  return connection->Ask({"SET", RetryKey(options.name), "1"}).status();
+}
+
+Result<bool> RedisRetryIsAsked(const ViewOptions& options) {
+  const cdc_internal::SigpipeBlocked no_signal;
+  INDOUBT_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(options.sink));
+  INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr reply,
+                           connection->Ask({"GET", RetryKey(options.name)}));
+  return reply->type != REDIS_REPLY_NIL;
 }
 
 }  // namespace indoubt

@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "cdc/view.h"
@@ -25,5 +26,11 @@ Result<ViewPosition> ReadRedisPosition(const ViewOptions& options);
 
 /// Ok, or kCorrupt with what the server holds of why the view is broken.
 Status ReadRedisMark(const ViewOptions& options);
+
+/// What the view has set aside, looked at from outside of the worker.
+Result<std::vector<ParkedEvent>> ReadRedisParked(const ViewOptions& options);
+/// Asks the view's worker, durably, to try it again; and whether it still is asked.
+Status AskRedisRetry(const ViewOptions& options);
+Result<bool> RedisRetryIsAsked(const ViewOptions& options);
 
 }  // namespace indoubt

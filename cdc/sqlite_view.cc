@@ -6,6 +6,8 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include "cdc/call_derivation.h"
+#include "cdc/parked.h"
 #include "cdc/sqlite_handle.h"
 
 namespace indoubt {
@@ -20,7 +22,11 @@ constexpr char kOwnTables[] =
     "CREATE TABLE IF NOT EXISTS indoubt_cdc_position("
     "view TEXT PRIMARY KEY, position TEXT NOT NULL);"
     "CREATE TABLE IF NOT EXISTS indoubt_cdc_tables("
-    "view TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY(view, name))";
+    "view TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY(view, name));"
+    "CREATE TABLE IF NOT EXISTS indoubt_cdc_parked("
+    "view TEXT NOT NULL, lsn INTEGER NOT NULL, ordinal INTEGER NOT NULL, record BLOB NOT NULL, "
+    "PRIMARY KEY(view, lsn, ordinal));"
+    "CREATE TABLE IF NOT EXISTS indoubt_cdc_retry(view TEXT PRIMARY KEY)";
 
 Result<ViewPosition> ReadPosition(SqliteDatabase& db, const std::string& view) {
   INDOUBT_ASSIGN_OR_RETURN(
@@ -38,6 +44,26 @@ Result<std::vector<std::string>> AllNames(SqliteQuery& query) {
     if (!more) return names;
     names.push_back(query.Bytes(0));
   }
+}
+
+Result<std::vector<ParkedEvent>> ReadParked(SqliteDatabase& db, const std::string& view) {
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query,
+                           db.Prepare("SELECT record FROM indoubt_cdc_parked WHERE view = ?1 "
+                                      "ORDER BY lsn, ordinal"));
+  query.BindText(1, view);
+  std::vector<ParkedEvent> parked;
+  for (;;) {
+    INDOUBT_ASSIGN_OR_RETURN(const bool more, query.Next());
+    if (!more) return parked;
+    INDOUBT_ASSIGN_OR_RETURN(parked.emplace_back(), cdc_internal::ParseParked(query.Bytes(0)));
+  }
+}
+
+Result<bool> IsAsked(SqliteDatabase& db, const std::string& view) {
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query,
+                           db.Prepare("SELECT 1 FROM indoubt_cdc_retry WHERE view = ?1"));
+  query.BindText(1, view);
+  return query.Next();
 }
 
 Status MakeTable(SqliteDatabase& db, const SqlTable& table) {
@@ -105,14 +131,47 @@ class SqliteView : public View {
     if (!db_) return Status(StatusCode::kInternal, "the view is not open");
     INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
     INDOUBT_RETURN_IF_ERROR(MovePosition(to));
-    for (const LoggedEvent& event : events) {
-      INDOUBT_RETURN_IF_ERROR(ForEachRowChange(
-          event, [this](const RowChange& change) { return ApplyChange(change); }));
-    }
+    for (const LoggedEvent& event : events) INDOUBT_RETURN_IF_ERROR(ApplyEvent(event));
     INDOUBT_RETURN_IF_ERROR(transaction.Commit());
     expected_ = to;
     return Status::Ok();
   }
+
+  Result<std::vector<ParkedEvent>> Parked() override { return ReadParked(*db_, options_.name); }
+
+  Status Park(const ParkedEvent& event, const ViewPosition& to) override {
+    INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
+    INDOUBT_RETURN_IF_ERROR(MovePosition(to));
+    INDOUBT_ASSIGN_OR_RETURN(
+        SqliteQuery * query,
+        db_->Cached("INSERT OR REPLACE INTO indoubt_cdc_parked VALUES (?1, ?2, ?3, ?4)"));
+    query->BindText(1, options_.name);
+    query->Bind(2, event.position.lsn.value);
+    query->Bind(3, event.position.ordinal);
+    query->BindBlob(4, cdc_internal::Serialize(event));
+    INDOUBT_RETURN_IF_ERROR(query->Run());
+    INDOUBT_RETURN_IF_ERROR(transaction.Commit());
+    expected_ = to;
+    return Status::Ok();
+  }
+
+  Status ApplyParked(const LoggedEvent& event) override {
+    INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
+    INDOUBT_RETURN_IF_ERROR(MovePosition(expected_));
+    INDOUBT_RETURN_IF_ERROR(ApplyEvent(event));
+    INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * query,
+                             db_->Cached("DELETE FROM indoubt_cdc_parked WHERE view = ?1 AND "
+                                         "lsn = ?2 AND ordinal = ?3"));
+    query->BindText(1, options_.name);
+    query->Bind(2, event.position.lsn.value);
+    query->Bind(3, event.position.ordinal);
+    INDOUBT_RETURN_IF_ERROR(query->Run());
+    return transaction.Commit();
+  }
+
+  Result<bool> RetryAsked() override { return IsAsked(*db_, options_.name); }
+
+  Status EndRetry() override { return DeleteOwn("indoubt_cdc_retry"); }
 
   Status Clear(const std::vector<std::string>&, const ViewPosition& to) override {
     if (!db_) return Status(StatusCode::kInternal, "the view is not open");
@@ -123,6 +182,8 @@ class SqliteView : public View {
       INDOUBT_RETURN_IF_ERROR(db_->Execute("DELETE FROM " + QuotedName(table)));
     }
     INDOUBT_RETURN_IF_ERROR(DropFollowed());
+    INDOUBT_RETURN_IF_ERROR(DeleteOwn("indoubt_cdc_parked"));
+    INDOUBT_RETURN_IF_ERROR(DeleteOwn("indoubt_cdc_retry"));
     INDOUBT_RETURN_IF_ERROR(transaction.Commit());
     shapes_.clear();
     expected_ = to;
@@ -139,10 +200,20 @@ class SqliteView : public View {
     for (const std::string& table : followed) {
       INDOUBT_RETURN_IF_ERROR(db_->Execute("DROP TABLE IF EXISTS " + QuotedName(table)));
     }
-    INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * forget,
-                             db_->Cached("DELETE FROM indoubt_cdc_tables WHERE view = ?1"));
-    forget->BindText(1, options_.name);
-    return forget->Run();
+    return DeleteOwn("indoubt_cdc_tables");
+  }
+
+  // This view's rows of one of the tables of kOwnTables.
+  Status DeleteOwn(const std::string& table) {
+    INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * query,
+                             db_->Cached("DELETE FROM " + table + " WHERE view = ?1"));
+    query->BindText(1, options_.name);
+    return query->Run();
+  }
+
+  Status ApplyEvent(const LoggedEvent& event) {
+    return ForEachRowChange(event,
+                            [this](const RowChange& change) { return ApplyChange(change); });
   }
 
   Status MovePosition(const ViewPosition& to) {
@@ -182,7 +253,8 @@ class SqliteView : public View {
 
   Status ApplyChange(const RowChange& change) {
     INDOUBT_RETURN_IF_ERROR(FollowShape(*change.relation));
-    INDOUBT_ASSIGN_OR_RETURN(const auto statements, options_.derivation.sqlite(change));
+    INDOUBT_ASSIGN_OR_RETURN(const auto statements,
+                             cdc_internal::CallDerivation(options_.derivation.sqlite, change));
     for (const SqlStatement& statement : statements) {
       INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * query, db_->Cached(statement.text));
       if (static_cast<int>(statement.params.size()) != query->parameters()) {
@@ -208,6 +280,20 @@ class SqliteView : public View {
   std::map<uint32_t, SourceRelation> shapes_;
 };
 
+// Nothing when no worker of a version that parks has opened the file.
+Result<std::unique_ptr<SqliteDatabase>> OpenIfUsed(const std::string& path) {
+  if (access(path.c_str(), F_OK) != 0) return std::unique_ptr<SqliteDatabase>();
+  INDOUBT_ASSIGN_OR_RETURN(auto db,
+                           SqliteDatabase::Open(path, SqliteDatabase::Mode::kReadOnly));
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery table,
+                           db->Prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND "
+                                       "name = 'indoubt_cdc_retry'"));
+  INDOUBT_ASSIGN_OR_RETURN(const bool found, table.Next());
+  table.Reset();
+  if (!found) return std::unique_ptr<SqliteDatabase>();
+  return db;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<View>> MakeSqliteView(const ViewOptions& options) {
@@ -230,6 +316,28 @@ Result<ViewPosition> ReadSqlitePosition(const ViewOptions& options) {
   INDOUBT_ASSIGN_OR_RETURN(const bool found, table.Next());
   if (!found) return ViewPosition{};
   return ReadPosition(*db, options.name);
+}
+
+Result<std::vector<ParkedEvent>> ReadSqliteParked(const ViewOptions& options) {
+  INDOUBT_ASSIGN_OR_RETURN(auto db, OpenIfUsed(options.sink));
+  if (!db) return std::vector<ParkedEvent>{};
+  return ReadParked(*db, options.name);
+}
+
+Status AskSqliteRetry(const ViewOptions& options) {
+  INDOUBT_ASSIGN_OR_RETURN(
+      auto db, SqliteDatabase::Open(options.sink, SqliteDatabase::Mode::kDurableWriter));
+  INDOUBT_RETURN_IF_ERROR(db->Execute(kOwnTables));
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query,
+                           db->Prepare("INSERT OR IGNORE INTO indoubt_cdc_retry VALUES (?1)"));
+  query.BindText(1, options.name);
+  return query.Run();
+}
+
+Result<bool> SqliteRetryIsAsked(const ViewOptions& options) {
+  INDOUBT_ASSIGN_OR_RETURN(auto db, OpenIfUsed(options.sink));
+  if (!db) return false;
+  return IsAsked(*db, options.name);
 }
 
 }  // namespace indoubt

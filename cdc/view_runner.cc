@@ -1,5 +1,7 @@
 #include "cdc/view_runner.h"
 
+#include <limits>
+
 #include <fmt/format.h>
 
 #include "base/failpoint.h"
@@ -15,8 +17,18 @@ constexpr size_t kMaxEvents = 512;
 constexpr size_t kMaxBytes = size_t{2} << 20;
 // How often a position moves that has no event behind it: a sync each time.
 constexpr milliseconds kLazyAdvance{100};
+// An event that a view refuses so many times, for what it is, is parked.
+constexpr int kRefusals = 3;
+// How often a view with parked events looks whether to try them again.
+constexpr milliseconds kLookForRetry{100};
 constexpr milliseconds kFirstBackOff{20};
 constexpr milliseconds kLastBackOff{2000};
+
+// Whether Apply failed because of the event, and not because of the sink's condition.
+bool IsForTheEvent(const Status& status) {
+  return status.code() == StatusCode::kInvalidArgument ||
+         status.code() == StatusCode::kUnsupported;
+}
 
 }  // namespace
 
@@ -70,8 +82,10 @@ Status ViewRunner::Follow() {
   INDOUBT_ASSIGN_OR_RETURN(const uint64_t sequence, reader->SequenceAt(at.position));
   SetPosition(at.position, sequence);
   guard_.Forget();
+  INDOUBT_RETURN_IF_ERROR(LoadParked());
   SetHealth(Status::Ok());
   while (!stop_.is_set()) {
+    INDOUBT_RETURN_IF_ERROR(RetryIfAsked(*reader));
     const LogEnd end = log_.end();
     if (end.last > position_ || end.complete > position_.lsn) {
       INDOUBT_RETURN_IF_ERROR(ApplyNext(*reader, end));
@@ -113,15 +127,14 @@ Status ViewRunner::Admit(std::vector<LoggedEvent>& events, EventLogReader& reade
 
 Status ViewRunner::ApplyNext(EventLogReader& reader, const LogEnd& end) {
   if (end.last > position_) {
-    INDOUBT_ASSIGN_OR_RETURN(auto events, reader.Read(position_, kMaxEvents, kMaxBytes));
+    INDOUBT_ASSIGN_OR_RETURN(
+        auto events,
+        reader.Read(position_, position_ < careful_until_ ? 1 : kMaxEvents, kMaxBytes));
     if (events.empty())
       return Status(StatusCode::kCorrupt, "the event log ends before its end");
     const Status admitted = Admit(events, reader);
     if (events.empty()) return admitted;
-    const EventPosition to = events.back().position;
-    INDOUBT_RETURN_IF_ERROR(view_->Apply(events, {log_.id(), to}));
-    SetPosition(to, events.back().sequence);
-    return HitFailPoint("cdc_applied", view_->name());
+    return ApplyFree(events);
   }
   // Nothing of ours has happened, but the source went on: move, though not often.
   const TimePoint due = advanced_at_ + kLazyAdvance;
@@ -134,6 +147,109 @@ Status ViewRunner::ApplyNext(EventLogReader& reader, const LogEnd& end) {
   advanced_at_ = SystemClock().Now();
   SetPosition(to, end.last_sequence);
   return Status::Ok();
+}
+
+Status ViewRunner::ApplyFree(std::vector<LoggedEvent>& events) {
+  if (!parked_.empty()) {
+    size_t free = 0;
+    while (free < events.size() && !held_.Touches(RowsOf(events[free]))) ++free;
+    if (free == 0) {
+      return ParkEvent(events.front(), "it touches rows of an event that was parked before");
+    }
+    events.resize(free);
+  }
+  const EventPosition to = events.back().position;
+  const Status applied = view_->Apply(events, {log_.id(), to});
+  if (!applied.ok()) return AfterRefusal(events, applied);
+  SetPosition(to, events.back().sequence);
+  return HitFailPoint("cdc_applied", view_->name());
+}
+
+Status ViewRunner::AfterRefusal(const std::vector<LoggedEvent>& events, const Status& status) {
+  if (!IsForTheEvent(status)) return status;
+  if (events.size() > 1) {  // one of them
+    careful_until_ = events.back().position;
+    return status;
+  }
+  const EventPosition at = events.front().position;
+  refusals_ = at == refused_at_ ? refusals_ + 1 : 1;
+  refused_at_ = at;
+  if (refusals_ < kRefusals) return status;
+  refusals_ = 0;
+  INDOUBT_ASSIGN_OR_RETURN(const ViewPosition now, view_->Open());
+  if (now.position != position_) return status;  // it was applied: begin anew
+  return ParkEvent(events.front(), status.message());
+}
+
+Status ViewRunner::ParkEvent(const LoggedEvent& event, const std::string& reason) {
+  if (parked_.size() >= kMaxParked) {
+    return Status(StatusCode::kRefused,
+                  fmt::format("{} events are parked, and no more will be; mend what they were "
+                              "refused for ({}), then `indoubt cdc retry {}`",
+                              parked_.size(), parked_.front().reason, view_->name()));
+  }
+  const ParkedEvent parked = Park(event, reason);
+  INDOUBT_RETURN_IF_ERROR(view_->Park(parked, {log_.id(), event.position}));
+  SetPosition(event.position, event.sequence);
+  held_.Add(parked);
+  parked_.push_back(parked);
+  SetParked();
+  return HitFailPoint("cdc_parked", view_->name());
+}
+
+Status ViewRunner::LoadParked() {
+  INDOUBT_ASSIGN_OR_RETURN(parked_, view_->Parked());
+  held_.Clear();
+  for (const ParkedEvent& event : parked_) held_.Add(event);
+  SetParked();
+  return Status::Ok();
+}
+
+Status ViewRunner::RetryIfAsked(EventLogReader& reader) {
+  if (parked_.empty() || SystemClock().Now() < look_for_retry_at_) return Status::Ok();
+  look_for_retry_at_ = SystemClock().Now() + kLookForRetry;
+  INDOUBT_ASSIGN_OR_RETURN(const bool asked, view_->RetryAsked());
+  if (!asked) return Status::Ok();
+  ParkedRows still_held;
+  for (const ParkedEvent& event : parked_) {
+    INDOUBT_RETURN_IF_ERROR(Retry(event, reader, still_held));
+  }
+  INDOUBT_RETURN_IF_ERROR(view_->EndRetry());
+  return LoadParked();
+}
+
+Status ViewRunner::Retry(const ParkedEvent& parked, EventLogReader& reader,
+                         ParkedRows& still_held) {
+  std::string reason = "it touches rows of an event that is still parked";
+  if (!still_held.Touches(parked.rows)) {
+    const EventPosition before{Lsn{parked.position.lsn.value - 1},
+                               std::numeric_limits<int64_t>::max()};
+    INDOUBT_ASSIGN_OR_RETURN(
+        const auto events,
+        reader.Read(parked.position.ordinal == 0
+                        ? before
+                        : EventPosition{parked.position.lsn, parked.position.ordinal - 1},
+                    1, kMaxBytes));
+    if (events.empty() || events.front().position != parked.position) {
+      return Status(StatusCode::kCorrupt,
+                    fmt::format("the event log has no event at {}, where one is parked; "
+                                "rebuild the view",
+                                parked.position.lsn.ToString()));
+    }
+    const Status applied = view_->ApplyParked(events.front());
+    if (applied.ok()) return HitFailPoint("cdc_retried", view_->name());
+    if (!IsForTheEvent(applied)) return applied;
+    reason = applied.message();
+    INDOUBT_RETURN_IF_ERROR(view_->Open().status());
+  }
+  still_held.Add(parked);
+  return view_->Park({parked.position, reason, parked.rows}, {log_.id(), position_});
+}
+
+void ViewRunner::SetParked() {
+  const std::lock_guard lock(mutex_);
+  state_.parked = parked_.size();
+  state_.parked_reason = parked_.empty() ? "" : parked_.back().reason;
 }
 
 void ViewRunner::SetPosition(EventPosition position, uint64_t sequence) {

@@ -172,6 +172,30 @@ Result<std::map<std::string, Lsn>> ReadPositions(const CdcOptions& options) {
   return positions;
 }
 
+Result<std::vector<ParkedReport>> ReadParkedEvents(const ViewOptions& view) {
+  INDOUBT_ASSIGN_OR_RETURN(auto parked, view.kind == ViewKind::kRedis ? ReadRedisParked(view)
+                                                                      : ReadSqliteParked(view));
+  std::vector<ParkedReport> reports;
+  for (ParkedEvent& event : parked) {
+    reports.push_back({event.position, std::move(event.reason)});
+  }
+  return reports;
+}
+
+Status AskForRetry(const ViewOptions& view) {
+  return view.kind == ViewKind::kRedis ? AskRedisRetry(view) : AskSqliteRetry(view);
+}
+
+Result<bool> RetryIsPending(const ViewOptions& view) {
+  INDOUBT_ASSIGN_OR_RETURN(const bool asked, view.kind == ViewKind::kRedis
+                                                 ? RedisRetryIsAsked(view)
+                                                 : SqliteRetryIsAsked(view));
+  if (!asked) return false;
+  // With nothing parked the worker does not look whether it was asked.
+  INDOUBT_ASSIGN_OR_RETURN(const auto parked, ReadParkedEvents(view));
+  return !parked.empty();
+}
+
 Result<Lsn> ReadSourceFlushLsn(const std::string& source_dsn, TimePoint deadline) {
   const StopSignal never;
   INDOUBT_ASSIGN_OR_RETURN(auto connection,

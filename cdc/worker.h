@@ -62,9 +62,11 @@ struct CdcOptions {
 
 struct ViewState {
   std::string name;
-  EventPosition position;  // everything up to here is applied, durably
-  uint64_t backlog = 0;    // transactions in the log that it has not applied
-  Status health;           // Ok, or why it does not move at present
+  EventPosition position;     // everything up to here is applied, durably
+  uint64_t backlog = 0;       // transactions in the log that it has not applied
+  Status health;              // Ok, or why it does not move at present
+  uint64_t parked = 0;        // events that it could not take and has set aside
+  std::string parked_reason;  // of the last of them
 };
 
 struct CdcStatus {
@@ -115,6 +117,18 @@ Result<ViewPosition> ReadViewPosition(const ViewOptions& options);
 /// before: positions also move, within a fraction of a second, while nothing of
 /// the tables changes. Errors name the view.
 Result<std::map<std::string, Lsn>> ReadPositions(const CdcOptions& options);
+
+/// An event that a view has set aside, for a person.
+struct ParkedReport {
+  EventPosition position;
+  std::string reason;
+};
+/// What the view's sink says is parked, in the log's order, read from outside of the worker.
+Result<std::vector<ParkedReport>> ReadParkedEvents(const ViewOptions& view);
+/// Asks the view's worker to try them again, durably: it does within a second, or at its next
+/// start. Whether it still has to.
+Status AskForRetry(const ViewOptions& view);
+Result<bool> RetryIsPending(const ViewOptions& view);
 
 /// The source's pg_current_wal_flush_lsn().
 Result<Lsn> ReadSourceFlushLsn(const std::string& source_dsn, TimePoint deadline);

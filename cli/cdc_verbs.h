@@ -24,4 +24,12 @@ int ShowCdcStatus(const std::string& config, Duration sample, bool json);
 /// `indoubt cdc audit`.
 int AuditCdc(const std::string& config, bool json);
 
+/// `indoubt cdc parked`: what each view has set aside.
+int ListParked(const std::string& config, bool json);
+
+/// `indoubt cdc retry VIEW`: asks the view's worker to try what is parked again, and waits
+/// for that. kEnvironment when something is left.
+int RetryParked(const std::string& config, const std::string& name, Duration timeout,
+                bool json);
+
 }  // namespace indoubt::cli

@@ -1,4 +1,5 @@
 // indoubt cdc: the worker of the derived path, and where its views are.
+#include <map>
 #include <memory>
 
 #include <fmt/format.h>
@@ -38,10 +39,21 @@ int Run(const std::string& config) {
   Note("indoubt: cdc: streaming");
   Status loss;
   std::string said;  // a trouble is told when it begins, not all the time
+  std::map<std::string, uint64_t> parked;
   AwaitTermination([&] {
-    if (const Status last = (*worker)->status().last_loss; last != loss) {
-      loss = last;
+    const CdcStatus now = (*worker)->status();
+    if (now.last_loss != loss) {
+      loss = now.last_loss;
       Note("indoubt: cdc: a new snapshot is, or was, taken: " + loss.message());
+    }
+    for (const ViewState& view : now.views) {
+      if (view.parked > parked[view.name]) {
+        Note(
+            fmt::format("indoubt: cdc: view {} has parked {}, the last because {}; see "
+                        "`indoubt cdc parked`",
+                        view.name, view.parked, view.parked_reason));
+      }
+      parked[view.name] = view.parked;
     }
     const Status health = (*worker)->health();
     if (health.message() != said) {
@@ -68,12 +80,28 @@ void AddCdc(CLI::App& app, Action& action) {
   CLI::App* status = verb->add_subcommand("status", "How far each view is");
   CLI::App* audit = verb->add_subcommand(
       "audit", "Holds the source's stream against the coordinator's decisions");
-  for (CLI::App* part : {run, status, audit}) {
+  CLI::App* parked = verb->add_subcommand("parked", "The events that views could not take");
+  CLI::App* retry = verb->add_subcommand("retry", "Lets the worker try a view's parked events");
+  for (CLI::App* part : {run, status, audit, parked, retry}) {
     part->add_option("-c,--config", *config, "Configuration file")->required();
   }
-  for (CLI::App* part : {status, audit}) {
+  for (CLI::App* part : {status, audit, parked, retry}) {
     part->add_flag("--json", *json, "One JSON object on stdout");
   }
+  auto view = std::make_shared<std::string>();
+  retry->add_option("VIEW", *view, "Name of the view")->required();
+  auto timeout = std::make_shared<std::string>("10s");
+  AddDuration(*retry, "--timeout", *timeout, "How long to wait for the worker")
+      ->capture_default_str();
+  parked->callback([&action, config, json] {
+    action = [config, json] { return ListParked(*config, *json); };
+  });
+  retry->callback([&action, config, view, timeout, json] {
+    action = [config, view, timeout, json] {
+      return RetryParked(*config, *view, ParseDuration(*timeout).value_or(Duration::zero()),
+                         *json);
+    };
+  });
   audit->callback([&action, config, json] {
     action = [config, json] { return AuditCdc(*config, *json); };
   });

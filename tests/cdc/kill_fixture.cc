@@ -88,7 +88,9 @@ std::unique_ptr<Process> CdcKillFixture::StartChild(const std::string& fail_poin
         redis_->uri(), sqlite_path_, rows_path_}) {
     spec.argv.push_back(argument);
   }
-  spec.environment = {{"INDOUBT_FAILPOINT", fail_points}, {"CDC_ON_SLOT_LOSS", on_slot_loss_}};
+  spec.environment = {{"INDOUBT_FAILPOINT", fail_points},
+                      {"CDC_ON_SLOT_LOSS", on_slot_loss_},
+                      {"CDC_POISON", poison_}};
   spec.output_path = folder_.path() + "/children.txt";
   auto child = Process::Start(spec);
   EXPECT_TRUE(child) << child.error().ToString();

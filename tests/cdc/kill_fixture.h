@@ -44,6 +44,7 @@ class CdcKillFixture : public CdcFixture {
 
   /// For the children's environment.
   std::string on_slot_loss_ = "stop";
+  std::string poison_;  // an item whose rows the sums refuse
   std::string rows_path_ = folder_.path() + "/rows.db";
 };
 

@@ -6,28 +6,32 @@
 
 namespace indoubt {
 
-/// Per item of table moves: the sum of the inserted rows' amounts and their number.
-inline Derivation SumsDerivation() {
+/// Per item of table moves: the sum of the inserted rows' amounts and their number. Refuses
+/// rows of the item `poison`, if any.
+inline Derivation SumsDerivation(const std::string& poison = "") {
   Derivation sums;
   sums.needs = std::map<std::string, std::set<std::string>>{{"moves", {"item", "amount"}}};
   const auto counts = [](const RowChange& change) {
     return change.relation->name == "moves" && change.kind == ChangeKind::kInsert;
   };
-  sums.redis = [counts](const RowChange& change) -> Result<std::vector<RedisCommand>> {
+  sums.redis = [counts, poison](const RowChange& change) -> Result<std::vector<RedisCommand>> {
     if (!counts(change)) return std::vector<RedisCommand>{};
     const std::string& item = *change.after->at("item");
+    if (item == poison) return Status(StatusCode::kInvalidArgument, "cannot digest " + item);
     return std::vector<RedisCommand>{{"HINCRBY", "sums", item, *change.after->at("amount")},
                                      {"HINCRBY", "counts", item, "1"}};
   };
   sums.redis_keys = [](const std::vector<std::string>&) {
     return std::vector<std::string>{"sums", "counts"};
   };
-  sums.sqlite = [counts](const RowChange& change) -> Result<std::vector<SqlStatement>> {
+  sums.sqlite = [counts, poison](const RowChange& change) -> Result<std::vector<SqlStatement>> {
     if (!counts(change)) return std::vector<SqlStatement>{};
+    const std::string& item = *change.after->at("item");
+    if (item == poison) return Status(StatusCode::kInvalidArgument, "cannot digest " + item);
     return std::vector<SqlStatement>{
         {"INSERT INTO sums VALUES (?1, ?2 + 0, 1) ON CONFLICT(item) DO UPDATE SET "
          "amount = amount + excluded.amount, changes = changes + 1",
-         {Value{*change.after->at("item")}, Value{*change.after->at("amount")}}}};
+         {Value{item}, Value{*change.after->at("amount")}}}};
   };
   sums.sqlite_setup =
       "CREATE TABLE IF NOT EXISTS sums(item TEXT PRIMARY KEY, amount INTEGER, changes INTEGER)";

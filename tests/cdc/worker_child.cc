@@ -1,6 +1,7 @@
 // worker_child DSN LOG REDIS SQLITE [ROWS]: runs a worker until killed, with the sums of
 // table moves and, given the SQLite file ROWS, also with the rows of moves and account.
-// CDC_ON_SLOT_LOSS=snapshot in the environment is on_slot_loss. Exit 1 and the reason on stderr
+// In the environment: CDC_ON_SLOT_LOSS=snapshot is on_slot_loss; rows of the item CDC_POISON
+// are refused by the sums. Exit 1 and the reason on stderr
 // when it cannot start or the slot is lost.
 #include <cstdio>
 #include <cstdlib>
@@ -20,7 +21,8 @@ int main(int argc, char** argv) {
   options.source_dsn = argv[1];
   options.tables = {"moves"};
   options.event_log_path = argv[2];
-  options.views = SumsViews(argv[3], argv[4], SumsDerivation());
+  const char* poison = std::getenv("CDC_POISON");
+  options.views = SumsViews(argv[3], argv[4], SumsDerivation(poison ? poison : ""));
   if (const char* loss = std::getenv("CDC_ON_SLOT_LOSS");
       loss && loss == std::string("snapshot")) {
     options.on_slot_loss = OnSlotLoss::kSnapshot;
