@@ -101,9 +101,8 @@ class HeldView {
   /// Asks the worker to stop at `position`; false while somebody else's cut stands.
   Result<bool> Acquire(EventPosition position) {
     const std::string hold = Text(position);
-    INDOUBT_ASSIGN_OR_RETURN(
-        const RedisReplyPtr reply,
-        connection_->Ask({"SET", hold_key_, hold, "NX", "PX", Millis()}));
+    INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr reply,
+                             connection_->Ask({"SET", hold_key_, hold, "NX", "PX", Millis()}));
     if (reply->type == REDIS_REPLY_NIL) return false;
     held_ = hold;
     return true;
@@ -116,7 +115,8 @@ class HeldView {
   }
 
   Result<ViewPosition> Position() {
-    INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr reply, connection_->Ask({"GET", position_key_}));
+    INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr reply,
+                             connection_->Ask({"GET", position_key_}));
     return ViewPosition::Parse(TextOf(ToValue(*reply)));
   }
 
@@ -182,9 +182,9 @@ class HeldView {
       return false;
     }
     INDOUBT_RETURN_IF_ERROR(connection_->Append({"MULTI"}));
-    INDOUBT_RETURN_IF_ERROR(
-        connection_->Append(next.empty() ? RedisCommand{"DEL", hold_key_}
-                                         : RedisCommand{"SET", hold_key_, next, "PX", Millis()}));
+    INDOUBT_RETURN_IF_ERROR(connection_->Append(
+        next.empty() ? RedisCommand{"DEL", hold_key_}
+                     : RedisCommand{"SET", hold_key_, next, "PX", Millis()}));
     INDOUBT_RETURN_IF_ERROR(connection_->Append({"EXEC"}));
     INDOUBT_RETURN_IF_ERROR(connection_->Receive().status());
     INDOUBT_RETURN_IF_ERROR(connection_->Receive().status());
@@ -245,8 +245,8 @@ class ConsistentCut::Impl {
       if (!at_.log_id.empty() && at_.position >= position && at_.position.ordinal == 0) {
         return Status::Ok();
       }
-      INDOUBT_RETURN_IF_ERROR(Pause(deadline, fmt::format("the SQLite view to reach {}",
-                                                          position.lsn.ToString())));
+      INDOUBT_RETURN_IF_ERROR(
+          Pause(deadline, fmt::format("the SQLite view to reach {}", position.lsn.ToString())));
     }
   }
 
@@ -262,8 +262,8 @@ class ConsistentCut::Impl {
         return Status(StatusCode::kAborted,
                       "the Redis view has passed the cut; take a new one");
       }
-      INDOUBT_RETURN_IF_ERROR(Pause(deadline, fmt::format("the Redis view to reach {}",
-                                                          at_.position.lsn.ToString())));
+      INDOUBT_RETURN_IF_ERROR(Pause(
+          deadline, fmt::format("the Redis view to reach {}", at_.position.lsn.ToString())));
     }
   }
 

@@ -1,5 +1,7 @@
 #include "cdc/redis_view.h"
 
+#include <set>
+
 #include <fmt/format.h>
 #include <hiredis/hiredis.h>
 
@@ -12,7 +14,6 @@ namespace {
 using cdc_internal::RedisConnection;
 using cdc_internal::RedisReplyPtr;
 
-std::string PositionKey(const std::string& view) { return "indoubt:cdc:position:" + view; }
 std::string BrokenKey(const std::string& view) { return "indoubt:cdc:broken:" + view; }
 
 Result<std::string> TextOf(const redisReply& reply) {
@@ -35,7 +36,8 @@ class RedisView : public View {
  public:
   explicit RedisView(ViewOptions options)
       : options_(std::move(options)),
-        position_key_(PositionKey(options_.name)),
+        position_key_(RedisPositionKey(options_.name)),
+        hold_key_(RedisHoldKey(options_.name)),
         broken_key_(BrokenKey(options_.name)) {}
 
   const std::string& name() const override { return options_.name; }
@@ -44,8 +46,8 @@ class RedisView : public View {
     connection_.reset();
     INDOUBT_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(options_.sink));
     // Watched before it is read: a late EXEC of a lost connection either shows in
-    // the reading or makes our next EXEC fail.
-    INDOUBT_RETURN_IF_ERROR(connection->Ask({"WATCH", position_key_}).status());
+    // the reading or makes our next EXEC fail. So does a reader's hold.
+    INDOUBT_RETURN_IF_ERROR(connection->Ask({"WATCH", position_key_, hold_key_}).status());
     INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr broken, connection->Ask({"GET", broken_key_}));
     INDOUBT_ASSIGN_OR_RETURN(const std::string reason, TextOf(*broken));
     if (!reason.empty()) return Broken(reason);
@@ -53,8 +55,24 @@ class RedisView : public View {
                              connection->Ask({"GET", position_key_}));
     INDOUBT_ASSIGN_OR_RETURN(const std::string text, TextOf(*reply));
     INDOUBT_ASSIGN_OR_RETURN(const ViewPosition position, ViewPosition::Parse(text));
+    INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr hold, connection->Ask({"GET", hold_key_}));
+    INDOUBT_RETURN_IF_ERROR(TakeHold(*hold));
     connection_ = std::move(connection);
+    expected_ = text;
     return position;
+  }
+
+  bool hold_changed() const override { return hold_changed_; }
+
+  Result<std::optional<EventPosition>> Held() override {
+    if (!connection_) return Status(StatusCode::kInternal, "the view is not open");
+    if (!held_) return held_;  // as of the last write; a newer hold makes the next one fail
+    Status status = LookAgain();
+    if (!status.ok()) {
+      connection_.reset();
+      return status;
+    }
+    return held_;
   }
 
   Status Apply(const std::vector<LoggedEvent>& events, const ViewPosition& to) override {
@@ -74,20 +92,89 @@ class RedisView : public View {
     }
     commands.push_back({"SET", position_key_, to.ToString()});
     Status status = Execute(commands, to.ToString());
-    if (!status.ok()) connection_.reset();
+    if (status.ok()) expected_ = to.ToString();
+    if (!status.ok() && !hold_changed_) connection_.reset();
+    return status;
+  }
+
+  Status Clear(const std::vector<std::string>& tables, const ViewPosition& to) override {
+    if (!connection_) return Status(StatusCode::kInternal, "the view is not open");
+    if (!options_.derivation.redis_keys) {
+      return Status(StatusCode::kUnsupported,
+                    "it must be derived anew, and its derivation does not say which keys are "
+                    "its own; remove them, the view's indoubt:cdc:* keys included");
+    }
+    std::set<std::string> keys;
+    for (const std::string& pattern : options_.derivation.redis_keys(tables)) {
+      INDOUBT_RETURN_IF_ERROR(FindKeys(pattern, keys));
+    }
+    std::vector<RedisCommand> commands;
+    for (const std::string& key : keys) commands.push_back({"DEL", key});
+    commands.push_back({"SET", position_key_, to.ToString()});
+    Status status = Execute(commands, to.ToString());
+    if (status.ok()) expected_ = to.ToString();
+    if (!status.ok() && !hold_changed_) connection_.reset();
     return status;
   }
 
  private:
+  Status TakeHold(const redisReply& reply) {
+    INDOUBT_ASSIGN_OR_RETURN(const std::string text, TextOf(reply));
+    held_.reset();
+    if (text.empty()) return Status::Ok();
+    INDOUBT_ASSIGN_OR_RETURN(const ViewPosition hold, ViewPosition::Parse(text));
+    held_ = hold.position;
+    return Status::Ok();
+  }
+
+  Status LookAgain() {
+    INDOUBT_RETURN_IF_ERROR(connection_->Append({"UNWATCH"}));
+    INDOUBT_RETURN_IF_ERROR(connection_->Append({"WATCH", position_key_, hold_key_}));
+    INDOUBT_RETURN_IF_ERROR(connection_->Append({"GET", position_key_}));
+    INDOUBT_RETURN_IF_ERROR(connection_->Append({"GET", hold_key_}));
+    INDOUBT_RETURN_IF_ERROR(connection_->Receive().status());
+    INDOUBT_RETURN_IF_ERROR(connection_->Receive().status());
+    INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr position, connection_->Receive());
+    INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr hold, connection_->Receive());
+    INDOUBT_ASSIGN_OR_RETURN(const std::string now, TextOf(*position));
+    return now == expected_ ? TakeHold(*hold) : Moved();
+  }
+
+  static Status Moved() {
+    return Status(StatusCode::kAborted,
+                  "somebody else moved the view's position; one worker "
+                  "at a time may feed a view");
+  }
+
+  Status FindKeys(const std::string& pattern, std::set<std::string>& keys) {
+    std::string cursor = "0";
+    do {
+      INDOUBT_ASSIGN_OR_RETURN(
+          const RedisReplyPtr reply,
+          connection_->Ask({"SCAN", cursor, "MATCH", pattern, "COUNT", "1000"}));
+      if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2) {
+        return Status(StatusCode::kInternal, "Redis: SCAN answered what is no answer to it");
+      }
+      INDOUBT_ASSIGN_OR_RETURN(cursor, TextOf(*reply->element[0]));
+      for (size_t i = 0; i < reply->element[1]->elements; ++i) {
+        INDOUBT_ASSIGN_OR_RETURN(std::string key, TextOf(*reply->element[1]->element[i]));
+        keys.insert(std::move(key));
+      }
+    } while (cursor != "0");
+    return Status::Ok();
+  }
+
   // One flush: MULTI, the commands, EXEC, and the watch for the next time.
   Status Execute(const std::vector<RedisCommand>& commands, const std::string& position) {
+    hold_changed_ = false;
     INDOUBT_RETURN_IF_ERROR(connection_->Append({"MULTI"}));
     for (const RedisCommand& command : commands) {
       INDOUBT_RETURN_IF_ERROR(connection_->Append(command));
     }
     INDOUBT_RETURN_IF_ERROR(connection_->Append({"EXEC"}));
-    INDOUBT_RETURN_IF_ERROR(connection_->Append({"WATCH", position_key_}));
+    INDOUBT_RETURN_IF_ERROR(connection_->Append({"WATCH", position_key_, hold_key_}));
     INDOUBT_RETURN_IF_ERROR(connection_->Append({"GET", position_key_}));
+    INDOUBT_RETURN_IF_ERROR(connection_->Append({"GET", hold_key_}));
     std::string refused;  // the first command that was not even queued
     for (size_t i = 0; i < commands.size() + 1; ++i) {
       INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr queued, connection_->Receive());
@@ -98,6 +185,8 @@ class RedisView : public View {
     INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr done, connection_->Receive());
     INDOUBT_RETURN_IF_ERROR(connection_->Receive().status());
     INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr now, connection_->Receive());
+    INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr hold, connection_->Receive());
+    INDOUBT_RETURN_IF_ERROR(TakeHold(*hold));
     return Judge(commands, *done, *now, refused, position);
   }
 
@@ -109,9 +198,10 @@ class RedisView : public View {
                                 refused.empty() ? std::string(done.str, done.len) : refused));
     }
     if (done.type != REDIS_REPLY_ARRAY) {
-      return Status(StatusCode::kAborted,
-                    "somebody else moved the view's position; one worker "
-                    "at a time may feed a view");
+      INDOUBT_ASSIGN_OR_RETURN(const std::string text, TextOf(now));
+      if (text != expected_) return Moved();
+      hold_changed_ = true;
+      return Status(StatusCode::kLocked, "a reader's hold came or went; nothing was done");
     }
     for (size_t i = 0; i < done.elements; ++i) {
       const redisReply& reply = *done.element[i];
@@ -131,11 +221,18 @@ class RedisView : public View {
 
   const ViewOptions options_;
   const std::string position_key_;
+  const std::string hold_key_;
   const std::string broken_key_;
+  std::string expected_;               // the text at position_key_
+  bool hold_changed_ = false;          // the last write failed for that alone
+  std::optional<EventPosition> held_;  // a reader's hold, as of the last look
   std::unique_ptr<RedisConnection> connection_;
 };
 
 }  // namespace
+
+std::string RedisPositionKey(const std::string& view) { return "indoubt:cdc:position:" + view; }
+std::string RedisHoldKey(const std::string& view) { return "indoubt:cdc:hold:" + view; }
 
 Result<std::unique_ptr<View>> MakeRedisView(const ViewOptions& options) {
   INDOUBT_RETURN_IF_ERROR(
@@ -151,7 +248,7 @@ Result<ViewPosition> ReadRedisPosition(const ViewOptions& options) {
   const cdc_internal::SigpipeBlocked no_signal;
   INDOUBT_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(options.sink));
   INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr reply,
-                           connection->Ask({"GET", PositionKey(options.name)}));
+                           connection->Ask({"GET", RedisPositionKey(options.name)}));
   INDOUBT_ASSIGN_OR_RETURN(const std::string text, TextOf(*reply));
   return ViewPosition::Parse(text);
 }

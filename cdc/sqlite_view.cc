@@ -16,9 +16,11 @@ using cdc_internal::SqliteDatabase;
 using cdc_internal::SqliteQuery;
 using cdc_internal::SqliteTransaction;
 
-constexpr char kPositionTable[] =
+constexpr char kOwnTables[] =
     "CREATE TABLE IF NOT EXISTS indoubt_cdc_position("
-    "view TEXT PRIMARY KEY, position TEXT NOT NULL)";
+    "view TEXT PRIMARY KEY, position TEXT NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS indoubt_cdc_tables("
+    "view TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY(view, name))";
 
 Result<ViewPosition> ReadPosition(SqliteDatabase& db, const std::string& view) {
   INDOUBT_ASSIGN_OR_RETURN(
@@ -27,6 +29,15 @@ Result<ViewPosition> ReadPosition(SqliteDatabase& db, const std::string& view) {
   query.BindText(1, view);
   INDOUBT_ASSIGN_OR_RETURN(const bool found, query.Next());
   return ViewPosition::Parse(found ? query.Bytes(0) : "");
+}
+
+Result<std::vector<std::string>> AllNames(SqliteQuery& query) {
+  std::vector<std::string> names;
+  for (;;) {
+    INDOUBT_ASSIGN_OR_RETURN(const bool more, query.Next());
+    if (!more) return names;
+    names.push_back(query.Bytes(0));
+  }
 }
 
 Status MakeTable(SqliteDatabase& db, const SqlTable& table) {
@@ -62,6 +73,17 @@ Status AddMissingColumns(SqliteDatabase& db, const SqlTable& table) {
   return Status::Ok();
 }
 
+// The tables that `setup` makes.
+Result<std::vector<std::string>> TablesOf(const std::string& setup) {
+  INDOUBT_ASSIGN_OR_RETURN(auto db,
+                           SqliteDatabase::Open(":memory:", SqliteDatabase::Mode::kMemory));
+  INDOUBT_RETURN_IF_ERROR(db->Execute(setup));
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query,
+                           db->Prepare("SELECT name FROM sqlite_master WHERE type = 'table' "
+                                       "AND name NOT LIKE 'sqlite_%'"));
+  return AllNames(query);
+}
+
 class SqliteView : public View {
  public:
   explicit SqliteView(ViewOptions options) : options_(std::move(options)) {}
@@ -73,7 +95,7 @@ class SqliteView : public View {
     shapes_.clear();
     INDOUBT_ASSIGN_OR_RETURN(
         db_, SqliteDatabase::Open(options_.sink, SqliteDatabase::Mode::kDurableWriter));
-    INDOUBT_RETURN_IF_ERROR(db_->Execute(kPositionTable));
+    INDOUBT_RETURN_IF_ERROR(db_->Execute(kOwnTables));
     INDOUBT_RETURN_IF_ERROR(db_->Execute(options_.derivation.sqlite_setup));
     INDOUBT_ASSIGN_OR_RETURN(expected_, ReadPosition(*db_, options_.name));
     return expected_;
@@ -92,7 +114,37 @@ class SqliteView : public View {
     return Status::Ok();
   }
 
+  Status Clear(const std::vector<std::string>&, const ViewPosition& to) override {
+    if (!db_) return Status(StatusCode::kInternal, "the view is not open");
+    INDOUBT_ASSIGN_OR_RETURN(const auto kept, TablesOf(options_.derivation.sqlite_setup));
+    INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
+    INDOUBT_RETURN_IF_ERROR(MovePosition(to));
+    for (const std::string& table : kept) {
+      INDOUBT_RETURN_IF_ERROR(db_->Execute("DELETE FROM " + QuotedName(table)));
+    }
+    INDOUBT_RETURN_IF_ERROR(DropFollowed());
+    INDOUBT_RETURN_IF_ERROR(transaction.Commit());
+    shapes_.clear();
+    expected_ = to;
+    return Status::Ok();
+  }
+
  private:
+  // The tables that the source's own made.
+  Status DropFollowed() {
+    INDOUBT_ASSIGN_OR_RETURN(
+        SqliteQuery query, db_->Prepare("SELECT name FROM indoubt_cdc_tables WHERE view = ?1"));
+    query.BindText(1, options_.name);
+    INDOUBT_ASSIGN_OR_RETURN(const auto followed, AllNames(query));
+    for (const std::string& table : followed) {
+      INDOUBT_RETURN_IF_ERROR(db_->Execute("DROP TABLE IF EXISTS " + QuotedName(table)));
+    }
+    INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * forget,
+                             db_->Cached("DELETE FROM indoubt_cdc_tables WHERE view = ?1"));
+    forget->BindText(1, options_.name);
+    return forget->Run();
+  }
+
   Status MovePosition(const ViewPosition& to) {
     const bool first = expected_.log_id.empty();
     INDOUBT_ASSIGN_OR_RETURN(
@@ -118,6 +170,12 @@ class SqliteView : public View {
     const SqlTable table = options_.derivation.sqlite_table(relation);
     INDOUBT_RETURN_IF_ERROR(MakeTable(*db_, table));
     INDOUBT_RETURN_IF_ERROR(AddMissingColumns(*db_, table));
+    INDOUBT_ASSIGN_OR_RETURN(
+        SqliteQuery * own,
+        db_->Cached("INSERT OR IGNORE INTO indoubt_cdc_tables VALUES (?1, ?2)"));
+    own->BindText(1, options_.name);
+    own->BindText(2, table.name);
+    INDOUBT_RETURN_IF_ERROR(own->Run());
     shapes_.insert_or_assign(relation.oid, relation);
     return Status::Ok();
   }

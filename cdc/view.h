@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,7 +42,22 @@ class View {
   /// Open or the last Apply left. So a write that was thought lost, or a second
   /// worker, can never apply a change twice: whoever comes second gets kAborted.
   virtual Status Apply(const std::vector<LoggedEvent>& events, const ViewPosition& to) = 0;
+
+  /// Where a reader asks the view to stop for a moment (consistent_cut.h): it is not to go
+  /// beyond. None: nowhere.
+  virtual Result<std::optional<EventPosition>> Held() { return std::optional<EventPosition>(); }
+  /// Whether the last Apply failed only because that had changed: nothing was done, and it
+  /// may be called again.
+  virtual bool hold_changed() const { return false; }
+
+  /// Removes all derived data, which came from the source's `tables` (names without
+  /// schema), and moves the position to `to`, on Apply's terms. kUnsupported when the
+  /// derivation does not say which data is its own.
+  virtual Status Clear(const std::vector<std::string>& tables, const ViewPosition& to) = 0;
 };
+
+/// The shape as derivations see it.
+SourceRelation ToSourceRelation(const events::Relation& shape);
 
 /// Calls `visit` for each row change of `event` in order; stops at the first error.
 /// kCorrupt when the event does not fit its own shapes.

@@ -15,13 +15,21 @@ constexpr size_t kMaxEvents = 512;
 constexpr size_t kMaxBytes = size_t{2} << 20;
 // How often a position moves that has no event behind it: a sync each time.
 constexpr milliseconds kLazyAdvance{100};
+// How often a view that a reader holds looks whether it is let go.
+constexpr milliseconds kHeldLook{1};
 constexpr milliseconds kFirstBackOff{20};
 constexpr milliseconds kLastBackOff{2000};
 
 }  // namespace
 
-ViewRunner::ViewRunner(std::unique_ptr<View> view, const EventLog& log, const StopSignal& stop)
-    : view_(std::move(view)), log_(log), stop_(stop) {
+ViewRunner::ViewRunner(const ViewOptions& options, std::unique_ptr<View> view,
+                       std::vector<std::string> tables, const EventLog& log,
+                       const StopSignal& stop)
+    : view_(std::move(view)),
+      tables_(std::move(tables)),
+      guard_(options.derivation.needs, options.schema_rule),
+      log_(log),
+      stop_(stop) {
   state_.name = view_->name();
   state_.health = Status(StatusCode::kUnavailable, "not opened yet");
   thread_ = std::thread([this] { Run(); });
@@ -54,16 +62,23 @@ void ViewRunner::Run() {
 }
 
 Status ViewRunner::Follow() {
-  INDOUBT_ASSIGN_OR_RETURN(const ViewPosition at, view_->Open());
+  INDOUBT_ASSIGN_OR_RETURN(ViewPosition at, view_->Open());
+  if (log_.WasId(at.log_id)) {  // from before the slot was lost
+    at = {log_.id(), {}};
+    INDOUBT_RETURN_IF_ERROR(view_->Clear(tables_, at));
+  }
   INDOUBT_RETURN_IF_ERROR(CheckPosition(at));
   INDOUBT_ASSIGN_OR_RETURN(const auto reader, log_.NewReader());
   INDOUBT_ASSIGN_OR_RETURN(const uint64_t sequence, reader->SequenceAt(at.position));
   SetPosition(at.position, sequence);
+  guard_.Forget();
   SetHealth(Status::Ok());
   while (!stop_.is_set()) {
     const LogEnd end = log_.end();
     if (end.last > position_ || end.complete > position_.lsn) {
-      INDOUBT_RETURN_IF_ERROR(ApplyNext(*reader, end));
+      const Status applied = ApplyNext(*reader, end);
+      if (!applied.ok() && view_->hold_changed()) continue;
+      INDOUBT_RETURN_IF_ERROR(applied);
     } else {
       const TimePoint deadline = SystemClock().Now() + kLazyAdvance;
       log_.WaitBeyond(position_, deadline);
@@ -90,11 +105,47 @@ Status ViewRunner::CheckPosition(const ViewPosition& at) const {
   return Status::Ok();
 }
 
+Status ViewRunner::Admit(std::vector<LoggedEvent>& events, EventLogReader& reader) {
+  for (size_t i = 0; i < events.size(); ++i) {
+    const Status admitted = guard_.Check(events[i], reader);
+    if (admitted.ok()) continue;
+    events.resize(i);
+    return admitted;
+  }
+  return Status::Ok();
+}
+
+// Up to where a reader holds the view, and there exactly, although no event may be there.
+Status ViewRunner::ApplyUpTo(EventPosition held, EventLogReader& reader) {
+  if (position_ >= held) {
+    stop_.SleepUntil(SystemClock().Now() + kHeldLook);
+    return Status::Ok();
+  }
+  INDOUBT_ASSIGN_OR_RETURN(auto events, reader.Read(position_, kMaxEvents, kMaxBytes));
+  const bool all =
+      std::erase_if(events, [&](const LoggedEvent& event) { return event.position > held; }) >
+          0 ||
+      events.empty();
+  const Status admitted = Admit(events, reader);
+  if (!admitted.ok() && events.empty()) return admitted;
+  const uint64_t sequence = events.empty() ? applied() : events.back().sequence;
+  const EventPosition to = all && admitted.ok() ? held : events.back().position;
+  INDOUBT_RETURN_IF_ERROR(view_->Apply(events, {log_.id(), to}));
+  SetPosition(to, sequence);
+  return Status::Ok();
+}
+
 Status ViewRunner::ApplyNext(EventLogReader& reader, const LogEnd& end) {
+  INDOUBT_ASSIGN_OR_RETURN(const auto held, view_->Held());
+  if (held && *held <= std::max(end.last, EventPosition{end.complete, 0})) {
+    return ApplyUpTo(*held, reader);
+  }
   if (end.last > position_) {
-    INDOUBT_ASSIGN_OR_RETURN(const auto events, reader.Read(position_, kMaxEvents, kMaxBytes));
+    INDOUBT_ASSIGN_OR_RETURN(auto events, reader.Read(position_, kMaxEvents, kMaxBytes));
     if (events.empty())
       return Status(StatusCode::kCorrupt, "the event log ends before its end");
+    const Status admitted = Admit(events, reader);
+    if (events.empty()) return admitted;
     const EventPosition to = events.back().position;
     INDOUBT_RETURN_IF_ERROR(view_->Apply(events, {log_.id(), to}));
     SetPosition(to, events.back().sequence);
@@ -111,6 +162,11 @@ Status ViewRunner::ApplyNext(EventLogReader& reader, const LogEnd& end) {
   advanced_at_ = SystemClock().Now();
   SetPosition(to, end.last_sequence);
   return Status::Ok();
+}
+
+uint64_t ViewRunner::applied() const {
+  const std::lock_guard lock(mutex_);
+  return sequence_;
 }
 
 void ViewRunner::SetPosition(EventPosition position, uint64_t sequence) {

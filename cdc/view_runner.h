@@ -8,6 +8,7 @@
 
 #include "cdc/event_log.h"
 #include "cdc/pg_connection.h"
+#include "cdc/schema_guard.h"
 #include "cdc/view.h"
 #include "cdc/worker.h"
 
@@ -19,7 +20,10 @@ class ViewRunner {
  public:
   /// Starts the thread. `log` and `stop` must outlive it; both are interrupted
   /// before Join.
-  ViewRunner(std::unique_ptr<View> view, const EventLog& log, const StopSignal& stop);
+  /// `view` is the one of `options`. `tables`: the source's, for a view that must be
+  /// derived anew.
+  ViewRunner(const ViewOptions& options, std::unique_ptr<View> view,
+             std::vector<std::string> tables, const EventLog& log, const StopSignal& stop);
   ~ViewRunner() { Join(); }
   void Join();
   ViewState state() const;
@@ -29,11 +33,17 @@ class ViewRunner {
   /// Opens the sink and applies until something fails or the stop.
   Status Follow();
   Status CheckPosition(const ViewPosition& at) const;
+  /// Drops the events from the first that the view may not see, and says why.
+  Status Admit(std::vector<LoggedEvent>& events, EventLogReader& reader);
+  Status ApplyUpTo(EventPosition held, EventLogReader& reader);
+  uint64_t applied() const;  // sequence number of the last event applied
   Status ApplyNext(EventLogReader& reader, const LogEnd& end);
   void SetPosition(EventPosition position, uint64_t sequence);
   void SetHealth(const Status& health);
 
   const std::unique_ptr<View> view_;
+  const std::vector<std::string> tables_;
+  SchemaGuard guard_;  // of the thread
   const EventLog& log_;
   const StopSignal& stop_;
   EventPosition position_;  // of the thread

@@ -20,12 +20,19 @@
 #include "base/status.h"
 #include "cdc/derivation.h"
 #include "cdc/lsn.h"
+#include "cdc/schema_rule.h"
 
 namespace indoubt {
 
 struct ViewPosition;  // view.h
 
 enum class ViewKind { kRedis, kSqlite };
+
+/// What to do when the slot was dropped, invalidated, or moved past what the log has.
+enum class OnSlotLoss {
+  kStop,      // end with an error that names the gap
+  kSnapshot,  // copy the tables again and derive every view anew
+};
 
 struct ViewOptions {
   std::string name;  // [A-Za-z0-9_-]{1,32}; the sink stores its position under it
@@ -35,6 +42,7 @@ struct ViewOptions {
   std::string sink;
   /// The one of its kind is used: see FindDerivation.
   Derivation derivation;
+  SchemaRule schema_rule = SchemaRule::kBackward;
 };
 
 struct CdcOptions {
@@ -42,6 +50,7 @@ struct CdcOptions {
   std::vector<std::string> tables;  // "orders" or "schema.orders"; at least one
   std::string slot = "indoubt";     // [a-z0-9_]{1,63}
   std::string publication = "indoubt";
+  OnSlotLoss on_slot_loss = OnSlotLoss::kStop;
   std::string event_log_path;  // of the SQLite file, made if absent
   std::vector<ViewOptions> views;
   /// How long Start may take to reach the source and to copy the snapshot.
@@ -64,6 +73,7 @@ struct CdcStatus {
   Lsn confirmed_flush;   // what the slot was last told
   uint64_t staged = 0;   // transactions that the source has prepared and not ended
   Status source_health;  // Ok, or why nothing comes in at present
+  Status last_loss;      // of the slot that a new snapshot was taken for; Ok if none was
   std::vector<ViewState> views;
 };
 

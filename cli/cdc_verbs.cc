@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "cdc/schema_rule.h"
 #include "cli/config.h"
 #include "experiments/workloads/shop_derivation.h"
 
@@ -26,6 +27,8 @@ Result<CdcOptions> ToCdcOptions(const Config& config) {
   options.source_dsn = std::get<PostgresOptions>(Find(config, config.cdc->source)).dsn;
   options.tables = config.cdc->tables;
   options.slot = options.publication = config.cdc->slot;
+  options.on_slot_loss =
+      config.cdc->on_slot_loss == "snapshot" ? OnSlotLoss::kSnapshot : OnSlotLoss::kStop;
   options.event_log_path = config.cdc->log_path;
   for (const ViewConfig& view : config.cdc->views) {
     auto derivation = FindDerivation(view.derivation);
@@ -40,6 +43,7 @@ Result<CdcOptions> ToCdcOptions(const Config& config) {
     to.sink = view.kind == "redis" ? std::get<RedisOptions>(sink).uri
                                    : std::get<SqliteOptions>(sink).path;
     to.derivation = std::move(*derivation);
+    INDOUBT_ASSIGN_OR_RETURN(to.schema_rule, ParseSchemaRule(view.schema_rule));
     options.views.push_back(std::move(to));
   }
   return options;

@@ -36,8 +36,13 @@ int Run(const std::string& config) {
   auto worker = CdcWorker::Start(options);
   if (!worker) return Fail(worker.error());
   Note("indoubt: cdc: streaming");
+  Status loss;
   std::string said;  // a trouble is told when it begins, not all the time
   AwaitTermination([&] {
+    if (const Status last = (*worker)->status().last_loss; last != loss) {
+      loss = last;
+      Note("indoubt: cdc: a new snapshot is, or was, taken: " + loss.message());
+    }
     const Status health = (*worker)->health();
     if (health.message() != said) {
       said = health.message();
