@@ -24,4 +24,12 @@ int ShowCdcStatus(const std::string& config, Duration sample, bool json);
 /// `indoubt cdc audit`.
 int AuditCdc(const std::string& config, bool json);
 
+struct CdcWaitArguments {
+  std::string config, view, lsn;
+  Duration timeout{};
+  bool json = false;
+};
+/// `indoubt cdc wait`: exit 3 when the view has not come so far in time.
+int WaitForCdcView(const CdcWaitArguments& arguments);
+
 }  // namespace indoubt::cli

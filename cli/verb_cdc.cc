@@ -68,14 +68,28 @@ void AddCdc(CLI::App& app, Action& action) {
   CLI::App* status = verb->add_subcommand("status", "How far each view is");
   CLI::App* audit = verb->add_subcommand(
       "audit", "Holds the source's stream against the coordinator's decisions");
-  for (CLI::App* part : {run, status, audit}) {
+  CLI::App* wait = verb->add_subcommand("wait", "Until a view shows what a write's LSN says");
+  for (CLI::App* part : {run, status, audit, wait}) {
     part->add_option("-c,--config", *config, "Configuration file")->required();
   }
-  for (CLI::App* part : {status, audit}) {
+  for (CLI::App* part : {status, audit, wait}) {
     part->add_flag("--json", *json, "One JSON object on stdout");
   }
   audit->callback([&action, config, json] {
     action = [config, json] { return AuditCdc(*config, *json); };
+  });
+  auto awaited = std::make_shared<CdcWaitArguments>();
+  auto timeout = std::make_shared<std::string>("5s");
+  wait->add_option("VIEW", awaited->view, "Which view")->required();
+  wait->add_option("LSN", awaited->lsn, "A write's token, e.g. 0/16B3748")->required();
+  AddDuration(*wait, "--timeout", *timeout, "How long")->capture_default_str();
+  wait->callback([&action, config, json, awaited, timeout] {
+    action = [config, json, awaited, timeout] {
+      awaited->config = *config;
+      awaited->json = *json;
+      awaited->timeout = ParseDuration(*timeout).value_or(Duration::zero());
+      return WaitForCdcView(*awaited);
+    };
   });
   auto sample = std::make_shared<std::string>("1s");
   AddDuration(*status, "--sample", *sample, "How long to watch the rates; 0s: not at all")
