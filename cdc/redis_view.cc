@@ -17,7 +17,6 @@ namespace {
 using cdc_internal::RedisConnection;
 using cdc_internal::RedisReplyPtr;
 
-std::string PositionKey(const std::string& view) { return "indoubt:cdc:position:" + view; }
 std::string ParkedKey(const std::string& view) { return "indoubt:cdc:parked:" + view; }
 std::string RetryKey(const std::string& view) { return "indoubt:cdc:retry:" + view; }
 std::string BrokenKey(const std::string& view) { return "indoubt:cdc:broken:" + view; }
@@ -62,7 +61,8 @@ class RedisView : public View {
  public:
   explicit RedisView(ViewOptions options)
       : options_(std::move(options)),
-        position_key_(PositionKey(options_.name)),
+        position_key_(RedisPositionKey(options_.name)),
+        hold_key_(RedisHoldKey(options_.name)),
         parked_key_(ParkedKey(options_.name)),
         retry_key_(RetryKey(options_.name)),
         broken_key_(BrokenKey(options_.name)) {}
@@ -73,8 +73,8 @@ class RedisView : public View {
     connection_.reset();
     INDOUBT_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(options_.sink));
     // Watched before it is read: a late EXEC of a lost connection either shows in
-    // the reading or makes our next EXEC fail.
-    INDOUBT_RETURN_IF_ERROR(connection->Ask({"WATCH", position_key_}).status());
+    // the reading or makes our next EXEC fail. So does a reader's hold.
+    INDOUBT_RETURN_IF_ERROR(connection->Ask({"WATCH", position_key_, hold_key_}).status());
     INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr broken, connection->Ask({"GET", broken_key_}));
     INDOUBT_ASSIGN_OR_RETURN(const std::string reason, TextOf(*broken));
     if (!reason.empty()) return Broken(reason);
@@ -82,9 +82,25 @@ class RedisView : public View {
                              connection->Ask({"GET", position_key_}));
     INDOUBT_ASSIGN_OR_RETURN(const std::string text, TextOf(*reply));
     INDOUBT_ASSIGN_OR_RETURN(const ViewPosition position, ViewPosition::Parse(text));
+    INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr hold, connection->Ask({"GET", hold_key_}));
+    INDOUBT_RETURN_IF_ERROR(TakeHold(*hold));
     connection_ = std::move(connection);
     at_ = position;
+    expected_ = text;
     return position;
+  }
+
+  bool hold_changed() const override { return hold_changed_; }
+
+  Result<std::optional<EventPosition>> Held() override {
+    if (!connection_) return Status(StatusCode::kInternal, "the view is not open");
+    if (!held_) return held_;  // as of the last write; a newer hold makes the next one fail
+    Status status = LookAgain();
+    if (!status.ok()) {
+      connection_.reset();
+      return status;
+    }
+    return held_;
   }
 
   Status Apply(const std::vector<LoggedEvent>& events, const ViewPosition& to) override {
@@ -157,10 +173,38 @@ class RedisView : public View {
     Status status = Execute(commands, to.ToString());
     if (status.ok()) {
       at_ = to;
-    } else {
+      expected_ = to.ToString();
+    } else if (!hold_changed_) {
       connection_.reset();
     }
     return status;
+  }
+  Status TakeHold(const redisReply& reply) {
+    INDOUBT_ASSIGN_OR_RETURN(const std::string text, TextOf(reply));
+    held_.reset();
+    if (text.empty()) return Status::Ok();
+    INDOUBT_ASSIGN_OR_RETURN(const ViewPosition hold, ViewPosition::Parse(text));
+    held_ = hold.position;
+    return Status::Ok();
+  }
+
+  Status LookAgain() {
+    INDOUBT_RETURN_IF_ERROR(connection_->Append({"UNWATCH"}));
+    INDOUBT_RETURN_IF_ERROR(connection_->Append({"WATCH", position_key_, hold_key_}));
+    INDOUBT_RETURN_IF_ERROR(connection_->Append({"GET", position_key_}));
+    INDOUBT_RETURN_IF_ERROR(connection_->Append({"GET", hold_key_}));
+    INDOUBT_RETURN_IF_ERROR(connection_->Receive().status());
+    INDOUBT_RETURN_IF_ERROR(connection_->Receive().status());
+    INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr position, connection_->Receive());
+    INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr hold, connection_->Receive());
+    INDOUBT_ASSIGN_OR_RETURN(const std::string now, TextOf(*position));
+    return now == expected_ ? TakeHold(*hold) : Moved();
+  }
+
+  static Status Moved() {
+    return Status(StatusCode::kAborted,
+                  "somebody else moved the view's position; one worker "
+                  "at a time may feed a view");
   }
 
   Status FindKeys(const std::string& pattern, std::set<std::string>& keys) {
@@ -183,13 +227,15 @@ class RedisView : public View {
 
   // One flush: MULTI, the commands, EXEC, and the watch for the next time.
   Status Execute(const std::vector<RedisCommand>& commands, const std::string& position) {
+    hold_changed_ = false;
     INDOUBT_RETURN_IF_ERROR(connection_->Append({"MULTI"}));
     for (const RedisCommand& command : commands) {
       INDOUBT_RETURN_IF_ERROR(connection_->Append(command));
     }
     INDOUBT_RETURN_IF_ERROR(connection_->Append({"EXEC"}));
-    INDOUBT_RETURN_IF_ERROR(connection_->Append({"WATCH", position_key_}));
+    INDOUBT_RETURN_IF_ERROR(connection_->Append({"WATCH", position_key_, hold_key_}));
     INDOUBT_RETURN_IF_ERROR(connection_->Append({"GET", position_key_}));
+    INDOUBT_RETURN_IF_ERROR(connection_->Append({"GET", hold_key_}));
     std::string refused;  // the first command that was not even queued
     for (size_t i = 0; i < commands.size() + 1; ++i) {
       INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr queued, connection_->Receive());
@@ -200,6 +246,8 @@ class RedisView : public View {
     INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr done, connection_->Receive());
     INDOUBT_RETURN_IF_ERROR(connection_->Receive().status());
     INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr now, connection_->Receive());
+    INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr hold, connection_->Receive());
+    INDOUBT_RETURN_IF_ERROR(TakeHold(*hold));
     return Judge(commands, *done, *now, refused, position);
   }
 
@@ -214,9 +262,10 @@ class RedisView : public View {
                       refused.empty() ? std::string(done.str, done.len) : refused));
     }
     if (done.type != REDIS_REPLY_ARRAY) {
-      return Status(StatusCode::kAborted,
-                    "somebody else moved the view's position; one worker "
-                    "at a time may feed a view");
+      INDOUBT_ASSIGN_OR_RETURN(const std::string text, TextOf(now));
+      if (text != expected_) return Moved();
+      hold_changed_ = true;
+      return Status(StatusCode::kLocked, "a reader's hold came or went; nothing was done");
     }
     for (size_t i = 0; i < done.elements; ++i) {
       const redisReply& reply = *done.element[i];
@@ -236,14 +285,21 @@ class RedisView : public View {
 
   const ViewOptions options_;
   const std::string position_key_;
+  const std::string hold_key_;
   const std::string parked_key_;
   const std::string retry_key_;
   const std::string broken_key_;
-  ViewPosition at_;  // of the sink
+  ViewPosition at_;                    // of the sink
+  std::string expected_;               // the text at position_key_
+  bool hold_changed_ = false;          // the last write failed for that alone
+  std::optional<EventPosition> held_;  // a reader's hold, as of the last look
   std::unique_ptr<RedisConnection> connection_;
 };
 
 }  // namespace
+
+std::string RedisPositionKey(const std::string& view) { return "indoubt:cdc:position:" + view; }
+std::string RedisHoldKey(const std::string& view) { return "indoubt:cdc:hold:" + view; }
 
 Result<std::unique_ptr<View>> MakeRedisView(const ViewOptions& options) {
   INDOUBT_RETURN_IF_ERROR(
@@ -259,7 +315,7 @@ Result<ViewPosition> ReadRedisPosition(const ViewOptions& options) {
   const cdc_internal::SigpipeBlocked no_signal;
   INDOUBT_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(options.sink));
   INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr reply,
-                           connection->Ask({"GET", PositionKey(options.name)}));
+                           connection->Ask({"GET", RedisPositionKey(options.name)}));
   INDOUBT_ASSIGN_OR_RETURN(const std::string text, TextOf(*reply));
   return ViewPosition::Parse(text);
 }

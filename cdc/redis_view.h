@@ -17,6 +17,11 @@
 
 namespace indoubt {
 
+/// Where the server holds the view's position, and a reader's wish that it stop
+/// (consistent_cut.h).
+std::string RedisPositionKey(const std::string& view);
+std::string RedisHoldKey(const std::string& view);
+
 /// Does not connect yet. kInvalidArgument for a URI that is none, or without a
 /// derivation for Redis.
 Result<std::unique_ptr<View>> MakeRedisView(const ViewOptions& options);

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <sqlite3.h>
 
@@ -42,6 +43,8 @@ class SqliteQuery {
     return static_cast<uint64_t>(sqlite3_column_int64(statement_.get(), column));
   }
   std::string Bytes(int column) const;
+  /// All columns of the present row.
+  std::vector<Value> Row() const;
 
  private:
   sqlite3* db_;

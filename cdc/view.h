@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,13 @@ class View {
   /// Open or the last Apply left. So a write that was thought lost, or a second
   /// worker, can never apply a change twice: whoever comes second gets kAborted.
   virtual Status Apply(const std::vector<LoggedEvent>& events, const ViewPosition& to) = 0;
+
+  /// Where a reader asks the view to stop for a moment (consistent_cut.h): it is not to go
+  /// beyond. None: nowhere.
+  virtual Result<std::optional<EventPosition>> Held() { return std::optional<EventPosition>(); }
+  /// Whether the last Apply failed only because that had changed: nothing was done, and it
+  /// may be called again.
+  virtual bool hold_changed() const { return false; }
 
   /// What was set aside and not applied since, in the log's order.
   virtual Result<std::vector<ParkedEvent>> Parked() = 0;

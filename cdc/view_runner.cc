@@ -21,6 +21,8 @@ constexpr milliseconds kLazyAdvance{100};
 constexpr int kRefusals = 3;
 // How often a view with parked events looks whether to try them again.
 constexpr milliseconds kLookForRetry{100};
+// How often a view that a reader holds looks whether it is let go.
+constexpr milliseconds kHeldLook{1};
 constexpr milliseconds kFirstBackOff{20};
 constexpr milliseconds kLastBackOff{2000};
 
@@ -88,7 +90,9 @@ Status ViewRunner::Follow() {
     INDOUBT_RETURN_IF_ERROR(RetryIfAsked(*reader));
     const LogEnd end = log_.end();
     if (end.last > position_ || end.complete > position_.lsn) {
-      INDOUBT_RETURN_IF_ERROR(ApplyNext(*reader, end));
+      const Status applied = ApplyNext(*reader, end);
+      if (!applied.ok() && view_->hold_changed()) continue;
+      INDOUBT_RETURN_IF_ERROR(applied);
     } else {
       const TimePoint deadline = SystemClock().Now() + kLazyAdvance;
       log_.WaitBeyond(position_, deadline);
@@ -125,7 +129,34 @@ Status ViewRunner::Admit(std::vector<LoggedEvent>& events, EventLogReader& reade
   return Status::Ok();
 }
 
+// Up to where a reader holds the view, and there exactly, although no event may be there.
+Status ViewRunner::ApplyUpTo(EventPosition held, EventLogReader& reader) {
+  if (position_ >= held) {
+    stop_.SleepUntil(SystemClock().Now() + kHeldLook);
+    return Status::Ok();
+  }
+  INDOUBT_ASSIGN_OR_RETURN(
+      auto events,
+      reader.Read(position_, position_ < careful_until_ ? 1 : kMaxEvents, kMaxBytes));
+  const bool all =
+      std::erase_if(events, [&](const LoggedEvent& event) { return event.position > held; }) >
+          0 ||
+      events.empty();
+  const Status admitted = Admit(events, reader);
+  if (events.empty()) {
+    INDOUBT_RETURN_IF_ERROR(admitted);
+    INDOUBT_RETURN_IF_ERROR(view_->Apply({}, {log_.id(), held}));
+    SetPosition(held, applied());
+    return Status::Ok();
+  }
+  return ApplyFree(events, all && admitted.ok() ? held : events.back().position);
+}
+
 Status ViewRunner::ApplyNext(EventLogReader& reader, const LogEnd& end) {
+  INDOUBT_ASSIGN_OR_RETURN(const auto held, view_->Held());
+  if (held && *held <= std::max(end.last, EventPosition{end.complete, 0})) {
+    return ApplyUpTo(*held, reader);
+  }
   if (end.last > position_) {
     INDOUBT_ASSIGN_OR_RETURN(
         auto events,
@@ -134,7 +165,7 @@ Status ViewRunner::ApplyNext(EventLogReader& reader, const LogEnd& end) {
       return Status(StatusCode::kCorrupt, "the event log ends before its end");
     const Status admitted = Admit(events, reader);
     if (events.empty()) return admitted;
-    return ApplyFree(events);
+    return ApplyFree(events, events.back().position);
   }
   // Nothing of ours has happened, but the source went on: move, though not often.
   const TimePoint due = advanced_at_ + kLazyAdvance;
@@ -149,16 +180,16 @@ Status ViewRunner::ApplyNext(EventLogReader& reader, const LogEnd& end) {
   return Status::Ok();
 }
 
-Status ViewRunner::ApplyFree(std::vector<LoggedEvent>& events) {
+Status ViewRunner::ApplyFree(std::vector<LoggedEvent>& events, EventPosition to) {
   if (!parked_.empty()) {
     size_t free = 0;
     while (free < events.size() && !held_.Touches(RowsOf(events[free]))) ++free;
     if (free == 0) {
       return ParkEvent(events.front(), "it touches rows of an event that was parked before");
     }
+    if (free < events.size()) to = events[free - 1].position;
     events.resize(free);
   }
-  const EventPosition to = events.back().position;
   const Status applied = view_->Apply(events, {log_.id(), to});
   if (!applied.ok()) return AfterRefusal(events, applied);
   SetPosition(to, events.back().sequence);
@@ -250,6 +281,11 @@ void ViewRunner::SetParked() {
   const std::lock_guard lock(mutex_);
   state_.parked = parked_.size();
   state_.parked_reason = parked_.empty() ? "" : parked_.back().reason;
+}
+
+uint64_t ViewRunner::applied() const {
+  const std::lock_guard lock(mutex_);
+  return sequence_;
 }
 
 void ViewRunner::SetPosition(EventPosition position, uint64_t sequence) {

@@ -36,8 +36,9 @@ class ViewRunner {
   Status CheckPosition(const ViewPosition& at) const;
   /// Drops the events from the first that the view may not see, and says why.
   Status Admit(std::vector<LoggedEvent>& events, EventLogReader& reader);
-  /// Applies events from the first, or parks it when it touches rows that are held up.
-  Status ApplyFree(std::vector<LoggedEvent>& events);
+  /// Applies events from the first, all of which reach up to `to`, or parks the first when it
+  /// touches rows that are held up.
+  Status ApplyFree(std::vector<LoggedEvent>& events, EventPosition to);
   /// `status` of Apply, unless the first event is to blame for good: then it is parked.
   Status AfterRefusal(const std::vector<LoggedEvent>& events, const Status& status);
   Status ParkEvent(const LoggedEvent& event, const std::string& reason);
@@ -45,6 +46,8 @@ class ViewRunner {
   Status RetryIfAsked(EventLogReader& reader);
   /// Applies the parked event, or keeps it with the new reason.
   Status Retry(const ParkedEvent& event, EventLogReader& reader, ParkedRows& still_held);
+  Status ApplyUpTo(EventPosition held, EventLogReader& reader);
+  uint64_t applied() const;  // sequence number of the last event applied
   Status ApplyNext(EventLogReader& reader, const LogEnd& end);
   void SetPosition(EventPosition position, uint64_t sequence);
   void SetParked();

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "cdc/schema_rule.h"
 #include "cli/config.h"
 #include "experiments/workloads/shop_derivation.h"
 

@@ -32,4 +32,12 @@ int ListParked(const std::string& config, bool json);
 int RetryParked(const std::string& config, const std::string& name, Duration timeout,
                 bool json);
 
+struct CdcWaitArguments {
+  std::string config, view, lsn;
+  Duration timeout{};
+  bool json = false;
+};
+/// `indoubt cdc wait`: exit 3 when the view has not come so far in time.
+int WaitForCdcView(const CdcWaitArguments& arguments);
+
 }  // namespace indoubt::cli

@@ -69,6 +69,21 @@ int Run(const std::string& config) {
   return health.ok() ? static_cast<int>(kEnvironment) : Fail(health);
 }
 
+void AddRetry(CLI::App& retry, Action& action, const std::shared_ptr<std::string>& config,
+              const std::shared_ptr<bool>& json) {
+  auto view = std::make_shared<std::string>();
+  retry.add_option("VIEW", *view, "Name of the view")->required();
+  auto timeout = std::make_shared<std::string>("10s");
+  AddDuration(retry, "--timeout", *timeout, "How long to wait for the worker")
+      ->capture_default_str();
+  retry.callback([&action, config, view, timeout, json] {
+    action = [config, view, timeout, json] {
+      return RetryParked(*config, *view, ParseDuration(*timeout).value_or(Duration::zero()),
+                         *json);
+    };
+  });
+}
+
 }  // namespace
 
 void AddCdc(CLI::App& app, Action& action) {
@@ -82,28 +97,32 @@ void AddCdc(CLI::App& app, Action& action) {
       "audit", "Holds the source's stream against the coordinator's decisions");
   CLI::App* parked = verb->add_subcommand("parked", "The events that views could not take");
   CLI::App* retry = verb->add_subcommand("retry", "Lets the worker try a view's parked events");
-  for (CLI::App* part : {run, status, audit, parked, retry}) {
+  CLI::App* wait = verb->add_subcommand("wait", "Until a view shows what a write's LSN says");
+  for (CLI::App* part : {run, status, audit, parked, retry, wait}) {
     part->add_option("-c,--config", *config, "Configuration file")->required();
   }
-  for (CLI::App* part : {status, audit, parked, retry}) {
+  for (CLI::App* part : {status, audit, parked, retry, wait}) {
     part->add_flag("--json", *json, "One JSON object on stdout");
   }
-  auto view = std::make_shared<std::string>();
-  retry->add_option("VIEW", *view, "Name of the view")->required();
-  auto timeout = std::make_shared<std::string>("10s");
-  AddDuration(*retry, "--timeout", *timeout, "How long to wait for the worker")
-      ->capture_default_str();
   parked->callback([&action, config, json] {
     action = [config, json] { return ListParked(*config, *json); };
   });
-  retry->callback([&action, config, view, timeout, json] {
-    action = [config, view, timeout, json] {
-      return RetryParked(*config, *view, ParseDuration(*timeout).value_or(Duration::zero()),
-                         *json);
-    };
-  });
+  AddRetry(*retry, action, config, json);
   audit->callback([&action, config, json] {
     action = [config, json] { return AuditCdc(*config, *json); };
+  });
+  auto awaited = std::make_shared<CdcWaitArguments>();
+  auto timeout = std::make_shared<std::string>("5s");
+  wait->add_option("VIEW", awaited->view, "Which view")->required();
+  wait->add_option("LSN", awaited->lsn, "A write's token, e.g. 0/16B3748")->required();
+  AddDuration(*wait, "--timeout", *timeout, "How long")->capture_default_str();
+  wait->callback([&action, config, json, awaited, timeout] {
+    action = [config, json, awaited, timeout] {
+      awaited->config = *config;
+      awaited->json = *json;
+      awaited->timeout = ParseDuration(*timeout).value_or(Duration::zero());
+      return WaitForCdcView(*awaited);
+    };
   });
   auto sample = std::make_shared<std::string>("1s");
   AddDuration(*status, "--sample", *sample, "How long to watch the rates; 0s: not at all")

@@ -163,6 +163,33 @@ TEST(CdcStatus, ALostSlotAndAnUnreachableSourceAreNamed) {
   EXPECT_FALSE(ViewNamed(status, "table")["position"].is_null());
 }
 
+TEST(CdcWait, AWriteGivesItsLsnAndAViewIsWaitedForByIt) {
+  CdcShop shop;
+  const auto worker = shop.StartWorker();
+  const auto write = [&](int order, const std::string& store, const std::string& table) {
+    const Ran ran =
+        shop.stores().Indoubt({"exec", "--json", "-c", shop.config_path(), "--on", store,
+                               fmt::format("INSERT INTO {} VALUES ({}, 7{})", table, order,
+                                           store == "ledger" ? ", 5" : "")});
+    EXPECT_TRUE(ran.Exited(0)) << ran.err;
+    return Json::parse(ran.out);
+  };
+  const Json wrote = write(1, "accounts", "orders");
+  ASSERT_TRUE(wrote.contains("lsn")) << wrote;
+  for (const char* view : {"cache", "table"}) {
+    const Ran waited = shop.Cdc({"wait", view, wrote["lsn"], "--timeout", "30s", "--json"});
+    EXPECT_TRUE(waited.Exited(0)) << waited.err;
+    EXPECT_EQ(Json::parse(waited.out)["reached"], wrote["lsn"]);
+  }
+  EXPECT_EQ(shop.stores().AskRedis({"HGET", "orders:1", "id"}), "1");
+  EXPECT_FALSE(write(2, "ledger", "entries").contains("lsn")) << "the source took no part";
+  const Ran late = shop.Cdc({"wait", "cache", "7F/0", "--timeout", "50ms"});
+  EXPECT_TRUE(late.Exited(3)) << late.err;
+  EXPECT_THAT(late.err, HasSubstr("not yet at 7F/0"));
+  EXPECT_TRUE(shop.Cdc({"wait", "cache", "nonsense"}).Exited(2));
+  EXPECT_TRUE(shop.Cdc({"wait", "nobody", "0/1"}).Exited(2));
+}
+
 TEST(CdcMetrics, AreServedAsPrometheusTextAndMoveWithTheViews) {
   CdcShop shop(kMetricsOnAFreePort);
   const auto worker = shop.StartWorker();
