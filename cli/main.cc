@@ -35,8 +35,8 @@ int Main(int argc, char** argv) {
   app.set_version_flag("--version", "indoubt " INDOUBT_VERSION);
   app.require_subcommand(1);
   Action action;
-  for (auto* add : {AddRun, AddReport, AddCompare, AddValidate, AddExec, AddRecover, AddTxn,
-                    AddLog, AddDoctor, AddServe, AddCdc, AddList, AddLab}) {
+  for (auto* add : {AddRun, AddReport, AddCompare, AddExplain, AddValidate, AddExec, AddRecover,
+                    AddTxn, AddLog, AddDoctor, AddServe, AddCdc, AddList, AddLab}) {
     add(app, action);
   }
   SetGivenArguments(argc, argv);
