@@ -52,8 +52,8 @@ int Main(int argc, char** argv) {
   app.set_version_flag("--version", "indoubt " INDOUBT_VERSION);
   app.require_subcommand(1);
   Action action;
-  for (auto* add : {AddRun, AddReport, AddValidate, AddExec, AddRecover, AddTxn, AddLog,
-                    AddDoctor, AddServe, AddCdc, AddList, AddLab}) {
+  for (auto* add : {AddRun, AddReport, AddCompare, AddExplain, AddValidate, AddExec, AddRecover,
+                    AddTxn, AddLog, AddDoctor, AddServe, AddCdc, AddList, AddLab}) {
     add(app, action);
   }
   SetGivenArguments(argc, argv);
