@@ -65,7 +65,7 @@ Command SelectRows(const std::vector<Gid>& gids, size_t from) {
 }  // namespace
 
 Result<DecisionsRead> ReadDecisions(const std::string& dsn, const std::vector<Gid>& gids,
-                                      TimePoint deadline) {
+                                    TimePoint deadline) {
   INDOUBT_ASSIGN_OR_RETURN(const auto where, pg::ConnectionString::Parse(dsn));
   Connection connection(where);
   INDOUBT_RETURN_IF_ERROR(Await(connection, Connection::State::kIdle, deadline));

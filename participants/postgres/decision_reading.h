@@ -19,6 +19,6 @@ struct DecisionsRead {
 /// `dsn` is never shown. Blocks until `deadline`: kDeadlineExceeded, or kUnavailable with
 /// the server's words.
 Result<DecisionsRead> ReadDecisions(const std::string& dsn, const std::vector<Gid>& gids,
-                                      TimePoint deadline);
+                                    TimePoint deadline);
 
 }  // namespace indoubt
