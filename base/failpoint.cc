@@ -57,6 +57,8 @@ constexpr std::array kFailPoints{
     FailPoint{"cdc_decoded", "the CDC worker has decoded a whole transaction"},
     FailPoint{"cdc_appended", "the CDC worker has appended it to the event log"},
     FailPoint{"cdc_applied", "the CDC worker has applied it to a view"},
+    FailPoint{"cdc_parked", "the CDC worker has set an event aside that a view could not take"},
+    FailPoint{"cdc_retried", "the CDC worker has applied such an event after all"},
     FailPoint{"cdc_confirmed", "the CDC worker has confirmed a position to the slot"},
     FailPoint{"cdc_snapshot_chunk", "the CDC worker has stored one chunk of the snapshot"},
 };

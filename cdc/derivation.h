@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -75,19 +76,27 @@ struct SqlTable {
   std::vector<Column> columns;
 };
 
-/// An error stops this one view (which tries again with a back-off); its message
-/// says what the source must do or which view must be rebuilt. Called on the
-/// view's thread. Must depend on the change alone.
+/// An event for which it fails is parked (docs/cdc.md); the message says what must be done
+/// before a retry. Called on the view's thread. Must depend on the change alone.
 using RedisDerivation = std::function<Result<std::vector<RedisCommand>>(const RowChange&)>;
 using SqliteDerivation = std::function<Result<std::vector<SqlStatement>>(const RowChange&)>;
 /// The table that the changes of this source table go to. The view makes it, or adds the
 /// columns that it lacks, in the same transaction as the first change of that shape.
 using SqliteTable = std::function<SqlTable(const SourceRelation&)>;
 
+/// Source table (its name without schema) to the columns that a view needs of it; a table
+/// that is not there is not needed. None: every column of every table.
+using NeededColumns = std::optional<std::map<std::string, std::set<std::string>>>;
+
 /// What a name stands for. Either may be empty: not offered for that kind of sink.
 struct Derivation {
-  RedisDerivation redis;
-  SqliteDerivation sqlite;
+  /// What must stay in the source for it to go on.
+  NeededColumns needs{};
+  RedisDerivation redis{};
+  SqliteDerivation sqlite{};
+  /// Patterns (as of Redis' KEYS) of all keys that it writes, given the source's tables
+  /// (names without schema). Empty: a Redis view of it cannot be cleared and derived anew.
+  std::function<std::vector<std::string>(const std::vector<std::string>& tables)> redis_keys{};
   /// SQL run on a SQLite sink before its first change; must be repeatable
   /// (CREATE TABLE IF NOT EXISTS).
   std::string sqlite_setup{};

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,6 +57,10 @@ class EventLogReader {
   /// `max_bytes` of them were read (one always comes). Empty at the end.
   virtual Result<std::vector<LoggedEvent>> Read(EventPosition position, size_t max_events,
                                                 size_t max_bytes) = 0;
+  /// The shape that the source table `oid` had in the last event before `position` that
+  /// has it; none when there is no such event.
+  virtual Result<std::optional<events::Relation>> ShapeBefore(uint32_t oid,
+                                                              EventPosition position) = 0;
   /// The sequence number of the last event at or before `position`; 0 if none.
   virtual Result<uint64_t> SequenceAt(EventPosition position) = 0;
 };
@@ -68,9 +73,15 @@ class EventLog {
   /// The random identity made with the log. Views keep it beside their position,
   /// so that a position of another log is never mistaken for one of this.
   virtual const std::string& id() const = 0;
+  /// Whether `id` was this log's before a Restart.
+  virtual bool WasId(const std::string& id) const = 0;
   virtual EventLogState state() const = 0;
   /// The slot that the log was begun with; empty in kNew.
   virtual const std::string& slot() const = 0;
+
+  /// The slot is lost, and with it changes that the log will never get: kStreaming ->
+  /// kSnapshot, durably, under a new id and without events. Before readers are made.
+  virtual Status Restart() = 0;
 
   /// kNew or kSnapshot -> kSnapshot, durably; discards what an unfinished snapshot
   /// had left. Events of a snapshot are not readable before FinishSnapshot.

@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "cdc/view.h"
@@ -16,11 +17,25 @@
 
 namespace indoubt {
 
+/// Where the server holds the view's position, and a reader's wish that it stop
+/// (consistent_cut.h).
+std::string RedisPositionKey(const std::string& view);
+std::string RedisHoldKey(const std::string& view);
+
 /// Does not connect yet. kInvalidArgument for a URI that is none, or without a
 /// derivation for Redis.
 Result<std::unique_ptr<View>> MakeRedisView(const ViewOptions& options);
 
 /// The position that the server holds for the view; empty when there is none.
 Result<ViewPosition> ReadRedisPosition(const ViewOptions& options);
+
+/// Ok, or kCorrupt with what the server holds of why the view is broken.
+Status ReadRedisMark(const ViewOptions& options);
+
+/// What the view has set aside, looked at from outside of the worker.
+Result<std::vector<ParkedEvent>> ReadRedisParked(const ViewOptions& options);
+/// Asks the view's worker, durably, to try it again; and whether it still is asked.
+Status AskRedisRetry(const ViewOptions& options);
+Result<bool> RedisRetryIsAsked(const ViewOptions& options);
 
 }  // namespace indoubt

@@ -28,9 +28,19 @@ int64_t PostgresMicrosNow() {
          kUnixToPostgresSeconds * 1'000'000;
 }
 
-constexpr char kRemedy[] =
-    "changes are missing for good: remove the event log and the views' data, and start "
-    "again with a new snapshot";
+// What is missing when the slot cannot go on after `from`.
+std::string Gap(Lsn from, Lsn to) {
+  return fmt::format(
+      "the changes from {} to {} are missing for good; set on_slot_loss = "
+      "\"snapshot\" and start again, or remove the event log and the views' data",
+      from.ToString(), to.ToString());
+}
+
+Result<Lsn> SourceEnd(PgConnection& connection, TimePoint deadline) {
+  INDOUBT_ASSIGN_OR_RETURN(const PgRows rows,
+                           connection.Query("SELECT pg_current_wal_flush_lsn()", deadline));
+  return Lsn::Parse(rows.empty() ? "" : rows[0][0].value_or(""));
+}
 
 // Whether the slot decodes in two phases.
 Result<bool> CheckSlot(PgConnection& connection, const SlotOptions& options, Lsn from,
@@ -43,8 +53,9 @@ Result<bool> CheckSlot(PgConnection& connection, const SlotOptions& options, Lsn
                            connection.Literal(options.slot),
                        deadline));
   if (rows.empty()) {
-    return Status(StatusCode::kNotFound,
-                  fmt::format("replication slot \"{}\" is gone; {}", options.slot, kRemedy));
+    INDOUBT_ASSIGN_OR_RETURN(const Lsn end, SourceEnd(connection, deadline));
+    return Status(StatusCode::kNotFound, fmt::format("replication slot \"{}\" is gone: {}",
+                                                     options.slot, Gap(from, end)));
   }
   const auto& row = rows[0];
   if (row[0] != "pgoutput" || row[1] != "t") {
@@ -54,17 +65,18 @@ Result<bool> CheckSlot(PgConnection& connection, const SlotOptions& options, Lsn
                               options.slot, row[0].value_or("none")));
   }
   if (row[2] == "lost") {
+    INDOUBT_ASSIGN_OR_RETURN(const Lsn end, SourceEnd(connection, deadline));
     return Status(StatusCode::kCorrupt,
                   fmt::format("replication slot \"{}\" was invalidated by the server "
-                              "(max_slot_wal_keep_size); {}",
-                              options.slot, kRemedy));
+                              "(max_slot_wal_keep_size): {}",
+                              options.slot, Gap(from, end)));
   }
   INDOUBT_ASSIGN_OR_RETURN(const Lsn confirmed, Lsn::Parse(row[3].value_or("0/0")));
   if (confirmed > from) {
-    return Status(StatusCode::kCorrupt,
-                  fmt::format("replication slot \"{}\" is at {}, beyond the event log's end "
-                              "{}; {}",
-                              options.slot, confirmed.ToString(), from.ToString(), kRemedy));
+    return Status(
+        StatusCode::kCorrupt,
+        fmt::format("replication slot \"{}\" was moved beyond the event log's end: {}",
+                    options.slot, Gap(from, confirmed)));
   }
   return row[4] == "t";
 }
@@ -76,6 +88,10 @@ Status CheckSlot(const SlotOptions& options, Lsn from, const StopSignal& stop,
   INDOUBT_ASSIGN_OR_RETURN(auto connection,
                            PgConnection::Connect(options.dsn, false, stop, deadline));
   return CheckSlot(*connection, options, from, deadline).status();
+}
+
+bool ANewSnapshotHelps(const Status& checked) {
+  return checked.code() == StatusCode::kNotFound || checked.code() == StatusCode::kCorrupt;
 }
 
 bool SlotIsLost(const Status& status) {

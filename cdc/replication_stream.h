@@ -61,6 +61,9 @@ class ReplicationStream {
 Status CheckSlot(const SlotOptions& options, Lsn from, const StopSignal& stop,
                  TimePoint deadline);
 
+/// Whether `checked`, of CheckSlot, means that changes are missing.
+bool ANewSnapshotHelps(const Status& checked);
+
 /// Whether `status` of Start or Read means that the slot can never go on.
 bool SlotIsLost(const Status& status);
 

@@ -12,14 +12,6 @@ Status Misfit(const LoggedEvent& event) {
                             event.position.lsn.ToString()));
 }
 
-SourceRelation ToSourceRelation(const events::Relation& shape) {
-  SourceRelation relation{shape.oid(), shape.schema(), shape.name(), {}};
-  for (const events::Column& column : shape.columns()) {
-    relation.columns.push_back({column.name(), column.type_oid(), column.key()});
-  }
-  return relation;
-}
-
 RowImage ToRowImage(const SourceRelation& relation, const events::Row& row, bool key_only) {
   RowImage image;
   for (size_t i = 0; i < relation.columns.size(); ++i) {
@@ -41,6 +33,14 @@ std::optional<ChangeKind> ToChangeKind(events::Change::Kind kind) {
 }
 
 }  // namespace
+
+SourceRelation ToSourceRelation(const events::Relation& shape) {
+  SourceRelation relation{shape.oid(), shape.schema(), shape.name(), {}};
+  for (const events::Column& column : shape.columns()) {
+    relation.columns.push_back({column.name(), column.type_oid(), column.key()});
+  }
+  return relation;
+}
 
 Status ForEachRowChange(const LoggedEvent& event,
                         const std::function<Status(const RowChange&)>& visit) {

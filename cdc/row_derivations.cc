@@ -69,6 +69,20 @@ Result<std::vector<RedisCommand>> RedisRows(const RowChange& change) {
   return commands;
 }
 
+// "<table>:*", with what a pattern would take for its own escaped.
+std::vector<std::string> RedisKeysOf(const std::vector<std::string>& tables) {
+  std::vector<std::string> patterns;
+  for (const std::string& table : tables) {
+    std::string pattern;
+    for (const char c : table) {
+      if (std::string_view("*?[]^\\-").find(c) != std::string_view::npos) pattern += '\\';
+      pattern += c;
+    }
+    patterns.push_back(pattern + ":*");
+  }
+  return patterns;
+}
+
 // SQLite's type for PostgreSQL's. What SQLite cannot hold exactly stays text.
 const char* SqliteType(uint32_t oid) {
   switch (oid) {
@@ -164,6 +178,13 @@ Result<std::vector<SqlStatement>> SqliteRows(const RowChange& change) {
 
 }  // namespace
 
-Derivation RowsDerivation() { return {RedisRows, SqliteRows, "", TableOf}; }
+Derivation RowsDerivation() {
+  Derivation rows;
+  rows.redis = RedisRows;
+  rows.redis_keys = RedisKeysOf;
+  rows.sqlite = SqliteRows;
+  rows.sqlite_table = TableOf;
+  return rows;
+}
 
 }  // namespace indoubt::cdc_internal

@@ -36,17 +36,35 @@ SourceState SourceRunner::state() const {
   return state_;
 }
 
+void SourceRunner::WaitForEnd() const {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return ended_; });
+}
+
 void SourceRunner::Run() {
+  TryUntilLost();
+  const std::lock_guard lock(mutex_);
+  ended_ = true;
+  changed_.notify_all();
+}
+
+void SourceRunner::TryUntilLost() {
   Duration back_off = kFirstBackOff;
   while (!stop_.is_set()) {
     progress_ = false;
     const Status ended = Stream();
     if (stop_.is_set()) return;
     const bool lost = SlotIsLost(ended);
+    bool slot_lost = false;
+    if (lost) {
+      const TimePoint answer_by = SystemClock().Now() + kAnswerWithin;
+      slot_lost = ANewSnapshotHelps(CheckSlot(options_, log_.end().complete, stop_, answer_by));
+    }
     {
       const std::lock_guard lock(mutex_);
       state_.health = ended;
       state_.lost = lost;
+      state_.slot_lost = slot_lost;
     }
     if (lost) return;
     back_off =

@@ -1,6 +1,7 @@
 // The source's thread: from the slot into the event log. Private to this room.
 #pragma once
 
+#include <condition_variable>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -14,7 +15,8 @@ struct SourceState {
   Lsn source;     // how far the source was last heard to be
   Lsn confirmed;  // what the slot was last told
   Status health;
-  bool lost = false;  // ended for good
+  bool lost = false;       // ended for good
+  bool slot_lost = false;  // because the slot has lost changes
 };
 
 /// Thread-safe. Connects anew with a back-off when the source is away; ends for
@@ -26,9 +28,12 @@ class SourceRunner {
   ~SourceRunner() { Join(); }
   void Join();
   SourceState state() const;
+  /// Waits until it has ended, for good or for the stop.
+  void WaitForEnd() const;
 
  private:
   void Run();
+  void TryUntilLost();
   /// Streams until something fails.
   Status Stream();
   /// Makes `pending_` durable and tells the slot.
@@ -45,7 +50,9 @@ class SourceRunner {
   TimePoint advanced_at_{};
   bool progress_ = false;  // since the last connect
   mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
   SourceState state_;   // guarded by mutex_
+  bool ended_ = false;  // guarded by mutex_
   std::thread thread_;  // last
 };
 

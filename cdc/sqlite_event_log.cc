@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <map>
 #include <mutex>
+#include <set>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -28,6 +30,10 @@ CREATE TABLE IF NOT EXISTS log(
 CREATE TABLE IF NOT EXISTS events(
   sequence INTEGER PRIMARY KEY, lsn INTEGER NOT NULL, ordinal INTEGER NOT NULL,
   crc INTEGER NOT NULL, payload BLOB NOT NULL, UNIQUE(lsn, ordinal));
+CREATE TABLE IF NOT EXISTS former_ids(id TEXT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS schemas(
+  oid INTEGER NOT NULL, lsn INTEGER NOT NULL, ordinal INTEGER NOT NULL, shape BLOB NOT NULL,
+  PRIMARY KEY(oid, lsn, ordinal)) WITHOUT ROWID;
 )";
 // 2: staged transactions and outcomes. 1 is read and becomes 2: it has neither.
 constexpr uint64_t kVersion = 2;
@@ -88,6 +94,27 @@ class SqliteEventLogReader : public EventLogReader {
     }
   }
 
+  Result<std::optional<events::Relation>> ShapeBefore(uint32_t oid,
+                                                      EventPosition position) override {
+    INDOUBT_ASSIGN_OR_RETURN(
+        SqliteQuery * query,
+        db_->Cached("SELECT shape FROM schemas WHERE oid = ?1 AND (lsn, ordinal) < (?2, ?3) "
+                    "ORDER BY lsn DESC, ordinal DESC LIMIT 1"));
+    query->Bind(1, uint64_t{oid});
+    query->Bind(2, position.lsn.value);
+    query->Bind(3, position.ordinal);
+    INDOUBT_ASSIGN_OR_RETURN(const bool found, query->Next());
+    if (!found) return std::optional<events::Relation>();
+    events::Relation shape;
+    const bool parsed = shape.ParseFromString(query->Bytes(0));
+    query->Reset();
+    if (parsed) return std::optional(std::move(shape));
+    return Status(StatusCode::kCorrupt,
+                  fmt::format("event log {}: a shape of table {} is not what was written; "
+                              "restore the file, or remove it, drop the slot and begin anew",
+                              db_->path(), oid));
+  }
+
   Result<uint64_t> SequenceAt(EventPosition position) override {
     INDOUBT_ASSIGN_OR_RETURN(
         SqliteQuery * query,
@@ -114,9 +141,11 @@ class SqliteEventLog : public EventLog {
   Status Load();
 
   const std::string& id() const override { return id_; }
+  bool WasId(const std::string& id) const override { return former_ids_.contains(id); }
   EventLogState state() const override { return state_; }
   const std::string& slot() const override { return slot_; }
 
+  Status Restart() override;
   Status BeginSnapshot(const std::string& slot) override;
   Status AppendSnapshotChunk(EventPosition position, const events::Transaction& chunk) override;
   Status FinishSnapshot(Lsn lsn) override;
@@ -132,7 +161,12 @@ class SqliteEventLog : public EventLog {
   /// Adds `event` to the open transaction and to `next`.
   Status Take(const events::Transaction& event, LogEnd& next);
   Status Insert(uint64_t sequence, EventPosition position, const events::Transaction& event);
+  /// Keeps the shapes of `event` that are new.
+  Status RememberShapes(EventPosition position, const events::Transaction& event);
+  Status ReadShapes();
+  Status CommitEvents(SqliteTransaction& transaction);
   Status SetComplete(Lsn lsn);
+  Status ReadFormerIds();
   /// The last event that the file holds, and how far it is complete.
   Result<LogEnd> ReadEnd();
   void Publish(const LogEnd& end);
@@ -141,6 +175,9 @@ class SqliteEventLog : public EventLog {
   std::unique_ptr<SqliteDatabase> db_;
   StagedTransactions staged_;  // the appender's
   std::string id_;
+  std::set<std::string> former_ids_;
+  std::map<uint32_t, std::string> shapes_;      // of each table the last in `schemas`
+  std::map<uint32_t, std::string> new_shapes_;  // since then, in the open transaction
   EventLogState state_ = EventLogState::kNew;
   std::string slot_;
   Tail tail_;
@@ -166,6 +203,8 @@ Status SqliteEventLog::Load() {
   state_ = static_cast<EventLogState>(query.U64(2));
   slot_ = query.Bytes(3);
   query.Reset();
+  INDOUBT_RETURN_IF_ERROR(ReadFormerIds());
+  INDOUBT_RETURN_IF_ERROR(ReadShapes());
   INDOUBT_RETURN_IF_ERROR(db_->Execute(cdc_internal::kStagedSchema));
   INDOUBT_RETURN_IF_ERROR(
       db_->Execute(fmt::format("UPDATE log SET version = {0} WHERE version < {0}", kVersion)));
@@ -193,12 +232,42 @@ Result<LogEnd> SqliteEventLog::ReadEnd() {
   return end;
 }
 
+Status SqliteEventLog::ReadFormerIds() {
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery former, db_->Prepare("SELECT id FROM former_ids"));
+  for (;;) {
+    INDOUBT_ASSIGN_OR_RETURN(const bool more, former.Next());
+    if (!more) return Status::Ok();
+    former_ids_.insert(former.Bytes(0));
+  }
+}
+
+Status SqliteEventLog::Restart() {
+  INDOUBT_CHECK(state_ == EventLogState::kStreaming, "only what streams can lose its slot");
+  const std::string next = LogId::Random().text();
+  INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
+  INDOUBT_RETURN_IF_ERROR(
+      db_->Execute(fmt::format("INSERT INTO former_ids SELECT id FROM log;"
+                               "UPDATE log SET id = '{}', state = 1, complete = 0;"
+                               "DELETE FROM events; DELETE FROM staged; DELETE FROM outcomes;"
+                               "DELETE FROM schemas",
+                               next)));
+  shapes_.clear();
+  INDOUBT_RETURN_IF_ERROR(transaction.Commit());
+  former_ids_.insert(id_);
+  id_ = next;
+  state_ = EventLogState::kSnapshot;
+  Publish(LogEnd{});
+  return Status::Ok();
+}
+
 Status SqliteEventLog::BeginSnapshot(const std::string& slot) {
   INDOUBT_CHECK(state_ != EventLogState::kStreaming,
                 "a log takes one snapshot, at its beginning");
   INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
   INDOUBT_RETURN_IF_ERROR(
-      db_->Execute("DELETE FROM events; DELETE FROM staged; DELETE FROM outcomes"));
+      db_->Execute("DELETE FROM events; DELETE FROM staged; DELETE FROM outcomes; "
+                   "DELETE FROM schemas"));
+  shapes_.clear();
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery update,
                            db_->Prepare("UPDATE log SET state = 1, slot = ?1"));
   update.BindText(1, slot);
@@ -212,9 +281,10 @@ Status SqliteEventLog::BeginSnapshot(const std::string& slot) {
 Status SqliteEventLog::AppendSnapshotChunk(EventPosition position,
                                            const events::Transaction& chunk) {
   INDOUBT_CHECK(state_ == EventLogState::kSnapshot, "a snapshot's chunk outside of a snapshot");
+  new_shapes_.clear();
   INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
   INDOUBT_RETURN_IF_ERROR(Insert(position.ordinal + 1, position, chunk));
-  return transaction.Commit();
+  return CommitEvents(transaction);
 }
 
 Status SqliteEventLog::FinishSnapshot(Lsn lsn) {
@@ -231,6 +301,7 @@ Status SqliteEventLog::FinishSnapshot(Lsn lsn) {
 
 Status SqliteEventLog::Append(const std::vector<events::Transaction>& batch) {
   INDOUBT_CHECK(state_ == EventLogState::kStreaming, "a transaction before the snapshot's end");
+  new_shapes_.clear();
   LogEnd next = tail_.Get();
   INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
   for (const events::Transaction& event : batch) {
@@ -238,7 +309,7 @@ Status SqliteEventLog::Append(const std::vector<events::Transaction>& batch) {
   }
   INDOUBT_ASSIGN_OR_RETURN(next.staged, staged_.Count());
   INDOUBT_RETURN_IF_ERROR(SetComplete(next.complete));
-  INDOUBT_RETURN_IF_ERROR(transaction.Commit());
+  INDOUBT_RETURN_IF_ERROR(CommitEvents(transaction));
   Publish(next);
   return Status::Ok();
 }
@@ -287,7 +358,46 @@ Status SqliteEventLog::Insert(uint64_t sequence, EventPosition position,
   query->Bind(3, position.ordinal);
   query->Bind(4, uint64_t{Crc32c(payload)});
   query->BindBlob(5, payload);
-  return query->Run();
+  INDOUBT_RETURN_IF_ERROR(query->Run());
+  return RememberShapes(position, event);
+}
+
+Status SqliteEventLog::RememberShapes(EventPosition position,
+                                      const events::Transaction& event) {
+  for (const events::Relation& relation : event.relations()) {
+    std::string shape = relation.SerializeAsString();
+    const auto fresh = new_shapes_.find(relation.oid());
+    const auto known = shapes_.find(relation.oid());
+    if (fresh != new_shapes_.end() ? fresh->second == shape
+                                   : known != shapes_.end() && known->second == shape) {
+      continue;
+    }
+    INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * query,
+                             db_->Cached("INSERT INTO schemas VALUES (?1, ?2, ?3, ?4)"));
+    query->Bind(1, uint64_t{relation.oid()});
+    query->Bind(2, position.lsn.value);
+    query->Bind(3, position.ordinal);
+    query->BindBlob(4, shape);
+    INDOUBT_RETURN_IF_ERROR(query->Run());
+    new_shapes_[relation.oid()] = std::move(shape);
+  }
+  return Status::Ok();
+}
+
+Status SqliteEventLog::CommitEvents(SqliteTransaction& transaction) {
+  INDOUBT_RETURN_IF_ERROR(transaction.Commit());
+  for (auto& [oid, shape] : new_shapes_) shapes_[oid] = std::move(shape);
+  return Status::Ok();
+}
+
+Status SqliteEventLog::ReadShapes() {
+  INDOUBT_ASSIGN_OR_RETURN(
+      SqliteQuery query, db_->Prepare("SELECT oid, shape FROM schemas ORDER BY lsn, ordinal"));
+  for (;;) {
+    INDOUBT_ASSIGN_OR_RETURN(const bool more, query.Next());
+    if (!more) return Status::Ok();
+    shapes_[static_cast<uint32_t>(query.U64(0))] = query.Bytes(1);
+  }
 }
 
 Status SqliteEventLog::SetComplete(Lsn lsn) {

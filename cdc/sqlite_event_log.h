@@ -2,6 +2,8 @@
 //
 //   events(sequence INTEGER PRIMARY KEY, lsn, ordinal, crc, payload)  UNIQUE(lsn, ordinal)
 //   log(one row: version, id, state, slot, complete)
+//   schemas(oid, lsn, ordinal, shape)  PRIMARY KEY(oid, lsn, ordinal): each shape of a
+//   table at the first event that has it; former_ids(id): see EventLog::Restart
 //
 //   staged, outcomes: transactions in two phases, see staged.h
 //

@@ -118,10 +118,34 @@ std::string SqliteQuery::Bytes(int column) const {
   return bytes ? std::string(static_cast<const char*>(bytes), static_cast<size_t>(length)) : "";
 }
 
+std::vector<Value> SqliteQuery::Row() const {
+  std::vector<Value> row;
+  for (int i = 0; i < sqlite3_column_count(statement_.get()); ++i) {
+    switch (sqlite3_column_type(statement_.get(), i)) {
+      case SQLITE_INTEGER:
+        row.push_back(Value{int64_t{sqlite3_column_int64(statement_.get(), i)}});
+        break;
+      case SQLITE_FLOAT:
+        row.push_back(Value{sqlite3_column_double(statement_.get(), i)});
+        break;
+      case SQLITE_NULL:
+        row.emplace_back();
+        break;
+      case SQLITE_BLOB:
+        row.push_back(Value{Blob{Bytes(i)}});
+        break;
+      default:
+        row.push_back(Value{Bytes(i)});
+    }
+  }
+  return row;
+}
+
 Result<std::unique_ptr<SqliteDatabase>> SqliteDatabase::Open(const std::string& path,
                                                              Mode mode) {
   if (mode == Mode::kDurableWriter) INDOUBT_RETURN_IF_ERROR(MakeIfAbsent(path));
-  const int flags = mode == Mode::kReadOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+  int flags = mode == Mode::kReadOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+  if (mode == Mode::kMemory) flags |= SQLITE_OPEN_MEMORY;
   sqlite3* raw = nullptr;
   const int code = sqlite3_open_v2(path.c_str(), &raw, flags | SQLITE_OPEN_NOMUTEX, nullptr);
   std::unique_ptr<SqliteDatabase> db(new SqliteDatabase(path, raw));

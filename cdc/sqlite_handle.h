@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <sqlite3.h>
 
@@ -42,6 +43,8 @@ class SqliteQuery {
     return static_cast<uint64_t>(sqlite3_column_int64(statement_.get(), column));
   }
   std::string Bytes(int column) const;
+  /// All columns of the present row.
+  std::vector<Value> Row() const;
 
  private:
   sqlite3* db_;
@@ -54,9 +57,10 @@ class SqliteQuery {
 /// A connection. Belongs to one thread.
 class SqliteDatabase {
  public:
-  enum class Mode { kReadOnly, kDurableWriter };
+  enum class Mode { kReadOnly, kDurableWriter, kMemory };
   /// kDurableWriter makes the file if absent (0600), and sets WAL and
   /// synchronous=FULL: a commit is on the disk when it returns.
+  /// kMemory: a database of its own that goes with it.
   static Result<std::unique_ptr<SqliteDatabase>> Open(const std::string& path, Mode mode);
 
   Status Execute(const std::string& sql);

@@ -6,6 +6,8 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include "cdc/call_derivation.h"
+#include "cdc/parked.h"
 #include "cdc/sqlite_handle.h"
 
 namespace indoubt {
@@ -16,9 +18,15 @@ using cdc_internal::SqliteDatabase;
 using cdc_internal::SqliteQuery;
 using cdc_internal::SqliteTransaction;
 
-constexpr char kPositionTable[] =
+constexpr char kOwnTables[] =
     "CREATE TABLE IF NOT EXISTS indoubt_cdc_position("
-    "view TEXT PRIMARY KEY, position TEXT NOT NULL)";
+    "view TEXT PRIMARY KEY, position TEXT NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS indoubt_cdc_tables("
+    "view TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY(view, name));"
+    "CREATE TABLE IF NOT EXISTS indoubt_cdc_parked("
+    "view TEXT NOT NULL, lsn INTEGER NOT NULL, ordinal INTEGER NOT NULL, record BLOB NOT NULL, "
+    "PRIMARY KEY(view, lsn, ordinal));"
+    "CREATE TABLE IF NOT EXISTS indoubt_cdc_retry(view TEXT PRIMARY KEY)";
 
 Result<ViewPosition> ReadPosition(SqliteDatabase& db, const std::string& view) {
   INDOUBT_ASSIGN_OR_RETURN(
@@ -27,6 +35,35 @@ Result<ViewPosition> ReadPosition(SqliteDatabase& db, const std::string& view) {
   query.BindText(1, view);
   INDOUBT_ASSIGN_OR_RETURN(const bool found, query.Next());
   return ViewPosition::Parse(found ? query.Bytes(0) : "");
+}
+
+Result<std::vector<std::string>> AllNames(SqliteQuery& query) {
+  std::vector<std::string> names;
+  for (;;) {
+    INDOUBT_ASSIGN_OR_RETURN(const bool more, query.Next());
+    if (!more) return names;
+    names.push_back(query.Bytes(0));
+  }
+}
+
+Result<std::vector<ParkedEvent>> ReadParked(SqliteDatabase& db, const std::string& view) {
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query,
+                           db.Prepare("SELECT record FROM indoubt_cdc_parked WHERE view = ?1 "
+                                      "ORDER BY lsn, ordinal"));
+  query.BindText(1, view);
+  std::vector<ParkedEvent> parked;
+  for (;;) {
+    INDOUBT_ASSIGN_OR_RETURN(const bool more, query.Next());
+    if (!more) return parked;
+    INDOUBT_ASSIGN_OR_RETURN(parked.emplace_back(), cdc_internal::ParseParked(query.Bytes(0)));
+  }
+}
+
+Result<bool> IsAsked(SqliteDatabase& db, const std::string& view) {
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query,
+                           db.Prepare("SELECT 1 FROM indoubt_cdc_retry WHERE view = ?1"));
+  query.BindText(1, view);
+  return query.Next();
 }
 
 Status MakeTable(SqliteDatabase& db, const SqlTable& table) {
@@ -62,6 +99,17 @@ Status AddMissingColumns(SqliteDatabase& db, const SqlTable& table) {
   return Status::Ok();
 }
 
+// The tables that `setup` makes.
+Result<std::vector<std::string>> TablesOf(const std::string& setup) {
+  INDOUBT_ASSIGN_OR_RETURN(auto db,
+                           SqliteDatabase::Open(":memory:", SqliteDatabase::Mode::kMemory));
+  INDOUBT_RETURN_IF_ERROR(db->Execute(setup));
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query,
+                           db->Prepare("SELECT name FROM sqlite_master WHERE type = 'table' "
+                                       "AND name NOT LIKE 'sqlite_%'"));
+  return AllNames(query);
+}
+
 class SqliteView : public View {
  public:
   explicit SqliteView(ViewOptions options) : options_(std::move(options)) {}
@@ -73,7 +121,7 @@ class SqliteView : public View {
     shapes_.clear();
     INDOUBT_ASSIGN_OR_RETURN(
         db_, SqliteDatabase::Open(options_.sink, SqliteDatabase::Mode::kDurableWriter));
-    INDOUBT_RETURN_IF_ERROR(db_->Execute(kPositionTable));
+    INDOUBT_RETURN_IF_ERROR(db_->Execute(kOwnTables));
     INDOUBT_RETURN_IF_ERROR(db_->Execute(options_.derivation.sqlite_setup));
     INDOUBT_ASSIGN_OR_RETURN(expected_, ReadPosition(*db_, options_.name));
     return expected_;
@@ -83,16 +131,91 @@ class SqliteView : public View {
     if (!db_) return Status(StatusCode::kInternal, "the view is not open");
     INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
     INDOUBT_RETURN_IF_ERROR(MovePosition(to));
-    for (const LoggedEvent& event : events) {
-      INDOUBT_RETURN_IF_ERROR(ForEachRowChange(
-          event, [this](const RowChange& change) { return ApplyChange(change); }));
-    }
+    for (const LoggedEvent& event : events) INDOUBT_RETURN_IF_ERROR(ApplyEvent(event));
     INDOUBT_RETURN_IF_ERROR(transaction.Commit());
     expected_ = to;
     return Status::Ok();
   }
 
+  Result<std::vector<ParkedEvent>> Parked() override { return ReadParked(*db_, options_.name); }
+
+  Status Park(const ParkedEvent& event, const ViewPosition& to) override {
+    INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
+    INDOUBT_RETURN_IF_ERROR(MovePosition(to));
+    INDOUBT_ASSIGN_OR_RETURN(
+        SqliteQuery * query,
+        db_->Cached("INSERT OR REPLACE INTO indoubt_cdc_parked VALUES (?1, ?2, ?3, ?4)"));
+    query->BindText(1, options_.name);
+    query->Bind(2, event.position.lsn.value);
+    query->Bind(3, event.position.ordinal);
+    query->BindBlob(4, cdc_internal::Serialize(event));
+    INDOUBT_RETURN_IF_ERROR(query->Run());
+    INDOUBT_RETURN_IF_ERROR(transaction.Commit());
+    expected_ = to;
+    return Status::Ok();
+  }
+
+  Status ApplyParked(const LoggedEvent& event) override {
+    INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
+    INDOUBT_RETURN_IF_ERROR(MovePosition(expected_));
+    INDOUBT_RETURN_IF_ERROR(ApplyEvent(event));
+    INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * query,
+                             db_->Cached("DELETE FROM indoubt_cdc_parked WHERE view = ?1 AND "
+                                         "lsn = ?2 AND ordinal = ?3"));
+    query->BindText(1, options_.name);
+    query->Bind(2, event.position.lsn.value);
+    query->Bind(3, event.position.ordinal);
+    INDOUBT_RETURN_IF_ERROR(query->Run());
+    return transaction.Commit();
+  }
+
+  Result<bool> RetryAsked() override { return IsAsked(*db_, options_.name); }
+
+  Status EndRetry() override { return DeleteOwn("indoubt_cdc_retry"); }
+
+  Status Clear(const std::vector<std::string>&, const ViewPosition& to) override {
+    if (!db_) return Status(StatusCode::kInternal, "the view is not open");
+    INDOUBT_ASSIGN_OR_RETURN(const auto kept, TablesOf(options_.derivation.sqlite_setup));
+    INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
+    INDOUBT_RETURN_IF_ERROR(MovePosition(to));
+    for (const std::string& table : kept) {
+      INDOUBT_RETURN_IF_ERROR(db_->Execute("DELETE FROM " + QuotedName(table)));
+    }
+    INDOUBT_RETURN_IF_ERROR(DropFollowed());
+    INDOUBT_RETURN_IF_ERROR(DeleteOwn("indoubt_cdc_parked"));
+    INDOUBT_RETURN_IF_ERROR(DeleteOwn("indoubt_cdc_retry"));
+    INDOUBT_RETURN_IF_ERROR(transaction.Commit());
+    shapes_.clear();
+    expected_ = to;
+    return Status::Ok();
+  }
+
  private:
+  // The tables that the source's own made.
+  Status DropFollowed() {
+    INDOUBT_ASSIGN_OR_RETURN(
+        SqliteQuery query, db_->Prepare("SELECT name FROM indoubt_cdc_tables WHERE view = ?1"));
+    query.BindText(1, options_.name);
+    INDOUBT_ASSIGN_OR_RETURN(const auto followed, AllNames(query));
+    for (const std::string& table : followed) {
+      INDOUBT_RETURN_IF_ERROR(db_->Execute("DROP TABLE IF EXISTS " + QuotedName(table)));
+    }
+    return DeleteOwn("indoubt_cdc_tables");
+  }
+
+  // This view's rows of one of the tables of kOwnTables.
+  Status DeleteOwn(const std::string& table) {
+    INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * query,
+                             db_->Cached("DELETE FROM " + table + " WHERE view = ?1"));
+    query->BindText(1, options_.name);
+    return query->Run();
+  }
+
+  Status ApplyEvent(const LoggedEvent& event) {
+    return ForEachRowChange(event,
+                            [this](const RowChange& change) { return ApplyChange(change); });
+  }
+
   Status MovePosition(const ViewPosition& to) {
     const bool first = expected_.log_id.empty();
     INDOUBT_ASSIGN_OR_RETURN(
@@ -118,13 +241,20 @@ class SqliteView : public View {
     const SqlTable table = options_.derivation.sqlite_table(relation);
     INDOUBT_RETURN_IF_ERROR(MakeTable(*db_, table));
     INDOUBT_RETURN_IF_ERROR(AddMissingColumns(*db_, table));
+    INDOUBT_ASSIGN_OR_RETURN(
+        SqliteQuery * own,
+        db_->Cached("INSERT OR IGNORE INTO indoubt_cdc_tables VALUES (?1, ?2)"));
+    own->BindText(1, options_.name);
+    own->BindText(2, table.name);
+    INDOUBT_RETURN_IF_ERROR(own->Run());
     shapes_.insert_or_assign(relation.oid, relation);
     return Status::Ok();
   }
 
   Status ApplyChange(const RowChange& change) {
     INDOUBT_RETURN_IF_ERROR(FollowShape(*change.relation));
-    INDOUBT_ASSIGN_OR_RETURN(const auto statements, options_.derivation.sqlite(change));
+    INDOUBT_ASSIGN_OR_RETURN(const auto statements,
+                             cdc_internal::CallDerivation(options_.derivation.sqlite, change));
     for (const SqlStatement& statement : statements) {
       INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * query, db_->Cached(statement.text));
       if (static_cast<int>(statement.params.size()) != query->parameters()) {
@@ -150,6 +280,20 @@ class SqliteView : public View {
   std::map<uint32_t, SourceRelation> shapes_;
 };
 
+// Nothing when no worker of a version that parks has opened the file.
+Result<std::unique_ptr<SqliteDatabase>> OpenIfUsed(const std::string& path) {
+  if (access(path.c_str(), F_OK) != 0) return std::unique_ptr<SqliteDatabase>();
+  INDOUBT_ASSIGN_OR_RETURN(auto db,
+                           SqliteDatabase::Open(path, SqliteDatabase::Mode::kReadOnly));
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery table,
+                           db->Prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND "
+                                       "name = 'indoubt_cdc_retry'"));
+  INDOUBT_ASSIGN_OR_RETURN(const bool found, table.Next());
+  table.Reset();
+  if (!found) return std::unique_ptr<SqliteDatabase>();
+  return db;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<View>> MakeSqliteView(const ViewOptions& options) {
@@ -172,6 +316,28 @@ Result<ViewPosition> ReadSqlitePosition(const ViewOptions& options) {
   INDOUBT_ASSIGN_OR_RETURN(const bool found, table.Next());
   if (!found) return ViewPosition{};
   return ReadPosition(*db, options.name);
+}
+
+Result<std::vector<ParkedEvent>> ReadSqliteParked(const ViewOptions& options) {
+  INDOUBT_ASSIGN_OR_RETURN(auto db, OpenIfUsed(options.sink));
+  if (!db) return std::vector<ParkedEvent>{};
+  return ReadParked(*db, options.name);
+}
+
+Status AskSqliteRetry(const ViewOptions& options) {
+  INDOUBT_ASSIGN_OR_RETURN(
+      auto db, SqliteDatabase::Open(options.sink, SqliteDatabase::Mode::kDurableWriter));
+  INDOUBT_RETURN_IF_ERROR(db->Execute(kOwnTables));
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query,
+                           db->Prepare("INSERT OR IGNORE INTO indoubt_cdc_retry VALUES (?1)"));
+  query.BindText(1, options.name);
+  return query.Run();
+}
+
+Result<bool> SqliteRetryIsAsked(const ViewOptions& options) {
+  INDOUBT_ASSIGN_OR_RETURN(auto db, OpenIfUsed(options.sink));
+  if (!db) return false;
+  return IsAsked(*db, options.name);
 }
 
 }  // namespace indoubt

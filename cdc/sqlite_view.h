@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "cdc/view.h"
@@ -17,5 +18,11 @@ Result<std::unique_ptr<View>> MakeSqliteView(const ViewOptions& options);
 /// The position that the file holds for the view; empty when there is none, or no
 /// file yet. Opens the file read-only.
 Result<ViewPosition> ReadSqlitePosition(const ViewOptions& options);
+
+/// What the view has set aside, looked at from outside of the worker.
+Result<std::vector<ParkedEvent>> ReadSqliteParked(const ViewOptions& options);
+/// Asks the view's worker, durably, to try it again; and whether it still is asked.
+Status AskSqliteRetry(const ViewOptions& options);
+Result<bool> SqliteRetryIsAsked(const ViewOptions& options);
 
 }  // namespace indoubt

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,13 @@ struct ViewPosition {
   static Result<ViewPosition> Parse(const std::string& text);
 };
 
+/// An event that a view could not take and has set aside. The event itself is in the log.
+struct ParkedEvent {
+  EventPosition position;
+  std::string reason;             // for a person
+  std::vector<std::string> rows;  // names of the rows whose later changes wait for it
+};
+
 /// One sink with its derivation. Belongs to one thread.
 class View {
  public:
@@ -41,7 +49,35 @@ class View {
   /// Open or the last Apply left. So a write that was thought lost, or a second
   /// worker, can never apply a change twice: whoever comes second gets kAborted.
   virtual Status Apply(const std::vector<LoggedEvent>& events, const ViewPosition& to) = 0;
+
+  /// Where a reader asks the view to stop for a moment (consistent_cut.h): it is not to go
+  /// beyond. None: nowhere.
+  virtual Result<std::optional<EventPosition>> Held() { return std::optional<EventPosition>(); }
+  /// Whether the last Apply failed only because that had changed: nothing was done, and it
+  /// may be called again.
+  virtual bool hold_changed() const { return false; }
+
+  /// What was set aside and not applied since, in the log's order.
+  virtual Result<std::vector<ParkedEvent>> Parked() = 0;
+  /// Stores `event` beside the position and moves that to `to`, on Apply's terms; one that
+  /// is parked already gets the new reason.
+  virtual Status Park(const ParkedEvent& event, const ViewPosition& to) = 0;
+  /// Applies a parked event after all and forgets that it was parked; the position stays.
+  /// On Apply's terms.
+  virtual Status ApplyParked(const LoggedEvent& event) = 0;
+  /// Whether somebody has asked for the parked ones to be tried again.
+  virtual Result<bool> RetryAsked() = 0;
+  /// They were. On Apply's terms.
+  virtual Status EndRetry() = 0;
+
+  /// Removes all derived data and what is parked, which came from the source's `tables` (names
+  /// without schema), and moves the position to `to`, on Apply's terms. kUnsupported when the
+  /// derivation does not say which data is its own.
+  virtual Status Clear(const std::vector<std::string>& tables, const ViewPosition& to) = 0;
 };
+
+/// The shape as derivations see it.
+SourceRelation ToSourceRelation(const events::Relation& shape);
 
 /// Calls `visit` for each row change of `event` in order; stops at the first error.
 /// kCorrupt when the event does not fit its own shapes.

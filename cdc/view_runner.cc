@@ -1,5 +1,7 @@
 #include "cdc/view_runner.h"
 
+#include <limits>
+
 #include <fmt/format.h>
 
 #include "base/failpoint.h"
@@ -15,13 +17,31 @@ constexpr size_t kMaxEvents = 512;
 constexpr size_t kMaxBytes = size_t{2} << 20;
 // How often a position moves that has no event behind it: a sync each time.
 constexpr milliseconds kLazyAdvance{100};
+// An event that a view refuses so many times, for what it is, is parked.
+constexpr int kRefusals = 3;
+// How often a view with parked events looks whether to try them again.
+constexpr milliseconds kLookForRetry{100};
+// How often a view that a reader holds looks whether it is let go.
+constexpr milliseconds kHeldLook{1};
 constexpr milliseconds kFirstBackOff{20};
 constexpr milliseconds kLastBackOff{2000};
 
+// Whether Apply failed because of the event, and not because of the sink's condition.
+bool IsForTheEvent(const Status& status) {
+  return status.code() == StatusCode::kInvalidArgument ||
+         status.code() == StatusCode::kUnsupported;
+}
+
 }  // namespace
 
-ViewRunner::ViewRunner(std::unique_ptr<View> view, const EventLog& log, const StopSignal& stop)
-    : view_(std::move(view)), log_(log), stop_(stop) {
+ViewRunner::ViewRunner(const ViewOptions& options, std::unique_ptr<View> view,
+                       std::vector<std::string> tables, const EventLog& log,
+                       const StopSignal& stop)
+    : view_(std::move(view)),
+      tables_(std::move(tables)),
+      guard_(options.derivation.needs, options.schema_rule),
+      log_(log),
+      stop_(stop) {
   state_.name = view_->name();
   state_.health = Status(StatusCode::kUnavailable, "not opened yet");
   thread_ = std::thread([this] { Run(); });
@@ -54,16 +74,25 @@ void ViewRunner::Run() {
 }
 
 Status ViewRunner::Follow() {
-  INDOUBT_ASSIGN_OR_RETURN(const ViewPosition at, view_->Open());
+  INDOUBT_ASSIGN_OR_RETURN(ViewPosition at, view_->Open());
+  if (log_.WasId(at.log_id)) {  // from before the slot was lost
+    at = {log_.id(), {}};
+    INDOUBT_RETURN_IF_ERROR(view_->Clear(tables_, at));
+  }
   INDOUBT_RETURN_IF_ERROR(CheckPosition(at));
   INDOUBT_ASSIGN_OR_RETURN(const auto reader, log_.NewReader());
   INDOUBT_ASSIGN_OR_RETURN(const uint64_t sequence, reader->SequenceAt(at.position));
   SetPosition(at.position, sequence);
+  guard_.Forget();
+  INDOUBT_RETURN_IF_ERROR(LoadParked());
   SetHealth(Status::Ok());
   while (!stop_.is_set()) {
+    INDOUBT_RETURN_IF_ERROR(RetryIfAsked(*reader));
     const LogEnd end = log_.end();
     if (end.last > position_ || end.complete > position_.lsn) {
-      INDOUBT_RETURN_IF_ERROR(ApplyNext(*reader, end));
+      const Status applied = ApplyNext(*reader, end);
+      if (!applied.ok() && view_->hold_changed()) continue;
+      INDOUBT_RETURN_IF_ERROR(applied);
     } else {
       const TimePoint deadline = SystemClock().Now() + kLazyAdvance;
       log_.WaitBeyond(position_, deadline);
@@ -90,15 +119,53 @@ Status ViewRunner::CheckPosition(const ViewPosition& at) const {
   return Status::Ok();
 }
 
+Status ViewRunner::Admit(std::vector<LoggedEvent>& events, EventLogReader& reader) {
+  for (size_t i = 0; i < events.size(); ++i) {
+    const Status admitted = guard_.Check(events[i], reader);
+    if (admitted.ok()) continue;
+    events.resize(i);
+    return admitted;
+  }
+  return Status::Ok();
+}
+
+// Up to where a reader holds the view, and there exactly, although no event may be there.
+Status ViewRunner::ApplyUpTo(EventPosition held, EventLogReader& reader) {
+  if (position_ >= held) {
+    stop_.SleepUntil(SystemClock().Now() + kHeldLook);
+    return Status::Ok();
+  }
+  INDOUBT_ASSIGN_OR_RETURN(
+      auto events,
+      reader.Read(position_, position_ < careful_until_ ? 1 : kMaxEvents, kMaxBytes));
+  const bool all =
+      std::erase_if(events, [&](const LoggedEvent& event) { return event.position > held; }) >
+          0 ||
+      events.empty();
+  const Status admitted = Admit(events, reader);
+  if (events.empty()) {
+    INDOUBT_RETURN_IF_ERROR(admitted);
+    INDOUBT_RETURN_IF_ERROR(view_->Apply({}, {log_.id(), held}));
+    SetPosition(held, applied());
+    return Status::Ok();
+  }
+  return ApplyFree(events, all && admitted.ok() ? held : events.back().position);
+}
+
 Status ViewRunner::ApplyNext(EventLogReader& reader, const LogEnd& end) {
+  INDOUBT_ASSIGN_OR_RETURN(const auto held, view_->Held());
+  if (held && *held <= std::max(end.last, EventPosition{end.complete, 0})) {
+    return ApplyUpTo(*held, reader);
+  }
   if (end.last > position_) {
-    INDOUBT_ASSIGN_OR_RETURN(const auto events, reader.Read(position_, kMaxEvents, kMaxBytes));
+    INDOUBT_ASSIGN_OR_RETURN(
+        auto events,
+        reader.Read(position_, position_ < careful_until_ ? 1 : kMaxEvents, kMaxBytes));
     if (events.empty())
       return Status(StatusCode::kCorrupt, "the event log ends before its end");
-    const EventPosition to = events.back().position;
-    INDOUBT_RETURN_IF_ERROR(view_->Apply(events, {log_.id(), to}));
-    SetPosition(to, events.back().sequence);
-    return HitFailPoint("cdc_applied", view_->name());
+    const Status admitted = Admit(events, reader);
+    if (events.empty()) return admitted;
+    return ApplyFree(events, events.back().position);
   }
   // Nothing of ours has happened, but the source went on: move, though not often.
   const TimePoint due = advanced_at_ + kLazyAdvance;
@@ -111,6 +178,114 @@ Status ViewRunner::ApplyNext(EventLogReader& reader, const LogEnd& end) {
   advanced_at_ = SystemClock().Now();
   SetPosition(to, end.last_sequence);
   return Status::Ok();
+}
+
+Status ViewRunner::ApplyFree(std::vector<LoggedEvent>& events, EventPosition to) {
+  if (!parked_.empty()) {
+    size_t free = 0;
+    while (free < events.size() && !held_.Touches(RowsOf(events[free]))) ++free;
+    if (free == 0) {
+      return ParkEvent(events.front(), "it touches rows of an event that was parked before");
+    }
+    if (free < events.size()) to = events[free - 1].position;
+    events.resize(free);
+  }
+  const Status applied = view_->Apply(events, {log_.id(), to});
+  if (!applied.ok()) return AfterRefusal(events, applied);
+  SetPosition(to, events.back().sequence);
+  return HitFailPoint("cdc_applied", view_->name());
+}
+
+Status ViewRunner::AfterRefusal(const std::vector<LoggedEvent>& events, const Status& status) {
+  if (!IsForTheEvent(status)) return status;
+  if (events.size() > 1) {  // one of them
+    careful_until_ = events.back().position;
+    return status;
+  }
+  const EventPosition at = events.front().position;
+  refusals_ = at == refused_at_ ? refusals_ + 1 : 1;
+  refused_at_ = at;
+  if (refusals_ < kRefusals) return status;
+  refusals_ = 0;
+  INDOUBT_ASSIGN_OR_RETURN(const ViewPosition now, view_->Open());
+  if (now.position != position_) return status;  // it was applied: begin anew
+  return ParkEvent(events.front(), status.message());
+}
+
+Status ViewRunner::ParkEvent(const LoggedEvent& event, const std::string& reason) {
+  if (parked_.size() >= kMaxParked) {
+    return Status(StatusCode::kRefused,
+                  fmt::format("{} events are parked, and no more will be; mend what they were "
+                              "refused for ({}), then `indoubt cdc retry {}`",
+                              parked_.size(), parked_.front().reason, view_->name()));
+  }
+  const ParkedEvent parked = Park(event, reason);
+  INDOUBT_RETURN_IF_ERROR(view_->Park(parked, {log_.id(), event.position}));
+  SetPosition(event.position, event.sequence);
+  held_.Add(parked);
+  parked_.push_back(parked);
+  SetParked();
+  return HitFailPoint("cdc_parked", view_->name());
+}
+
+Status ViewRunner::LoadParked() {
+  INDOUBT_ASSIGN_OR_RETURN(parked_, view_->Parked());
+  held_.Clear();
+  for (const ParkedEvent& event : parked_) held_.Add(event);
+  SetParked();
+  return Status::Ok();
+}
+
+Status ViewRunner::RetryIfAsked(EventLogReader& reader) {
+  if (parked_.empty() || SystemClock().Now() < look_for_retry_at_) return Status::Ok();
+  look_for_retry_at_ = SystemClock().Now() + kLookForRetry;
+  INDOUBT_ASSIGN_OR_RETURN(const bool asked, view_->RetryAsked());
+  if (!asked) return Status::Ok();
+  ParkedRows still_held;
+  for (const ParkedEvent& event : parked_) {
+    INDOUBT_RETURN_IF_ERROR(Retry(event, reader, still_held));
+  }
+  INDOUBT_RETURN_IF_ERROR(view_->EndRetry());
+  return LoadParked();
+}
+
+Status ViewRunner::Retry(const ParkedEvent& parked, EventLogReader& reader,
+                         ParkedRows& still_held) {
+  std::string reason = "it touches rows of an event that is still parked";
+  if (!still_held.Touches(parked.rows)) {
+    const EventPosition before{Lsn{parked.position.lsn.value - 1},
+                               std::numeric_limits<int64_t>::max()};
+    INDOUBT_ASSIGN_OR_RETURN(
+        const auto events,
+        reader.Read(parked.position.ordinal == 0
+                        ? before
+                        : EventPosition{parked.position.lsn, parked.position.ordinal - 1},
+                    1, kMaxBytes));
+    if (events.empty() || events.front().position != parked.position) {
+      return Status(StatusCode::kCorrupt,
+                    fmt::format("the event log has no event at {}, where one is parked; "
+                                "rebuild the view",
+                                parked.position.lsn.ToString()));
+    }
+    const Status applied = view_->ApplyParked(events.front());
+    if (applied.ok()) return HitFailPoint("cdc_retried", view_->name());
+    if (!IsForTheEvent(applied)) return applied;
+    reason = applied.message();
+    INDOUBT_RETURN_IF_ERROR(view_->Open().status());
+  }
+  still_held.Add(parked);
+  return view_->Park({parked.position, reason, parked.rows}, {log_.id(), position_});
+}
+
+void ViewRunner::SetParked() {
+  const std::lock_guard lock(mutex_);
+  state_.parked = parked_.size();
+  state_.parked_reason = parked_.empty() ? "" : parked_.back().reason;
+}
+
+uint64_t ViewRunner::applied() const {
+  const std::lock_guard lock(mutex_);
+  return sequence_;
 }
 
 void ViewRunner::SetPosition(EventPosition position, uint64_t sequence) {

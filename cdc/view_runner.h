@@ -7,7 +7,9 @@
 #include <thread>
 
 #include "cdc/event_log.h"
+#include "cdc/parked.h"
 #include "cdc/pg_connection.h"
+#include "cdc/schema_guard.h"
 #include "cdc/view.h"
 #include "cdc/worker.h"
 
@@ -19,7 +21,10 @@ class ViewRunner {
  public:
   /// Starts the thread. `log` and `stop` must outlive it; both are interrupted
   /// before Join.
-  ViewRunner(std::unique_ptr<View> view, const EventLog& log, const StopSignal& stop);
+  /// `view` is the one of `options`. `tables`: the source's, for a view that must be
+  /// derived anew.
+  ViewRunner(const ViewOptions& options, std::unique_ptr<View> view,
+             std::vector<std::string> tables, const EventLog& log, const StopSignal& stop);
   ~ViewRunner() { Join(); }
   void Join();
   ViewState state() const;
@@ -29,11 +34,34 @@ class ViewRunner {
   /// Opens the sink and applies until something fails or the stop.
   Status Follow();
   Status CheckPosition(const ViewPosition& at) const;
+  /// Drops the events from the first that the view may not see, and says why.
+  Status Admit(std::vector<LoggedEvent>& events, EventLogReader& reader);
+  /// Applies events from the first, all of which reach up to `to`, or parks the first when it
+  /// touches rows that are held up.
+  Status ApplyFree(std::vector<LoggedEvent>& events, EventPosition to);
+  /// `status` of Apply, unless the first event is to blame for good: then it is parked.
+  Status AfterRefusal(const std::vector<LoggedEvent>& events, const Status& status);
+  Status ParkEvent(const LoggedEvent& event, const std::string& reason);
+  Status LoadParked();
+  Status RetryIfAsked(EventLogReader& reader);
+  /// Applies the parked event, or keeps it with the new reason.
+  Status Retry(const ParkedEvent& event, EventLogReader& reader, ParkedRows& still_held);
+  Status ApplyUpTo(EventPosition held, EventLogReader& reader);
+  uint64_t applied() const;  // sequence number of the last event applied
   Status ApplyNext(EventLogReader& reader, const LogEnd& end);
   void SetPosition(EventPosition position, uint64_t sequence);
+  void SetParked();
   void SetHealth(const Status& health);
 
   const std::unique_ptr<View> view_;
+  const std::vector<std::string> tables_;
+  SchemaGuard guard_;  // of the thread, as is what follows
+  std::vector<ParkedEvent> parked_;
+  ParkedRows held_;              // the rows of `parked_`
+  EventPosition careful_until_;  // up to here one event at a time: one of them was refused
+  EventPosition refused_at_;     // by the sink or the derivation, for what the event is
+  int refusals_ = 0;             // so many times
+  TimePoint look_for_retry_at_{};
   const EventLog& log_;
   const StopSignal& stop_;
   EventPosition position_;  // of the thread

@@ -1,136 +1,139 @@
 #include "cdc/worker.h"
 
-#include <set>
+#include <mutex>
+#include <thread>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "base/gid.h"
 #include "cdc/redis_view.h"
-#include "cdc/snapshot.h"
-#include "cdc/source_runner.h"
-#include "cdc/sqlite_event_log.h"
+#include "cdc/session.h"
 #include "cdc/sqlite_view.h"
-#include "cdc/view_runner.h"
 
 namespace indoubt {
 namespace {
 
 using cdc_internal::PgConnection;
-using cdc_internal::SlotOptions;
-using cdc_internal::SourceRunner;
+using cdc_internal::Session;
 using cdc_internal::SourceState;
 using cdc_internal::StopSignal;
-using cdc_internal::ViewRunner;
 
-Status CheckOptions(const CdcOptions& options) {
-  const auto wrong = [](std::string what) {
-    return Status(StatusCode::kInvalidArgument, "cdc: " + std::move(what));
-  };
-  if (options.tables.empty()) return wrong("no tables; name at least one");
-  if (options.event_log_path.empty()) return wrong("no path for the event log");
-  if (options.publication.empty()) return wrong("no name for the publication");
-  if (options.slot.empty() || options.slot.size() > 63 ||
-      options.slot.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") !=
-          std::string::npos) {
-    return wrong("a slot's name is 1 to 63 characters of a-z, 0-9 and _");
-  }
-  std::set<std::string> names;
-  for (const ViewOptions& view : options.views) {
-    if (!IsValidName(view.name)) {
-      return wrong("a view's name is 1 to 32 characters of A-Z, a-z, 0-9, _ and -");
-    }
-    if (!names.insert(view.name).second) {
-      return wrong(fmt::format("two views are named {}", view.name));
-    }
-  }
-  return Status::Ok();
-}
-
-Result<std::unique_ptr<View>> MakeView(const ViewOptions& options) {
-  switch (options.kind) {
-    case ViewKind::kRedis:
-      return MakeRedisView(options);
-    case ViewKind::kSqlite:
-      return MakeSqliteView(options);
-  }
-  return Status(StatusCode::kInternal, "unknown kind of view");
-}
-
-Result<ViewPosition> ReadViewPosition(const ViewOptions& options) {
-  switch (options.kind) {
-    case ViewKind::kRedis:
-      return ReadRedisPosition(options);
-    case ViewKind::kSqlite:
-      return ReadSqlitePosition(options);
-  }
-  return Status(StatusCode::kInternal, "unknown kind of view");
-}
+// Between two attempts at a new snapshot.
+constexpr std::chrono::milliseconds kFirstBackOff{20};
+constexpr std::chrono::milliseconds kLastBackOff{2000};
 
 }  // namespace
 
 class CdcWorker::Impl {
  public:
-  Status Start(const CdcOptions& options) {
-    INDOUBT_RETURN_IF_ERROR(CheckOptions(options));
-    std::vector<std::unique_ptr<View>> views;
-    for (const ViewOptions& view : options.views) {
-      INDOUBT_ASSIGN_OR_RETURN(views.emplace_back(), MakeView(view));
+  explicit Impl(CdcOptions options) : options_(std::move(options)) {}
+  ~Impl() { Stop(); }
+
+  Status Start() {
+    session_ = std::make_unique<Session>(options_);
+    INDOUBT_RETURN_IF_ERROR(session_->Open());
+    last_loss_ = session_->loss();
+    open_ = true;
+    if (options_.on_slot_loss == OnSlotLoss::kSnapshot) {
+      supervisor_ = std::thread([this] { Supervise(); });
     }
-    INDOUBT_ASSIGN_OR_RETURN(log_, OpenSqliteEventLog(options.event_log_path));
-    const SlotOptions slot{options.source_dsn, options.slot, options.publication,
-                           options.slot_lock_timeout};
-    const TimePoint deadline = SystemClock().Now() + options.start_timeout;
-    INDOUBT_RETURN_IF_ERROR(
-        cdc_internal::PrepareSource(slot, options.tables, *log_, stop_, deadline));
-    INDOUBT_RETURN_IF_ERROR(
-        cdc_internal::CheckSlot(slot, log_->end().complete, stop_, deadline));
-    for (std::unique_ptr<View>& view : views) {
-      views_.push_back(std::make_unique<ViewRunner>(std::move(view), *log_, stop_));
-    }
-    source_ = std::make_unique<SourceRunner>(slot, *log_, stop_);
     return Status::Ok();
   }
 
-  ~Impl() { Stop(); }
-
   void Stop() {
     stop_.Set();
-    if (log_) log_->Interrupt();
-    const std::lock_guard lock(joining_);
-    if (source_) source_->Join();
-    for (const auto& view : views_) view->Join();
+    {
+      const std::lock_guard lock(mutex_);
+      if (session_) session_->RequestStop();
+    }
+    const std::lock_guard joining(joining_);
+    if (supervisor_.joinable()) supervisor_.join();
+    if (session_) session_->Stop();  // nobody replaces it any more
   }
 
   CdcStatus status() const {
-    const SourceState source = source_->state();
-    CdcStatus status;
-    status.source = source.source;
-    const LogEnd end = log_->end();
-    status.logged = end.complete;
-    status.staged = end.staged;
-    status.confirmed_flush = source.confirmed;
-    status.source_health = source.health;
-    for (const auto& view : views_) status.views.push_back(view->state());
+    const std::lock_guard lock(mutex_);
+    CdcStatus status = before_;
+    if (open_) status = session_->status();
+    if (!open_) status.source_health = trouble_;
+    status.last_loss = last_loss_;
     return status;
   }
 
-  bool source_lost() const { return source_->state().lost; }
+  bool source_lost() const {
+    const std::lock_guard lock(mutex_);
+    if (!open_) return given_up_;
+    const SourceState source = session_->source();
+    const bool mended = options_.on_slot_loss == OnSlotLoss::kSnapshot && source.slot_lost;
+    return source.lost && !mended;
+  }
 
  private:
+  // A session after the other, each begun by the loss of the slot.
+  void Supervise() {
+    for (;;) {
+      session_->WaitForSourceEnd();  // only this thread replaces it
+      if (stop_.is_set() || !session_->source().slot_lost) return;
+      Close(session_->source().health);
+      if (!OpenNext()) return;
+    }
+  }
+
+  void Close(const Status& loss) {
+    std::unique_ptr<Session> old;
+    {
+      const std::lock_guard lock(mutex_);
+      before_ = session_->status();
+      last_loss_ = trouble_ = loss;
+      open_ = false;
+      old = std::move(session_);
+    }
+    old->Stop();
+  }
+
+  bool OpenNext() {
+    Duration back_off = kFirstBackOff;
+    while (!stop_.is_set()) {
+      {
+        const std::lock_guard lock(mutex_);
+        session_ = std::make_unique<Session>(options_);
+        if (stop_.is_set()) return false;
+      }
+      const Status opened = session_->Open();
+      const std::lock_guard lock(mutex_);
+      if (opened.ok()) {
+        open_ = true;
+        return true;
+      }
+      trouble_ = opened;
+      session_.reset();  // lets the log's lock go
+      given_up_ = cdc_internal::SlotIsLost(opened);
+      if (given_up_) return false;
+      back_off = std::min<Duration>(back_off * 2, kLastBackOff);
+      stop_.SleepUntil(SystemClock().Now() + back_off);
+    }
+    return false;
+  }
+
+  const CdcOptions options_;
   StopSignal stop_;
-  std::unique_ptr<EventLog> log_;
-  std::vector<std::unique_ptr<ViewRunner>> views_;
-  std::unique_ptr<SourceRunner> source_;
+  mutable std::mutex mutex_;  // guards what follows, but for the supervisor's own reads
+  std::unique_ptr<Session> session_;
+  bool open_ = false;      // the session is
+  bool given_up_ = false;  // no session will come
+  CdcStatus before_;       // what the last one was at
+  Status trouble_;         // why none is open
+  Status last_loss_;
   std::mutex joining_;  // two callers of Stop may not join the same thread
+  std::thread supervisor_;
 };
 
 CdcWorker::CdcWorker(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 CdcWorker::~CdcWorker() = default;
 
 Result<std::unique_ptr<CdcWorker>> CdcWorker::Start(const CdcOptions& options) {
-  auto impl = std::make_unique<Impl>();
-  INDOUBT_RETURN_IF_ERROR(impl->Start(options));
+  auto impl = std::make_unique<Impl>(options);
+  INDOUBT_RETURN_IF_ERROR(impl->Start());
   return std::unique_ptr<CdcWorker>(new CdcWorker(std::move(impl)));
 }
 
@@ -149,6 +152,16 @@ bool CdcWorker::source_lost() const { return impl_->source_lost(); }
 
 void CdcWorker::Stop() { impl_->Stop(); }
 
+Result<ViewPosition> ReadViewPosition(const ViewOptions& options) {
+  switch (options.kind) {
+    case ViewKind::kRedis:
+      return ReadRedisPosition(options);
+    case ViewKind::kSqlite:
+      return ReadSqlitePosition(options);
+  }
+  return Status(StatusCode::kInternal, "unknown kind of view");
+}
+
 Result<std::map<std::string, Lsn>> ReadPositions(const CdcOptions& options) {
   std::map<std::string, Lsn> positions;
   for (const ViewOptions& view : options.views) {
@@ -157,6 +170,30 @@ Result<std::map<std::string, Lsn>> ReadPositions(const CdcOptions& options) {
     positions[view.name] = position->position.lsn;
   }
   return positions;
+}
+
+Result<std::vector<ParkedReport>> ReadParkedEvents(const ViewOptions& view) {
+  INDOUBT_ASSIGN_OR_RETURN(auto parked, view.kind == ViewKind::kRedis ? ReadRedisParked(view)
+                                                                      : ReadSqliteParked(view));
+  std::vector<ParkedReport> reports;
+  for (ParkedEvent& event : parked) {
+    reports.push_back({event.position, std::move(event.reason)});
+  }
+  return reports;
+}
+
+Status AskForRetry(const ViewOptions& view) {
+  return view.kind == ViewKind::kRedis ? AskRedisRetry(view) : AskSqliteRetry(view);
+}
+
+Result<bool> RetryIsPending(const ViewOptions& view) {
+  INDOUBT_ASSIGN_OR_RETURN(const bool asked, view.kind == ViewKind::kRedis
+                                                 ? RedisRetryIsAsked(view)
+                                                 : SqliteRetryIsAsked(view));
+  if (!asked) return false;
+  // With nothing parked the worker does not look whether it was asked.
+  INDOUBT_ASSIGN_OR_RETURN(const auto parked, ReadParkedEvents(view));
+  return !parked.empty();
 }
 
 Result<Lsn> ReadSourceFlushLsn(const std::string& source_dsn, TimePoint deadline) {

@@ -20,10 +20,19 @@
 #include "base/status.h"
 #include "cdc/derivation.h"
 #include "cdc/lsn.h"
+#include "cdc/schema_rule.h"
 
 namespace indoubt {
 
+struct ViewPosition;  // view.h
+
 enum class ViewKind { kRedis, kSqlite };
+
+/// What to do when the slot was dropped, invalidated, or moved past what the log has.
+enum class OnSlotLoss {
+  kStop,      // end with an error that names the gap
+  kSnapshot,  // copy the tables again and derive every view anew
+};
 
 struct ViewOptions {
   std::string name;  // [A-Za-z0-9_-]{1,32}; the sink stores its position under it
@@ -33,6 +42,7 @@ struct ViewOptions {
   std::string sink;
   /// The one of its kind is used: see FindDerivation.
   Derivation derivation;
+  SchemaRule schema_rule = SchemaRule::kBackward;
 };
 
 struct CdcOptions {
@@ -40,6 +50,7 @@ struct CdcOptions {
   std::vector<std::string> tables;  // "orders" or "schema.orders"; at least one
   std::string slot = "indoubt";     // [a-z0-9_]{1,63}
   std::string publication = "indoubt";
+  OnSlotLoss on_slot_loss = OnSlotLoss::kStop;
   std::string event_log_path;  // of the SQLite file, made if absent
   std::vector<ViewOptions> views;
   /// How long Start may take to reach the source and to copy the snapshot.
@@ -51,9 +62,11 @@ struct CdcOptions {
 
 struct ViewState {
   std::string name;
-  EventPosition position;  // everything up to here is applied, durably
-  uint64_t backlog = 0;    // transactions in the log that it has not applied
-  Status health;           // Ok, or why it does not move at present
+  EventPosition position;     // everything up to here is applied, durably
+  uint64_t backlog = 0;       // transactions in the log that it has not applied
+  Status health;              // Ok, or why it does not move at present
+  uint64_t parked = 0;        // events that it could not take and has set aside
+  std::string parked_reason;  // of the last of them
 };
 
 struct CdcStatus {
@@ -62,6 +75,7 @@ struct CdcStatus {
   Lsn confirmed_flush;   // what the slot was last told
   uint64_t staged = 0;   // transactions that the source has prepared and not ended
   Status source_health;  // Ok, or why nothing comes in at present
+  Status last_loss;      // of the slot that a new snapshot was taken for; Ok if none was
   std::vector<ViewState> views;
 };
 
@@ -93,12 +107,28 @@ class CdcWorker {
   std::unique_ptr<Impl> impl_;
 };
 
+/// What the view's sink holds, read from outside of the worker; empty when it has nothing
+/// yet.
+Result<ViewPosition> ReadViewPosition(const ViewOptions& options);
+
 /// The positions that the views' sinks hold, read from outside of the worker; 0/0
 /// for a view that has none yet. A view that has reached
 /// pg_current_wal_flush_lsn() of the source shows every transaction committed
 /// before: positions also move, within a fraction of a second, while nothing of
 /// the tables changes. Errors name the view.
 Result<std::map<std::string, Lsn>> ReadPositions(const CdcOptions& options);
+
+/// An event that a view has set aside, for a person.
+struct ParkedReport {
+  EventPosition position;
+  std::string reason;
+};
+/// What the view's sink says is parked, in the log's order, read from outside of the worker.
+Result<std::vector<ParkedReport>> ReadParkedEvents(const ViewOptions& view);
+/// Asks the view's worker to try them again, durably: it does within a second, or at its next
+/// start. Whether it still has to.
+Status AskForRetry(const ViewOptions& view);
+Result<bool> RetryIsPending(const ViewOptions& view);
 
 /// The source's pg_current_wal_flush_lsn().
 Result<Lsn> ReadSourceFlushLsn(const std::string& source_dsn, TimePoint deadline);

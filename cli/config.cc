@@ -192,8 +192,14 @@ Status ReadCdc(const toml::table* table, Config& config) {
   }
   cdc.tables = reader.RequiredStrings("tables");
   cdc.slot = reader.RequiredString("slot");
-  if (reader.String("on_slot_loss", "stop") != "stop") {
-    reader.Wrong("on_slot_loss", "this version offers \"stop\"");
+  cdc.metrics = reader.String("metrics", "");
+  if (!cdc.metrics.empty() &&
+      (cdc.metrics.starts_with("unix:") || !IsListenAddress(cdc.metrics))) {
+    reader.Wrong("metrics", "must be \"HOST:PORT\" with a port up to 65535");
+  }
+  cdc.on_slot_loss = reader.String("on_slot_loss", "stop");
+  if (cdc.on_slot_loss != "stop" && cdc.on_slot_loss != "snapshot") {
+    reader.Wrong("on_slot_loss", "must be \"stop\" or \"snapshot\"");
   }
   if (const toml::table* log = reader.Table("log"); log != nullptr) {
     TomlReader log_reader(*log, config.file, "cdc.log");
@@ -217,6 +223,11 @@ Status ReadView(const toml::table& table, const std::string& name, Config& confi
   view.kind = reader.RequiredString("kind");
   view.sink = reader.RequiredString("sink");
   view.derivation = reader.String("derivation", "rows");
+  view.schema_rule = reader.String("schema_rule", "backward");
+  if (view.schema_rule != "backward" && view.schema_rule != "forward" &&
+      view.schema_rule != "full") {
+    reader.Wrong("schema_rule", "must be \"backward\", \"forward\" or \"full\"");
+  }
   const ParticipantOptions* sink = FindParticipant(config, view.sink);
   const bool fits = sink != nullptr && ((view.kind == "redis" && sink->index() == 1) ||
                                         (view.kind == "sqlite" && sink->index() == 2));

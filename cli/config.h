@@ -22,16 +22,19 @@ const std::string& NameOf(const ParticipantOptions& options);
 
 struct ViewConfig {
   std::string name;
-  std::string kind;        // "redis" or "sqlite"
-  std::string sink;        // a participant's name
-  std::string derivation;  // "rows", or one that the program registered
+  std::string kind;         // "redis" or "sqlite"
+  std::string sink;         // a participant's name
+  std::string derivation;   // "rows", or one that the program registered
+  std::string schema_rule;  // "backward", "forward" or "full"
 };
 
 struct CdcConfig {
   std::string source;  // a postgres participant's name
   std::vector<std::string> tables;
   std::string slot;
+  std::string on_slot_loss;  // "stop" or "snapshot"
   std::string log_path;
+  std::string metrics;  // "HOST:PORT" that `cdc run` serves metrics on; empty: none
   std::vector<ViewConfig> views;
 };
 

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <exception>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -26,6 +28,21 @@ int CheckedOutput(int code) {
   return kInternalError;
 }
 
+/// Where a store is, and with what password, is nobody's business in a list of processes.
+void HideAddresses(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i], before = argv[i - 1];
+    const size_t equals = word.find('=');
+    const std::string_view option = word.substr(0, equals);
+    size_t from = word.size();
+    if (before == "--postgres" || before == "--redis") from = 0;
+    if ((option == "--postgres" || option == "--redis") && equals != word.npos) {
+      from = equals + 1;
+    }
+    std::fill(argv[i] + from, argv[i] + word.size(), '*');
+  }
+}
+
 int Main(int argc, char** argv) {
   if (const Status status = ConfigureFailPointsFromEnvironment(); !status.ok()) {
     return Fail(status);
@@ -35,13 +52,16 @@ int Main(int argc, char** argv) {
   app.set_version_flag("--version", "indoubt " INDOUBT_VERSION);
   app.require_subcommand(1);
   Action action;
-  for (auto* add : {AddRun, AddReport, AddValidate, AddExec, AddRecover, AddTxn, AddLog,
-                    AddDoctor, AddServe, AddCdc, AddList, AddLab}) {
+  for (auto* add : {AddRun, AddReport, AddCompare, AddExplain, AddValidate, AddExec, AddRecover,
+                    AddTxn, AddLog, AddDoctor, AddServe, AddCdc, AddList, AddLab}) {
     add(app, action);
   }
   SetGivenArguments(argc, argv);
+  HideAddresses(argc, argv);
   try {
-    app.parse(argc, argv);
+    std::vector<std::string> words = GivenArguments();
+    std::reverse(words.begin(), words.end());  // as CLI11 takes them
+    app.parse(std::move(words));
   } catch (const CLI::ParseError& error) {
     if (app.exit(error) == 0) return CheckedOutput(kDone);
     const std::vector<std::string>& given = GivenArguments();

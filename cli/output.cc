@@ -1,5 +1,6 @@
 #include "cli/output.h"
 
+#include <cmath>
 #include <cstdio>
 
 #include <fmt/format.h>
@@ -11,6 +12,13 @@ std::string Hex(const std::string& bytes) {
   std::string text = "\\x";
   for (const char byte : bytes) text += fmt::format("{:02x}", static_cast<uint8_t>(byte));
   return text;
+}
+
+/// JSON has no word for the others; without one they would be null, as a NULL is.
+Json ToJsonNumber(double number) {
+  if (std::isnan(number)) return "NaN";
+  if (std::isinf(number)) return number > 0 ? "Infinity" : "-Infinity";
+  return number;
 }
 
 }  // namespace
@@ -26,6 +34,7 @@ void PrintError(const std::string& code, const std::string& message) {
 }
 
 void PrintJson(const Json& json) {
+  // A text that a store holds need not be UTF-8.
   PrintLine(json.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
@@ -47,7 +56,7 @@ Json ToJson(const Value& value) {
     Json operator()(std::monostate) const { return nullptr; }
     Json operator()(bool held) const { return held; }
     Json operator()(int64_t held) const { return held; }
-    Json operator()(double held) const { return held; }
+    Json operator()(double held) const { return ToJsonNumber(held); }
     Json operator()(const std::string& held) const { return held; }
     Json operator()(const Blob& held) const { return Hex(held.bytes); }
     Json operator()(const std::vector<Value>& held) const {

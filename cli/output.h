@@ -29,6 +29,7 @@ bool FinishOutput();
 /// The text and a line feed on stderr.
 void Note(const std::string& line);
 
+/// docs/configuration.md has the table of types.
 Json ToJson(const Value& value);
 Json ToJson(const TransactionOutcome& outcome);
 Json ToJson(const std::vector<ParticipantOutcome>& participants);

@@ -1,70 +1,60 @@
 // indoubt cdc: the worker of the derived path, and where its views are.
+#include <map>
 #include <memory>
 
 #include <fmt/format.h>
 
 #include "base/duration.h"
+#include "cdc/metrics_server.h"
+#include "cdc/report.h"
 #include "cdc/worker.h"
+#include "cli/cdc_verbs.h"
 #include "cli/output.h"
 #include "cli/termination.h"
 #include "cli/verbs.h"
-#include "cli/world.h"
-#include "experiments/workloads/shop_derivation.h"
 
 namespace indoubt::cli {
 namespace {
 
-const ParticipantOptions& Find(const Config& config, const std::string& name) {
-  for (const ParticipantOptions& participant : config.participants) {
-    if (NameOf(participant) == name) return participant;
-  }
-  CheckFailed(__FILE__, __LINE__, "LoadConfig checked the name", name);
-}
-
-Result<CdcOptions> ToCdcOptions(const Config& config) {
-  if (!config.cdc || config.cdc->views.empty()) {
-    return Status(StatusCode::kInvalidArgument,
-                  fmt::format("{}: cdc: needs the table [cdc] and at least one [views.NAME]",
-                              config.file));
-  }
-  RegisterShopDerivation();
-  CdcOptions options;
-  options.source_dsn = std::get<PostgresOptions>(Find(config, config.cdc->source)).dsn;
-  options.tables = config.cdc->tables;
-  options.slot = options.publication = config.cdc->slot;
-  options.event_log_path = config.cdc->log_path;
-  for (const ViewConfig& view : config.cdc->views) {
-    auto derivation = FindDerivation(view.derivation);
-    if (!derivation) {
-      return derivation.error().WithContext(
-          fmt::format("{}: views.{}.derivation", config.file, view.name));
-    }
-    const ParticipantOptions& sink = Find(config, view.sink);
-    ViewOptions to;
-    to.name = view.name;
-    to.kind = view.kind == "redis" ? ViewKind::kRedis : ViewKind::kSqlite;
-    to.sink = view.kind == "redis" ? std::get<RedisOptions>(sink).uri
-                                   : std::get<SqliteOptions>(sink).path;
-    to.derivation = std::move(*derivation);
-    options.views.push_back(std::move(to));
-  }
-  return options;
-}
-
-Result<CdcOptions> Load(const std::string& path) {
-  INDOUBT_ASSIGN_OR_RETURN(const Config config, LoadConfig(path));
-  return ToCdcOptions(config);
-}
+// How long a scrape may wait for the source.
+constexpr Duration kMetricsPatience = std::chrono::seconds(2);
 
 int Run(const std::string& config) {
-  auto options = Load(config);
-  if (!options) return Fail(options.error());
+  const auto loaded = LoadCdcConfig(config);
+  if (!loaded) return Fail(loaded.error());
+  const CdcOptions& options = loaded->options;
   BlockTermination();
-  auto worker = CdcWorker::Start(*options);
+  // Before the worker: while it copies a snapshot it can be asked how it goes.
+  std::unique_ptr<MetricsServer> metrics;
+  if (const std::string& address = loaded->config.cdc->metrics; !address.empty()) {
+    auto started = MetricsServer::Start(address, [&options] {
+      return ToPrometheus(ReadCdcReport(options, SystemClock().Now() + kMetricsPatience));
+    });
+    if (!started) return Fail(started.error().WithContext("cdc.metrics"));
+    metrics = std::move(*started);
+    Note(fmt::format("indoubt: cdc: metrics at http://{}/metrics", metrics->address()));
+  }
+  auto worker = CdcWorker::Start(options);
   if (!worker) return Fail(worker.error());
   Note("indoubt: cdc: streaming");
+  Status loss;
   std::string said;  // a trouble is told when it begins, not all the time
+  std::map<std::string, uint64_t> parked;
   AwaitTermination([&] {
+    const CdcStatus now = (*worker)->status();
+    if (now.last_loss != loss) {
+      loss = now.last_loss;
+      Note("indoubt: cdc: a new snapshot is, or was, taken: " + loss.message());
+    }
+    for (const ViewState& view : now.views) {
+      if (view.parked > parked[view.name]) {
+        Note(
+            fmt::format("indoubt: cdc: view {} has parked {}, the last because {}; see "
+                        "`indoubt cdc parked`",
+                        view.name, view.parked, view.parked_reason));
+      }
+      parked[view.name] = view.parked;
+    }
     const Status health = (*worker)->health();
     if (health.message() != said) {
       said = health.message();
@@ -79,24 +69,19 @@ int Run(const std::string& config) {
   return health.ok() ? static_cast<int>(kEnvironment) : Fail(health);
 }
 
-int ShowStatus(const std::string& config, bool json) {
-  const auto options = Load(config);
-  if (!options) return Fail(options.error());
-  const auto source =
-      ReadSourceFlushLsn(options->source_dsn, SystemClock().Now() + std::chrono::seconds(5));
-  if (!source) return Fail(source.error().WithContext("cdc.source"));
-  const auto positions = ReadPositions(*options);
-  if (!positions) return Fail(positions.error());
-  Json views = Json::array();
-  for (const auto& [view, position] : *positions) {
-    const uint64_t behind =
-        source->value > position.value ? source->value - position.value : uint64_t{0};
-    views.push_back({{"view", view}, {"position", position.ToString()}, {"lag_bytes", behind}});
-    if (!json)
-      PrintLine(fmt::format("{}  {}  {} bytes behind", view, position.ToString(), behind));
-  }
-  if (json) PrintJson({{"source", source->ToString()}, {"views", views}});
-  return kDone;
+void AddRetry(CLI::App& retry, Action& action, const std::shared_ptr<std::string>& config,
+              const std::shared_ptr<bool>& json) {
+  auto view = std::make_shared<std::string>();
+  retry.add_option("VIEW", *view, "Name of the view")->required();
+  auto timeout = std::make_shared<std::string>("10s");
+  AddDuration(retry, "--timeout", *timeout, "How long to wait for the worker")
+      ->capture_default_str();
+  retry.callback([&action, config, view, timeout, json] {
+    action = [config, view, timeout, json] {
+      return RetryParked(*config, *view, ParseDuration(*timeout).value_or(Duration::zero()),
+                         *json);
+    };
+  });
 }
 
 }  // namespace
@@ -108,13 +93,45 @@ void AddCdc(CLI::App& app, Action& action) {
   auto json = std::make_shared<bool>(false);
   CLI::App* run = verb->add_subcommand("run", "The worker, until SIGTERM");
   CLI::App* status = verb->add_subcommand("status", "How far each view is");
-  for (CLI::App* part : {run, status}) {
+  CLI::App* audit = verb->add_subcommand(
+      "audit", "Holds the source's stream against the coordinator's decisions");
+  CLI::App* parked = verb->add_subcommand("parked", "The events that views could not take");
+  CLI::App* retry = verb->add_subcommand("retry", "Lets the worker try a view's parked events");
+  CLI::App* wait = verb->add_subcommand("wait", "Until a view shows what a write's LSN says");
+  for (CLI::App* part : {run, status, audit, parked, retry, wait}) {
     part->add_option("-c,--config", *config, "Configuration file")->required();
   }
-  status->add_flag("--json", *json, "One JSON object on stdout");
+  for (CLI::App* part : {status, audit, parked, retry, wait}) {
+    part->add_flag("--json", *json, "One JSON object on stdout");
+  }
+  parked->callback([&action, config, json] {
+    action = [config, json] { return ListParked(*config, *json); };
+  });
+  AddRetry(*retry, action, config, json);
+  audit->callback([&action, config, json] {
+    action = [config, json] { return AuditCdc(*config, *json); };
+  });
+  auto awaited = std::make_shared<CdcWaitArguments>();
+  auto timeout = std::make_shared<std::string>("5s");
+  wait->add_option("VIEW", awaited->view, "Which view")->required();
+  wait->add_option("LSN", awaited->lsn, "A write's token, e.g. 0/16B3748")->required();
+  AddDuration(*wait, "--timeout", *timeout, "How long")->capture_default_str();
+  wait->callback([&action, config, json, awaited, timeout] {
+    action = [config, json, awaited, timeout] {
+      awaited->config = *config;
+      awaited->json = *json;
+      awaited->timeout = ParseDuration(*timeout).value_or(Duration::zero());
+      return WaitForCdcView(*awaited);
+    };
+  });
+  auto sample = std::make_shared<std::string>("1s");
+  AddDuration(*status, "--sample", *sample, "How long to watch the rates; 0s: not at all")
+      ->capture_default_str();
   run->callback([&action, config] { action = [config] { return Run(*config); }; });
-  status->callback([&action, config, json] {
-    action = [config, json] { return ShowStatus(*config, *json); };
+  status->callback([&action, config, json, sample] {
+    action = [config, json, sample] {
+      return ShowCdcStatus(*config, ParseDuration(*sample).value_or(Duration::zero()), *json);
+    };
   });
 }
 

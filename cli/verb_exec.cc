@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/duration.h"
+#include "cdc/worker.h"
 #include "cli/exec_request.h"
 #include "cli/output.h"
 #include "cli/termination.h"
@@ -60,6 +61,9 @@ struct Progress {
 constexpr Duration kDrain = std::chrono::seconds(5);
 constexpr Duration kServerDrain = std::chrono::seconds(1);
 
+/// How long the derived path's source may take to say how far its log is.
+constexpr Duration kTokenPatience = std::chrono::seconds(2);
+
 /// Runs `request`. Interrupted, it is aborted where that is still possible, and what is
 /// under way is waited for, not for long. `own`: the coordinator, when it is this process'.
 Progress Run(TransactionExecutor& executor, Coordinator* own, TransactionRequest request,
@@ -86,7 +90,7 @@ Progress Run(TransactionExecutor& executor, Coordinator* own, TransactionRequest
 
 void PrintValues(const std::vector<StatementResult>& results) {
   for (const StatementResult& result : results) {
-    for (const Value& value : result.values) PrintLine(ToJson(value).dump());
+    for (const Value& value : result.values) PrintJson(ToJson(value));
   }
 }
 
@@ -104,9 +108,30 @@ std::string HowItIsSettled(const TransactionOutcome& outcome) {
       outcome.participants[0].name);
 }
 
-int Report(const TransactionOutcome& outcome, bool json) {
+/// What a reader of a derived view waits for to see this transaction; none when there is no
+/// derived path, or its source has not committed anything of it yet.
+std::optional<Lsn> TokenOf(const Config& config, const TransactionOutcome& outcome) {
+  if (!config.cdc || outcome.outcome != Outcome::kCommitted) return std::nullopt;
+  for (const ParticipantOutcome& participant : outcome.participants) {
+    if (participant.name != config.cdc->source || participant.ack != AckState::kCommitted) {
+      continue;
+    }
+    for (const ParticipantOptions& options : config.participants) {
+      if (NameOf(options) != config.cdc->source) continue;
+      const auto flushed = ReadSourceFlushLsn(std::get<PostgresOptions>(options).dsn,
+                                              SystemClock().Now() + kTokenPatience);
+      if (flushed) return *flushed;
+      Note("indoubt: committed, but its LSN is not known: " + flushed.error().message());
+    }
+  }
+  return std::nullopt;
+}
+
+int Report(const TransactionOutcome& outcome, bool json, const std::optional<Lsn>& token) {
   if (json) {
-    PrintJson(ToJson(outcome));
+    Json object = ToJson(outcome);
+    if (token) object["lsn"] = token->ToString();
+    PrintJson(object);
   } else {
     // What a rolled-back transaction has counted up to never was.
     if (outcome.outcome != Outcome::kRolledBack) PrintValues(outcome.results);
@@ -166,9 +191,11 @@ int Report(const TransactionOutcome& outcome, bool json) {
 }
 
 int ReportProgress(const ExecArguments& arguments, const Progress& progress,
-                   const Interruption& interruption, bool served) {
+                   const Interruption& interruption, bool served, const Config& config) {
   if (!progress.outcome) LeaveUnfinished(arguments, progress.gid, served);
-  const int code = Report(*progress.outcome, arguments.json);
+  const std::optional<Lsn> token =
+      arguments.json ? TokenOf(config, *progress.outcome) : std::nullopt;
+  const int code = Report(*progress.outcome, arguments.json, token);
   // A commit, or a heuristic outcome, says more than that somebody was impatient.
   const bool settled = progress.outcome->outcome == Outcome::kCommitted ||
                        progress.outcome->outcome == Outcome::kHeuristic;
@@ -182,7 +209,7 @@ int Exec(const ExecArguments& arguments) {
   if (!arguments.server.empty()) {
     const auto client = ConnectExecutor(arguments.server);
     const Progress progress = Run(*client, nullptr, std::move(*request), interruption);
-    return ReportProgress(arguments, progress, interruption, /*served=*/true);
+    return ReportProgress(arguments, progress, interruption, /*served=*/true, Config{});
   }
   auto config = LoadConfig(arguments.config);
   if (!config) return Fail(config.error(), arguments.json);
@@ -200,7 +227,7 @@ int Exec(const ExecArguments& arguments) {
   const Progress progress =
       Run(reached->executor(), reached->own(), std::move(*request), interruption);
   const int code =
-      ReportProgress(arguments, progress, interruption, reached->served() != nullptr);
+      ReportProgress(arguments, progress, interruption, reached->served() != nullptr, *config);
   // Told early, and applied by nobody else once this process has ended.
   if (decided && reached->own() != nullptr) reached->own()->Drain(SystemClock().Now() + kDrain);
   return code;

@@ -1,11 +1,15 @@
 // indoubt list: what this program knows.
+#include <memory>
+
 #include <fmt/format.h>
 
 #include "base/failpoint.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
 #include "experiments/faults/fault.h"
+#include "experiments/report/run_index.h"
 #include "experiments/scenario.h"
+#include "experiments/summary/figure_names.h"
 
 namespace indoubt::cli {
 namespace {
@@ -32,10 +36,64 @@ int ListScenarios() {
   return kDone;
 }
 
+/// The parts of a figure that a check names, e.g. ".p50 .p90".
+std::string PartsOf(FigureKind kind) {
+  switch (kind) {
+    case FigureKind::kNumber:
+      return "";
+    case FigureKind::kDistribution:
+      return " (.n .p50 .p90 .p99 .p999 .max)";
+    case FigureKind::kDistributionByStore:
+      return " (.n .p50 .p90 .p99 .p999 .max, .by_store.STORE.PART)";
+    case FigureKind::kFlag:
+      return " (on every path that can recover; not for expectations)";
+  }
+  return "";
+}
+
+int ListChecks() {
+  PrintLine(
+      "Promises of 2pc, 2pc-embedded and cdc; there one violation in any repetition is exit "
+      "11:");
+  const auto print = [](bool promises) {
+    for (const FigureName& figure : AllFigures()) {
+      const bool promised =
+          figure.name != "inconsistent.transient" &&
+          (IsCorrectnessFigure(figure.name) || figure.kind == FigureKind::kFlag);
+      if (promised != promises) continue;
+      PrintLine(fmt::format("  {:24} {}{}", figure.name, figure.meaning, PartsOf(figure.kind)));
+    }
+  };
+  print(true);
+  PrintLine(
+      "Figures, the median over repetitions (inconsistent.transient: the worst); [[expect]] "
+      "check = \"CELL.FIGURE OP NUMBER\":");
+  print(false);
+  return kDone;
+}
+
+int ListAllRuns(const std::string& folder, bool json) {
+  const auto runs = ListRuns(folder);
+  if (!runs) return Fail(runs.error(), json);
+  for (const ListedRun& run : *runs) {
+    if (json) {
+      PrintJson({{"id", run.id},
+                 {"started_at", run.date},
+                 {"scenario", run.scenario},
+                 {"status", run.status},
+                 {"verdict", run.verdict}});
+    } else {
+      PrintLine(fmt::format("{:24}  {:20}  {:11}  {:20}  {}", run.date, run.scenario,
+                            run.status, run.verdict, run.id));
+    }
+  }
+  return kDone;
+}
+
 }  // namespace
 
 void AddList(CLI::App& app, Action& action) {
-  CLI::App* verb = app.add_subcommand("list", "Scenarios and fail points");
+  CLI::App* verb = app.add_subcommand("list", "Scenarios, fail points, checks and runs");
   verb->require_subcommand(1);
   verb->add_subcommand("faults", "Kinds of faults, and every fail point and where it lies")
       ->callback([&action] { action = ListFaults; });
@@ -43,6 +101,17 @@ void AddList(CLI::App& app, Action& action) {
           "scenarios",
           "Those that the binary carries, each with about how long it takes and its question")
       ->callback([&action] { action = ListScenarios; });
+  verb->add_subcommand("checks", "What is checked, and every figure that a scenario may expect")
+      ->callback([&action] { action = ListChecks; });
+  CLI::App* runs =
+      verb->add_subcommand("runs", "Date, scenario, status and verdict of each run");
+  auto folder = std::make_shared<std::string>("runs");
+  auto json = std::make_shared<bool>(false);
+  runs->add_option("--out", *folder, "Folder of the runs")->capture_default_str();
+  runs->add_flag("--json", *json, "One JSON object a run");
+  runs->callback([&action, folder, json] {
+    action = [folder, json] { return ListAllRuns(*folder, *json); };
+  });
 }
 
 }  // namespace indoubt::cli

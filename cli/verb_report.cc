@@ -1,17 +1,30 @@
 // indoubt report: builds the report from a run's data.
+#include <filesystem>
 #include <memory>
 
 #include "cli/output.h"
 #include "cli/verbs.h"
 #include "experiments/report/report.h"
+#include "experiments/report/run_index.h"
 
 namespace indoubt::cli {
 namespace {
+
+/// The index of the folder that holds this run. Not a part of the run itself: that it
+/// cannot be written, as in a folder of somebody else's, does not fail the report.
+Status WriteIndexAbove(const std::string& run) {
+  std::error_code error;
+  const std::filesystem::path folder = std::filesystem::canonical(run, error);
+  if (error) return Status(StatusCode::kIoError, run + ": " + error.message());
+  return WriteRunIndex(folder.parent_path().string());
+}
 
 int Report(const std::vector<std::string>& runs, const std::string& output) {
   for (const std::string& run : runs) {
     const auto summary = WriteReports(run);
     if (!summary) return Fail(summary.error());
+    const Status indexed = WriteIndexAbove(run);
+    if (!indexed.ok()) Note("indoubt: warning: " + indexed.message());
     if (output.empty()) PrintLine(run + "/report.html");
   }
   if (output.empty()) return kDone;

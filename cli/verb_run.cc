@@ -11,6 +11,7 @@
 #include "cli/termination.h"
 #include "cli/verbs.h"
 #include "experiments/report/report.h"
+#include "experiments/report/run_index.h"
 #include "experiments/run.h"
 #include "experiments/summary/judgement.h"
 
@@ -131,6 +132,9 @@ int Run(const RunArguments& arguments) {
   for (const std::string& warning : result->warnings) Note("indoubt: warning: " + warning);
   const auto summary = WriteReports(result->folder);
   if (!summary) return Fail(summary.error());
+  const Status indexed =
+      WriteRunIndex(std::filesystem::path(result->folder).parent_path().string());
+  if (!indexed.ok()) Note("indoubt: warning: " + indexed.message());
   return Tell(*result, *summary, arguments.json);
 }
 

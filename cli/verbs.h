@@ -23,6 +23,8 @@ void AddCdc(CLI::App& app, Action& action);
 void AddList(CLI::App& app, Action& action);
 void AddRun(CLI::App& app, Action& action);
 void AddReport(CLI::App& app, Action& action);
+void AddCompare(CLI::App& app, Action& action);
+void AddExplain(CLI::App& app, Action& action);
 void AddValidate(CLI::App& app, Action& action);
 /// Servers that the experiments start as processes of their own; not for people.
 void AddLab(CLI::App& app, Action& action);

@@ -19,6 +19,18 @@ nlohmann::json OrNull(const std::string& text) {
   return text.empty() ? nlohmann::json(nullptr) : nlohmann::json(text);
 }
 
+/// Who voted what and acknowledged what; null for an executor without transactions.
+nlohmann::json ToJson(const std::vector<ParticipantOutcome>& participants) {
+  if (participants.empty()) return nullptr;
+  nlohmann::json list = nlohmann::json::array();
+  for (const ParticipantOutcome& one : participants) {
+    list.push_back({{"name", one.name},
+                    {"vote", one.vote ? ToString(*one.vote) : "none"},
+                    {"ack", ToString(one.ack)}});
+  }
+  return list;
+}
+
 /// Refused before anything was sent to a store: no transaction came about.
 bool NeverSent(const TransactionOutcome& outcome) {
   return outcome.outcome == Outcome::kRolledBack && outcome.code == StatusCode::kUnavailable &&
@@ -74,7 +86,7 @@ struct LoadGenerator::Shared {
   bool finished = false;                // guarded by mutex
 
   void Record(uint64_t i, const Pending& one, std::optional<TimePoint> ended,
-              const char* outcome, const std::string& gid, const std::string& reason) {
+              const char* outcome, const TransactionOutcome& answer = {}) {
     const Operation& operation = one.operation;
     ops->Write({{"i", i},
                 {"op", ToString(operation.kind)},
@@ -87,8 +99,9 @@ struct LoadGenerator::Shared {
                 {"order", OrNull(operation.order)},
                 {"account", OrNull(operation.account)},
                 {"item", operation.item},
-                {"gid", OrNull(gid)},
-                {"reason", OrNull(reason)}});
+                {"gid", OrNull(answer.gid)},
+                {"reason", OrNull(answer.reason)},
+                {"participants", ToJson(answer.participants)}});
   }
 };
 
@@ -162,7 +175,7 @@ void LoadGenerator::Issue(uint64_t i, TimePoint intended) {
   {
     std::lock_guard lock(shared_->mutex);
     if (shared_->pending.size() >= static_cast<size_t>(plan_.clients)) {
-      return shared_->Record(i, pending, std::nullopt, "dropped", "", "");
+      return shared_->Record(i, pending, std::nullopt, "dropped");
     }
     // In a closed loop nothing was intended before it could start.
     pending.started = plan_.mode == LoadMode::kOpen ? SystemClock().Now() : intended;
@@ -181,7 +194,7 @@ void LoadGenerator::Answered(const std::shared_ptr<Shared>& shared, uint64_t i,
   const auto at = shared->pending.find(i);
   if (shared->finished || at == shared->pending.end()) return;  // censored before
   const Pending& pending = at->second;
-  shared->Record(i, pending, ended, Word(outcome), outcome.gid, outcome.reason);
+  shared->Record(i, pending, ended, Word(outcome), outcome);
   shared->told.push_back({pending.operation, ToldOf(outcome.outcome)});
   const int64_t order = pending.operation.order;
   if (order != 0) {
@@ -212,8 +225,10 @@ std::vector<ToldOperation> LoadGenerator::Finish() {
   StopIssuing();
   std::lock_guard lock(shared_->mutex);
   shared_->finished = true;
+  TransactionOutcome none;
+  none.reason = "no answer when the run ended";
   for (const auto& [i, pending] : shared_->pending) {
-    shared_->Record(i, pending, std::nullopt, "censored", "", "no answer when the run ended");
+    shared_->Record(i, pending, std::nullopt, "censored", none);
     shared_->told.push_back({pending.operation, Told::kUnknown});
   }
   shared_->pending.clear();

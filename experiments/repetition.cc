@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "experiments/decision_record.h"
 #include "experiments/fault_director.h"
 #include "experiments/faults/fault.h"
 #include "experiments/final_state.h"
@@ -160,6 +161,12 @@ class Repetition {
   Status WriteRecord(const LoadTimes& times, TimePoint drained, const FaultDirector& director,
                      const std::vector<ToldOperation>& told) {
     Note("compare");
+    // Before another recovery cleans away what has ended.
+    if (!path_->decision_log().empty()) {
+      const Status kept =
+          RecordDecisions(path_->decision_log(), plan_.folder + "/decisions.ndjson");
+      if (!kept.ok()) outcome_.warnings.push_back("decisions.ndjson: " + kept.message());
+    }
     const auto idempotent = path_->RecoverAgain();
     if (!idempotent) {
       outcome_.warnings.push_back(path_->name() + ": " + idempotent.error().message());

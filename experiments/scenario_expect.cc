@@ -11,7 +11,7 @@ namespace {
 
 std::string FigureList() {
   std::string list;
-  for (const auto& [name, kind] : AllFigures()) {
+  for (const auto& [name, kind, meaning] : AllFigures()) {
     if (kind == FigureKind::kFlag) continue;
     const bool number = kind == FigureKind::kNumber;
     list += fmt::format("{}{}{}", list.empty() ? "" : ", ", name, number ? "" : ".p99");

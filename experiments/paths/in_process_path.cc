@@ -34,6 +34,7 @@ class InProcessPath final : public Path {
     log_options.node = "lab";
     INDOUBT_ASSIGN_OR_RETURN(
         auto log, OpenFileLog(PosixFileSystem(), context.scratch + "/decisions", log_options));
+    decision_log_ = context.scratch + "/decisions";
     CoordinatorOptions options;
     options.node = "lab";
     INDOUBT_ASSIGN_OR_RETURN(
@@ -65,6 +66,8 @@ class InProcessPath final : public Path {
         report.committed + report.rolled_back + report.in_doubt + report.heuristic == 0);
   }
 
+  std::string decision_log() const override { return decision_log_; }
+
   void Stop() override {
     if (coordinator_ != nullptr) coordinator_->Drain(SystemClock().Now() + kDrainLimit);
     coordinator_ = nullptr;
@@ -75,6 +78,7 @@ class InProcessPath final : public Path {
  private:
   const std::string name_;
   const bool coordinated_;
+  std::string decision_log_;
   Participants observers_;  // to look who is in doubt
   std::unique_ptr<TransactionExecutor> executor_;
   Coordinator* coordinator_ = nullptr;  // executor_, when coordinated

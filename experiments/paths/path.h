@@ -70,6 +70,8 @@ class Path {
   /// Runs recovery once more on a drained path; whether it found nothing to do.
   /// None where the path has no recovery.
   virtual Result<std::optional<bool>> RecoverAgain() = 0;
+  /// The folder of its coordinator's decision log; empty where there is none.
+  virtual std::string decision_log() const { return ""; }
   /// Stops its processes. Idempotent.
   virtual void Stop() = 0;
 };

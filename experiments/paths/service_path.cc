@@ -65,6 +65,10 @@ class ServicePath final : public ProcessPath {
     return std::optional<bool>(acted == 0);
   }
 
+  std::string decision_log() const override {
+    return name_ == "2pc" ? context_.scratch + "/decisions" : "";
+  }
+
   void Stop() override {
     // How it ended matters no more here: the records are complete.
     static_cast<void>(process_.Stop(kStopLimit));

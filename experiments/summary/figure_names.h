@@ -19,6 +19,7 @@ enum class FigureKind {
 struct FigureName {
   std::string_view name;  // dotted: "inconsistent.permanent"
   FigureKind kind = FigureKind::kNumber;
+  std::string_view meaning;  // one line for a person
 };
 
 /// The figures of a repetition in summary.json.

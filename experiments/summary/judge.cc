@@ -9,10 +9,6 @@ namespace {
 using nlohmann::json;
 using Reasons = std::vector<std::string>;
 
-bool PromisesAtomicity(const std::string& path) {
-  return path == "2pc" || path == "2pc-embedded" || path == "cdc";
-}
-
 void AddViolations(const std::string& label, const json& rep, Reasons& reasons) {
   const auto add = [&](const json& count, const char* what) {
     if (count.is_number() && count.get<int64_t>() > 0) {
@@ -66,6 +62,10 @@ void AddExpectations(const json& summary, const std::string& verdict, Reasons& r
 }
 
 }  // namespace
+
+bool PromisesAtomicity(const std::string& path) {
+  return path == "2pc" || path == "2pc-embedded" || path == "cdc";
+}
 
 RunJudgement Judge(const json& summary) {
   Reasons violated, doubtful, failed;

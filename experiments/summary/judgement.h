@@ -17,6 +17,9 @@ enum class RunVerdict {
   kInconclusive = 12,
 };
 
+/// Whether a violation on this path breaks a promise and is no mere result.
+bool PromisesAtomicity(const std::string& path);
+
 struct RunJudgement {
   RunVerdict verdict = RunVerdict::kPass;
   std::vector<std::string> reasons;  // why, one line each; of the verdict given first

@@ -58,10 +58,16 @@ Result<std::vector<SqlStatement>> SqliteOf(const RowChange& change) {
   return std::vector<SqlStatement>{std::move(insert)};
 }
 
+NeededColumns ShopColumns() {
+  return std::map<std::string, std::set<std::string>>{
+      {"item", {"id", "price"}}, {"orders", {"id", "account", "item", "quantity", "amount"}}};
+}
+
 }  // namespace
 
 void RegisterShopDerivation() {
-  RegisterDerivation(kShopDerivation, Derivation{RedisOf, SqliteOf, ""});
+  RegisterDerivation(kShopDerivation,
+                     Derivation{.needs = ShopColumns(), .redis = RedisOf, .sqlite = SqliteOf});
 }
 
 }  // namespace indoubt

@@ -35,6 +35,18 @@ std::string WhyRefused(Ending ending, const Reply& reply) {
          "it on), or a recovery pass has closed this transaction (run it again)";
 }
 
+/// What to do about a PREPARE TRANSACTION that found no free slot: the server's hint names
+/// the setting, in whatever language, and not what else helps.
+std::string Remedy(const Reply& reply) {
+  constexpr const char* kOutOfMemory = "53200";
+  if (reply.sqlstate != kOutOfMemory ||
+      reply.message.find("max_prepared_transactions") == std::string::npos) {
+    return "";
+  }
+  return "; settle what is in doubt (indoubt txn list), or raise it (ALTER SYSTEM SET "
+         "max_prepared_transactions = ...) and restart the server";
+}
+
 std::string TextAt(const Reply& reply, size_t column) {
   if (reply.kind != Reply::Kind::kDone || reply.result.values.size() != 1) return "";
   const auto* row = std::get_if<std::vector<Value>>(&reply.result.values.front().held);
@@ -61,7 +73,7 @@ Finished ReadFinalReply(Ending ending, const ScriptReply& reply, size_t index) {
       // Class 57: somebody cancelled it or shut the server down, perhaps just after it
       // had become durable.
       return {.kind = last.sqlstate.starts_with("57") ? Kind::kUnknown : Kind::kNo,
-              .reason = fmt::format("{}: {}", verb, last.message)};
+              .reason = fmt::format("{}: {}{}", verb, last.message, Remedy(last))};
     case Reply::Kind::kSkipped:
       break;
   }

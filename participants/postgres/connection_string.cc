@@ -7,6 +7,19 @@
 #include "participants/postgres/sql_text.h"
 
 namespace indoubt::pg {
+namespace {
+
+/// Whether a URI's first '/' stands before its '@': the password holds one that is not
+/// escaped, and libpq would show what is in front of it as a host or port.
+bool SlashCutsThePassword(std::string_view dsn) {
+  const size_t scheme = dsn.find("://");
+  if (scheme == dsn.npos || !dsn.starts_with("postgres")) return false;
+  const std::string_view rest = dsn.substr(scheme + 3, dsn.find('?') - scheme - 3);
+  const size_t slash = rest.find('/'), at = rest.find('@');
+  return slash != rest.npos && at != rest.npos && slash < at;
+}
+
+}  // namespace
 
 Result<ConnectionString> ConnectionString::Parse(const std::string& dsn) {
   const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> options(
@@ -16,6 +29,11 @@ Result<ConnectionString> ConnectionString::Parse(const std::string& dsn) {
     return Status(StatusCode::kInvalidArgument,
                   "the connection string cannot be parsed (it is not shown, for it may hold a "
                   "password); write \"host=... dbname=...\" or postgresql://...");
+  }
+  if (SlashCutsThePassword(dsn)) {
+    return Status(StatusCode::kInvalidArgument,
+                  "the connection string holds an '@' behind its first '/' (it is not shown, "
+                  "for it may hold a password); write %2F for a '/' in a user or password");
   }
   ConnectionString parsed;
   parsed.dsn_ = dsn;

@@ -71,6 +71,25 @@ constexpr const char* kOthersQuery =
     "SELECT owner::text, count(*) FROM pg_prepared_xacts WHERE database = current_database() "
     "AND owner <> current_user AND starts_with(gid, 'idt:') GROUP BY owner ORDER BY owner";
 
+/// Slots for prepared transactions that are taken for longer than a transaction in flight
+/// takes one: of the whole cluster, which shares them, and how many of them are indoubt's.
+constexpr const char* kSlotsQuery =
+    "SELECT count(*), count(*) FILTER (WHERE starts_with(gid, 'idt:')), "
+    "current_setting('max_prepared_transactions')::int FROM pg_prepared_xacts "
+    "WHERE prepared < clock_timestamp() - interval '1 second'";
+
+void JudgeSlots(const pqxx::row& row, PreflightReport& report) {
+  const auto taken = row[0].as<int64_t>(), ours = row[1].as<int64_t>();
+  const auto slots = row[2].as<int64_t>();
+  if (slots == 0 || taken < slots) return;  // 0 is a problem of its own
+  report.problems.push_back(fmt::format(
+      "all {} slots of max_prepared_transactions are used up, {} of them by branches of "
+      "indoubt, so nothing more can be prepared; settle what is in doubt (indoubt recover; "
+      "pg_prepared_xacts shows all), or set max_prepared_transactions to more than {} (ALTER "
+      "SYSTEM SET max_prepared_transactions = {}) and restart the server",
+      slots, ours, slots, 2 * slots));
+}
+
 void JudgeSettings(const pqxx::row& row, int max_connections, bool prepares,
                    PreflightReport& report) {
   const std::string version = row[5].as<std::string>();
@@ -133,6 +152,7 @@ PreflightReport Ask(pqxx::connection& connection, int max_connections, bool prep
         "settle them",
         row[1].as<int64_t>(), row[0].as<std::string>()));
   }
+  if (prepares) JudgeSlots(asking.exec1(kSlotsQuery), report);
   return report;
 }
 

@@ -65,9 +65,21 @@ int NumberOf(std::string_view name) {
   return error == std::errc() && end == name.data() + name.size() ? number : 0;
 }
 
+/// SQLite declares a table-valued function at its first use with a CREATE TABLE of its own,
+/// which Authorize would refuse.
+void DeclareJsonFunctions(sqlite3* db) {
+  for (const char* sql : {"SELECT 1 FROM json_each('[]')", "SELECT 1 FROM json_tree('[]')"}) {
+    sqlite3_stmt* first_use = nullptr;
+    // A SQLite without JSON says so again to the one who uses it.
+    static_cast<void>(sqlite3_prepare_v2(db, sql, -1, &first_use, nullptr));
+    sqlite3_finalize(first_use);
+  }
+}
+
 }  // namespace
 
 UserStatements::UserStatements(Connection& connection) : connection_(connection) {
+  DeclareJsonFunctions(connection.handle());
   sqlite3_set_authorizer(connection.handle(), &UserStatements::Authorize, this);
 }
 

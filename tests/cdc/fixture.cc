@@ -23,20 +23,13 @@ ReplyPtr RedisAsk(const std::string& socket_path, const std::vector<std::string>
       [](redisReply* reply) { freeReplyObject(reply); });
 }
 
-Sums SqliteRows(const std::string& path, const std::string& sql) {
-  sqlite3* db = nullptr;
-  EXPECT_EQ(sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READONLY, nullptr), SQLITE_OK);
-  sqlite3_busy_timeout(db, 5000);
-  sqlite3_stmt* statement = nullptr;
-  EXPECT_EQ(sqlite3_prepare_v2(db, sql.c_str(), -1, &statement, nullptr), SQLITE_OK)
-      << sqlite3_errmsg(db);
+// Pairs of names and integers in a row.
+Sums PairsOf(const ReplyPtr& reply) {
+  EXPECT_TRUE(reply && reply->type == REDIS_REPLY_ARRAY) << (reply ? reply->str : "no reply");
   Sums sums;
-  while (sqlite3_step(statement) == SQLITE_ROW) {
-    const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement, 0));
-    sums[text ? text : ""] = sqlite3_column_int64(statement, 1);
+  for (size_t i = 0; reply && i + 1 < reply->elements; i += 2) {
+    sums[reply->element[i]->str] = std::stoll(reply->element[i + 1]->str);
   }
-  sqlite3_finalize(statement);
-  sqlite3_close(db);
   return sums;
 }
 
@@ -66,6 +59,23 @@ Sums SourceClient::Query(const std::string& sql) {
   return sums;
 }
 
+Sums SqliteRows(const std::string& path, const std::string& sql) {
+  sqlite3* db = nullptr;
+  EXPECT_EQ(sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READONLY, nullptr), SQLITE_OK);
+  sqlite3_busy_timeout(db, 5000);
+  sqlite3_stmt* statement = nullptr;
+  EXPECT_EQ(sqlite3_prepare_v2(db, sql.c_str(), -1, &statement, nullptr), SQLITE_OK)
+      << sqlite3_errmsg(db);
+  Sums sums;
+  while (sqlite3_step(statement) == SQLITE_ROW) {
+    const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement, 0));
+    sums[text ? text : ""] = sqlite3_column_int64(statement, 1);
+  }
+  sqlite3_finalize(statement);
+  sqlite3_close(db);
+  return sums;
+}
+
 std::string SqliteOne(const std::string& path, const std::string& sql) {
   const Sums rows = SqliteRows(path, "SELECT *, 0 FROM (" + sql + ")");
   return rows.empty() ? "" : rows.begin()->first;
@@ -75,13 +85,21 @@ Sums SqliteSums(const std::string& path) {
   return SqliteRows(path, "SELECT item, amount FROM sums");
 }
 
-Sums RedisSums(const std::string& socket_path) {
-  const ReplyPtr reply = RedisAsk(socket_path, {"HGETALL", "sums"});
-  Sums sums;
-  for (size_t i = 0; reply && i + 1 < reply->elements; i += 2) {
-    sums[reply->element[i]->str] = std::stoll(reply->element[i + 1]->str);
-  }
-  return sums;
+Sums RedisSums(const std::string& socket_path) { return RedisHash(socket_path, "sums"); }
+
+Sums RedisHash(const std::string& socket_path, const std::string& key) {
+  return PairsOf(RedisAsk(socket_path, {"HGETALL", key}));
+}
+
+Sums RedisFields(const std::string& socket_path, const std::string& prefix,
+                 const std::string& field) {
+  return PairsOf(RedisAsk(
+      socket_path, {"EVAL",
+                    "local pairs_ = {} "
+                    "for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*')) do "
+                    "pairs_[#pairs_ + 1] = string.sub(key, #ARGV[1] + 1) "
+                    "pairs_[#pairs_ + 1] = redis.call('HGET', key, ARGV[2]) end return pairs_",
+                    "0", prefix, field}));
 }
 
 std::string RedisOne(const std::string& socket_path, const std::vector<std::string>& command) {
@@ -106,7 +124,7 @@ CdcOptions CdcFixture::Options() const {
   CdcOptions options;
   options.source_dsn = postgres_->dsn();
   options.tables = {"moves"};
-  options.event_log_path = folder_.path() + "/events.db";
+  options.event_log_path = event_log_path_;
   options.views = SumsViews(redis_->uri(), sqlite_path_, SumsDerivation());
   return options;
 }
@@ -119,10 +137,26 @@ void CdcFixture::ExpectViewsEqualSource() {
   const Status reached =
       WaitForViews(Options(), SystemClock().Now() + std::chrono::seconds(30));
   ASSERT_TRUE(reached.ok()) << reached.ToString();
-  const Sums source = SourceSums();
-  EXPECT_FALSE(source.empty());
-  EXPECT_EQ(RedisSums(redis_->socket_path()), source);
-  EXPECT_EQ(SqliteSums(sqlite_path_), source);
+  ExpectSumsEqualSource();
+}
+
+void CdcFixture::ExpectSumsEqualSource() {
+  const Sums sums = SourceSums();
+  const Sums counts = Client().Query("SELECT item, count(*) FROM moves GROUP BY item");
+  EXPECT_FALSE(sums.empty());
+  EXPECT_EQ(RedisSums(redis_->socket_path()), sums);
+  EXPECT_EQ(RedisHash(redis_->socket_path(), "counts"), counts);
+  EXPECT_EQ(SqliteSums(sqlite_path_), sums);
+  EXPECT_EQ(SqliteRows(sqlite_path_, "SELECT item, changes FROM sums"), counts);
+}
+
+void CdcFixture::DropSlot() const {
+  // It cannot be dropped while it is read: the reader is thrown out first.
+  Client().Run(
+      "DO $$ BEGIN LOOP BEGIN "
+      "PERFORM pg_terminate_backend(active_pid) FROM pg_replication_slots; "
+      "PERFORM pg_drop_replication_slot('indoubt'); RETURN; "
+      "EXCEPTION WHEN object_in_use THEN NULL; END; END LOOP; END $$");
 }
 
 }  // namespace indoubt

@@ -33,12 +33,19 @@ class SourceClient {
 };
 
 std::string SqliteOne(const std::string& path, const std::string& sql);
+/// Rows of two columns: text and integer.
+Sums SqliteRows(const std::string& path, const std::string& sql);
 Sums SqliteSums(const std::string& path);
 Sums RedisSums(const std::string& socket_path);
+/// A hash of integers.
+Sums RedisHash(const std::string& socket_path, const std::string& key);
+/// `field` of every hash whose key begins with `prefix`, by the key's rest.
+Sums RedisFields(const std::string& socket_path, const std::string& prefix,
+                 const std::string& field);
 std::string RedisOne(const std::string& socket_path, const std::vector<std::string>& command);
 
 /// Table moves(id bigserial, item, amount) at the source; both views add `amount`
-/// to the item's sum with each inserted row.
+/// to the item's sum, and 1 to its count, with each inserted row.
 class CdcFixture : public testing::Test {
  protected:
   void SetUp() override;
@@ -48,11 +55,16 @@ class CdcFixture : public testing::Test {
   Sums SourceSums() const;
   /// Waits for both views and compares them with the source.
   void ExpectViewsEqualSource();
+  /// Also while it is read.
+  void DropSlot() const;
+  /// Compares what both views hold now.
+  void ExpectSumsEqualSource();
 
   ScratchFolder folder_{"indoubt-cdc"};
   std::unique_ptr<PostgresServer> postgres_;
   std::unique_ptr<RedisServer> redis_;
   std::string sqlite_path_ = folder_.path() + "/view.db";
+  std::string event_log_path_ = folder_.path() + "/events.db";
 };
 
 }  // namespace indoubt

@@ -1,25 +1,40 @@
-// The accumulating derivation of the tests, shared by the fixture and the child.
+// The accumulating derivation of the tests, shared by the fixture and the child. An
+// upsert would hide a change that is applied twice; a sum and a count do not.
 #pragma once
 
 #include "cdc/worker.h"
 
 namespace indoubt {
 
-inline Derivation SumsDerivation() {
+/// Per item of table moves: the sum of the inserted rows' amounts and their number. Refuses
+/// rows of the item `poison`, if any.
+inline Derivation SumsDerivation(const std::string& poison = "") {
   Derivation sums;
-  sums.redis = [](const RowChange& change) -> Result<std::vector<RedisCommand>> {
-    if (change.kind != ChangeKind::kInsert) return std::vector<RedisCommand>{};
-    return std::vector<RedisCommand>{
-        {"HINCRBY", "sums", *change.after->at("item"), *change.after->at("amount")}};
+  sums.needs = std::map<std::string, std::set<std::string>>{{"moves", {"item", "amount"}}};
+  const auto counts = [](const RowChange& change) {
+    return change.relation->name == "moves" && change.kind == ChangeKind::kInsert;
   };
-  sums.sqlite = [](const RowChange& change) -> Result<std::vector<SqlStatement>> {
-    if (change.kind != ChangeKind::kInsert) return std::vector<SqlStatement>{};
+  sums.redis = [counts, poison](const RowChange& change) -> Result<std::vector<RedisCommand>> {
+    if (!counts(change)) return std::vector<RedisCommand>{};
+    const std::string& item = *change.after->at("item");
+    if (item == poison) return Status(StatusCode::kInvalidArgument, "cannot digest " + item);
+    return std::vector<RedisCommand>{{"HINCRBY", "sums", item, *change.after->at("amount")},
+                                     {"HINCRBY", "counts", item, "1"}};
+  };
+  sums.redis_keys = [](const std::vector<std::string>&) {
+    return std::vector<std::string>{"sums", "counts"};
+  };
+  sums.sqlite = [counts, poison](const RowChange& change) -> Result<std::vector<SqlStatement>> {
+    if (!counts(change)) return std::vector<SqlStatement>{};
+    const std::string& item = *change.after->at("item");
+    if (item == poison) return Status(StatusCode::kInvalidArgument, "cannot digest " + item);
     return std::vector<SqlStatement>{
-        {"INSERT INTO sums VALUES (?1, ?2 + 0) ON CONFLICT(item) DO UPDATE SET "
-         "amount = amount + excluded.amount",
-         {Value{*change.after->at("item")}, Value{*change.after->at("amount")}}}};
+        {"INSERT INTO sums VALUES (?1, ?2 + 0, 1) ON CONFLICT(item) DO UPDATE SET "
+         "amount = amount + excluded.amount, changes = changes + 1",
+         {Value{item}, Value{*change.after->at("amount")}}}};
   };
-  sums.sqlite_setup = "CREATE TABLE IF NOT EXISTS sums(item TEXT PRIMARY KEY, amount INTEGER)";
+  sums.sqlite_setup =
+      "CREATE TABLE IF NOT EXISTS sums(item TEXT PRIMARY KEY, amount INTEGER, changes INTEGER)";
   return sums;
 }
 
@@ -29,6 +44,14 @@ inline std::vector<ViewOptions> SumsViews(const std::string& redis_uri,
                                           const Derivation& derivation) {
   return {{"cache", ViewKind::kRedis, redis_uri, derivation},
           {"table", ViewKind::kSqlite, sqlite_path, derivation}};
+}
+
+/// Beside them, views of the rows as they are, which want a file of their own.
+inline std::vector<ViewOptions> RowsViews(const std::string& redis_uri,
+                                          const std::string& sqlite_path) {
+  const Derivation rows = FindDerivation("rows").value_or(Derivation{});
+  return {{"rows_cache", ViewKind::kRedis, redis_uri, rows},
+          {"rows_table", ViewKind::kSqlite, sqlite_path, rows}};
 }
 
 }  // namespace indoubt

@@ -1,6 +1,10 @@
-// worker_child DSN LOG REDIS SQLITE: runs a worker until killed. Exit 1 and the
-// reason on stderr when it cannot start or the slot is lost.
+// worker_child DSN LOG REDIS SQLITE [ROWS]: runs a worker until killed, with the sums of
+// table moves and, given the SQLite file ROWS, also with the rows of moves and account.
+// In the environment: CDC_ON_SLOT_LOSS=snapshot is on_slot_loss; rows of the item CDC_POISON
+// are refused by the sums. Exit 1 and the reason on stderr
+// when it cannot start or the slot is lost.
 #include <cstdio>
+#include <cstdlib>
 #include <thread>
 
 #include "base/failpoint.h"
@@ -8,7 +12,7 @@
 
 int main(int argc, char** argv) {
   using namespace indoubt;  // NOLINT(google-build-using-namespace)
-  if (argc != 5) return 2;
+  if (argc != 5 && argc != 6) return 2;
   if (const Status armed = ConfigureFailPointsFromEnvironment(); !armed.ok()) {
     std::fprintf(stderr, "%s\n", armed.ToString().c_str());
     return 2;
@@ -17,7 +21,18 @@ int main(int argc, char** argv) {
   options.source_dsn = argv[1];
   options.tables = {"moves"};
   options.event_log_path = argv[2];
-  options.views = SumsViews(argv[3], argv[4], SumsDerivation());
+  const char* poison = std::getenv("CDC_POISON");
+  options.views = SumsViews(argv[3], argv[4], SumsDerivation(poison ? poison : ""));
+  if (const char* loss = std::getenv("CDC_ON_SLOT_LOSS");
+      loss && loss == std::string("snapshot")) {
+    options.on_slot_loss = OnSlotLoss::kSnapshot;
+  }
+  if (argc == 6) {
+    options.tables.emplace_back("account");
+    for (ViewOptions& view : RowsViews(argv[3], argv[5])) {
+      options.views.push_back(std::move(view));
+    }
+  }
   const auto worker = CdcWorker::Start(options);
   if (!worker) {
     std::fprintf(stderr, "%s\n", worker.error().ToString().c_str());

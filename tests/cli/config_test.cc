@@ -117,6 +117,18 @@ TEST(Config, ViewMustNameAParticipantOfItsKind) {
               HasSubstr("views.cache.sink"));
 }
 
+TEST(Config, MetricsNeedAHostAndAPort) {
+  const std::string cdc = std::string(kShop) +
+                          "[cdc]\nsource = \"accounts\"\ntables = [\"t\"]\nslot = \"s\"\n"
+                          "log = { kind = \"sqlite\", path = \"e.db\" }\nmetrics = ";
+  for (const char* wrong : {"\"9187\"", "\"unix:/m\"", "\"h:99999\""}) {
+    EXPECT_THAT(ErrorOf(cdc + wrong + "\n"), HasSubstr("cdc.metrics")) << wrong;
+  }
+  const auto config = ParseConfig(cdc + "\"127.0.0.1:9187\"\n", "shop.toml");
+  ASSERT_TRUE(config) << config.error().ToString();
+  EXPECT_EQ(config->cdc->metrics, "127.0.0.1:9187");
+}
+
 TEST(Config, MissingFileIsAnError) {
   const auto config = LoadConfig("/nonexistent/shop.toml");
   ASSERT_FALSE(config);

@@ -1,7 +1,9 @@
 """check_page.py PAGE: every element of the page is closed in order, every id is its own,
-every link has its target, every picture its words."""
+every link has its target (in the page, or a file beside it), every picture its words."""
 import html.parser
+import pathlib
 import sys
+import urllib.parse
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 
@@ -41,7 +43,13 @@ with open(sys.argv[1], encoding="utf-8") as page:
 checker.feed(text)
 checker.close()
 problems = checker.problems + [f"never closed: {tag}" for tag in checker.open]
-problems += [f"no target for #{name}" for name in checker.targets if name not in checker.ids]
+for name in checker.targets:
+    if name.startswith("./"):
+        found = (pathlib.Path(sys.argv[1]).parent / urllib.parse.unquote(name)).is_file()
+    else:
+        found = name in checker.ids
+    if not found:
+        problems.append(f"no target for {name}")
 if '"nan"' in text or "nan " in text.split("<svg", 1)[-1].split("</svg>")[0]:
     problems.append("a picture has coordinates that are no numbers")
 print("\n".join(problems))

@@ -49,6 +49,22 @@ std::vector<json> ReadLines(const std::string& path) {
   return lines;
 }
 
+/// Every commit's answer names three yes votes; the log still has those since the restart.
+void ExpectVotesAndDecisions(const std::string& rep) {
+  std::set<std::string> committed, logged;
+  for (const json& line : ReadLines(rep + "/ops.ndjson")) {
+    if (line["outcome"] != "committed") continue;
+    committed.insert(line["gid"].get<std::string>());
+    ASSERT_EQ(line["participants"].size(), line["op"] == "place_order" ? 3u : 2u);
+    for (const json& one : line["participants"]) EXPECT_EQ(one["vote"], "yes");
+  }
+  for (const json& line : ReadLines(rep + "/decisions.ndjson")) {
+    if (line["kind"] == "commit") logged.insert(line["gid"].get<std::string>());
+  }
+  EXPECT_FALSE(logged.empty());
+  EXPECT_TRUE(std::includes(committed.begin(), committed.end(), logged.begin(), logged.end()));
+}
+
 class RunTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -101,6 +117,7 @@ TEST_F(RunTest, EveryPathDiesHealsAndLeavesItsRecords) {
     EXPECT_FALSE(ReadLines(rep + "/reads.ndjson").empty());
     EXPECT_GT(ReadLines(rep + "/timeline.ndjson").size(), 30u);
     EXPECT_EQ(std::filesystem::exists(rep + "/in_doubt.ndjson"), path == "2pc");
+    EXPECT_EQ(std::filesystem::exists(rep + "/decisions.ndjson"), path == "2pc");
   }
   EXPECT_EQ(inconsistent["2pc"], 0u);
   EXPECT_EQ(inconsistent["cdc"], 0u);
@@ -111,6 +128,7 @@ TEST_F(RunTest, EveryPathDiesHealsAndLeavesItsRecords) {
         longest, line["last_seen_ns"].get<int64_t>() - line["first_seen_ns"].get<int64_t>());
   }
   EXPECT_GE(longest, 1'400'000'000);
+  ExpectVotesAndDecisions(result->folder + "/cells/2pc/rep-1");
   const auto summary = Summarise(result->folder);
   EXPECT_TRUE(summary) << summary.status().ToString();
 }

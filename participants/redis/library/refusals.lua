@@ -28,7 +28,8 @@ local REFUSED = {
     'ZINTER ZUNION ZDIFF ZINTERCARD SINTERCARD LCS',
   ['use GEOSEARCH, and ZADD with scores'] = 'GEOSEARCHSTORE GEORADIUS GEORADIUS_RO ' ..
     'GEORADIUSBYMEMBER GEORADIUSBYMEMBER_RO',
-  ['streams cannot take part'] = 'XADD XDEL XTRIM XLEN XRANGE XREVRANGE XREAD XREADGROUP ' ..
+  ['streams cannot take part, for the clock gives an entry its id and a group changes as it ' ..
+    'is read; keep the entries in a list or a sorted set'] = 'XADD XDEL XTRIM XLEN XRANGE XREVRANGE XREAD XREADGROUP ' ..
     'XGROUP XACK XCLAIM XAUTOCLAIM XPENDING XINFO XSETID',
 }
 

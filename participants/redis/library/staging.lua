@@ -30,7 +30,7 @@ local function open(tx, key)
   local holder = redis.call('HGET', LOCKS, key)
   if holder and holder ~= tx.branch then error({locked = key, holder = holder}) end
   local kind = redis.call('TYPE', key).ok
-  if kind == 'stream' then refuse('streams are not supported') end
+  if kind == 'stream' then refuse('the key holds a stream, which cannot take part') end
   state = {key = key, base = kind, type = kind, cleared = false, dirty = false,
            expire = false, base_expire = false,
            overlay = {}, head = {}, tail = {}, popped = {head = 0, tail = 0}}

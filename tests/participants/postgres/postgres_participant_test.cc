@@ -342,6 +342,18 @@ TEST_F(PostgresParticipantTest, EndOfAPasswordIsNotTakenForAHost) {
   EXPECT_THAT(made.error().message(), HasSubstr("%40"));
 }
 
+TEST_F(PostgresParticipantTest, BeginOfAPasswordIsNotTakenForAPort) {
+  const auto made =
+      MakePostgresParticipant({.name = "a", .dsn = "postgresql://app:open/sesame@host/bank"});
+  ASSERT_FALSE(made);
+  for (const char* part : {"open", "sesame"}) {
+    EXPECT_THAT(made.error().message(), testing::Not(HasSubstr(part)));
+  }
+  EXPECT_THAT(made.error().message(), HasSubstr("%2F"));
+  EXPECT_TRUE(MakePostgresParticipant(
+      {.name = "a", .dsn = "postgresql://app:open%2Fsesame@host/bank?user=a@b"}));
+}
+
 TEST_F(PostgresParticipantTest, PasswordIsInNoMessage) {
   const auto away = store_->MakeUnreachable();
   const auto report = away->Preflight(TestDeadline());
@@ -367,20 +379,6 @@ TEST(PostgresPreflight, RefusesAServerThatCannotPrepare) {
       PrepareNow(**participant, NewTestGid(), {Sql("CREATE TABLE t (x int)")});
   EXPECT_EQ(reply.vote.kind, VoteKind::kNo);
   EXPECT_THAT(reply.vote.reason, HasSubstr("max_prepared_transactions"));
-}
-
-TEST(PostgresPreflight, UsedUpPreparedTransactionsVoteNo) {
-  ScratchFolder folder("indoubt-postgres-test");
-  auto server = PostgresServer::Start(folder.path(), {{"max_prepared_transactions", "1"}});
-  ASSERT_TRUE(server) << server.error().ToString();
-  auto participant = MakePostgresParticipant({.name = "store", .dsn = (*server)->dsn()});
-  ASSERT_TRUE(participant) << participant.error().ToString();
-  EXPECT_EQ(PrepareNow(**participant, NewTestGid(), {Sql("CREATE TABLE t (x int)")}).vote.kind,
-            VoteKind::kYes);
-  const PrepareReply reply =
-      PrepareNow(**participant, NewTestGid(), {Sql("CREATE TABLE u (x int)")});
-  EXPECT_EQ(reply.vote.kind, VoteKind::kNo);
-  EXPECT_THAT(reply.vote.reason, HasSubstr("maximum number of prepared transactions"));
 }
 
 }  // namespace

@@ -196,6 +196,16 @@ TEST_F(SqliteSchemas, CheckThatAsksTheConnectionIsRefusedAndADefaultThatDoesIsNo
                    "integer");
 }
 
+TEST_F(SqliteSchemas, JsonFunctionsAreTablesToReadFrom) {
+  Ask(path_, "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)");
+  Make({"t"});
+  const Gid gid = NewTestGid();
+  const Token token =
+      PrepareYes(gid, "INSERT INTO t SELECT value, key FROM json_each('[7, 8]')");
+  ExpectCommits(gid, token);
+  EXPECT_EQ(Ask(path_, "SELECT group_concat(id || '=' || v) FROM t"), "7=0,8=1");
+}
+
 TEST_F(SqliteSchemas, ViewsVirtualTablesAndOtherFilesAreNotChangedByABranch) {
   ASSERT_EQ(
       Ask(path_,

@@ -1,0 +1,90 @@
+#include "cdc/log_glance.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace indoubt::cdc_internal {
+namespace {
+
+// Of the versions whose events and positions read alike.
+constexpr uint64_t kOldestVersion = 1;
+
+}  // namespace
+
+Result<LogGlance> LogGlance::Open(const std::string& path) {
+  if (access(path.c_str(), F_OK) != 0) {
+    return Status(
+        StatusCode::kNotFound,
+        fmt::format("there is no event log {} yet; `indoubt cdc run` makes it", path));
+  }
+  INDOUBT_ASSIGN_OR_RETURN(auto db,
+                           SqliteDatabase::Open(path, SqliteDatabase::Mode::kReadOnly));
+  LogGlance glance(std::move(db));
+  INDOUBT_RETURN_IF_ERROR(glance.Read());
+  return glance;
+}
+
+Status LogGlance::Read() {
+  INDOUBT_RETURN_IF_ERROR(db_->Execute("BEGIN"));  // one state of the file
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery log,
+                           db_->Prepare("SELECT version, id, state, complete FROM log"));
+  INDOUBT_ASSIGN_OR_RETURN(const bool found, log.Next());
+  if (!found || log.U64(0) < kOldestVersion || log.U64(2) > 2) {
+    return Status(StatusCode::kRefused,
+                  fmt::format("{} is not an event log that this program reads", db_->path()));
+  }
+  id_ = log.Bytes(1);
+  state_ = static_cast<EventLogState>(log.U64(2));
+  end_.complete = Lsn{log.U64(3)};
+  // Events of an unfinished snapshot are nobody's yet.
+  if (state_ == EventLogState::kStreaming) {
+    INDOUBT_ASSIGN_OR_RETURN(
+        SqliteQuery last,
+        db_->Prepare(
+            "SELECT sequence, lsn, ordinal FROM events ORDER BY sequence DESC LIMIT 1"));
+    INDOUBT_ASSIGN_OR_RETURN(const bool any, last.Next());
+    if (any) {
+      end_.last_sequence = last.U64(0);
+      end_.last = {Lsn{last.U64(1)}, last.U64(2)};
+    }
+  }
+  if (log.U64(0) == kOldestVersion) return Status::Ok();  // it stages nothing
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery staged, db_->Prepare("SELECT count(*) FROM staged"));
+  INDOUBT_RETURN_IF_ERROR(staged.Next().status());
+  end_.staged = staged.U64(0);
+  return Status::Ok();
+}
+
+Result<uint64_t> LogGlance::EventsUpTo(EventPosition position) {
+  if (state_ != EventLogState::kStreaming) return uint64_t{0};
+  INDOUBT_ASSIGN_OR_RETURN(
+      SqliteQuery query,
+      db_->Prepare("SELECT sequence FROM events WHERE (lsn, ordinal) <= (?1, ?2) "
+                   "ORDER BY lsn DESC, ordinal DESC LIMIT 1"));
+  query.Bind(1, position.lsn.value);
+  query.Bind(2, position.ordinal);
+  INDOUBT_ASSIGN_OR_RETURN(const bool found, query.Next());
+  return found ? query.U64(0) : uint64_t{0};
+}
+
+Result<std::optional<int64_t>> LogGlance::CommitTimeAfter(EventPosition position) {
+  if (state_ != EventLogState::kStreaming) return std::optional<int64_t>();
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query,
+                           db_->Prepare("SELECT payload FROM events WHERE (lsn, ordinal) > "
+                                        "(?1, ?2) ORDER BY lsn, ordinal LIMIT 1"));
+  query.Bind(1, position.lsn.value);
+  query.Bind(2, position.ordinal);
+  INDOUBT_ASSIGN_OR_RETURN(const bool found, query.Next());
+  if (!found) return std::optional<int64_t>();
+  events::Transaction event;
+  if (!event.ParseFromString(query.Bytes(0))) {
+    return Status(StatusCode::kCorrupt,
+                  fmt::format("event log {}: the event after {} is not what was written",
+                              db_->path(), position.lsn.ToString()));
+  }
+  // The snapshot's chunks have no time of their own: they are old, and nobody knows how.
+  if (event.snapshot()) return std::optional<int64_t>();
+  return std::optional(event.commit_micros());
+}
+
+}  // namespace indoubt::cdc_internal

@@ -1,0 +1,42 @@
+// A look at an event log from outside of its worker: beside one that runs, or without.
+// Takes no lock and changes nothing. Private to this room.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cdc/event_log.h"
+#include "cdc/sqlite_handle.h"
+
+namespace indoubt::cdc_internal {
+
+/// One state of the log's file. Belongs to one thread; short-lived, for it holds the
+/// file's clean-up back.
+class LogGlance {
+ public:
+  /// kNotFound when there is no log yet, kRefused when it is of a version that this
+  /// program does not read.
+  static Result<LogGlance> Open(const std::string& path);
+
+  const std::string& id() const { return id_; }
+  EventLogState state() const { return state_; }
+  const LogEnd& end() const { return end_; }
+
+  /// How many events are at or before `position`: their sequence numbers have no gaps.
+  Result<uint64_t> EventsUpTo(EventPosition position);
+  /// When the source committed the first event after `position`, in microseconds since
+  /// 2000-01-01 UTC of the source's clock; none when the log has no such event.
+  Result<std::optional<int64_t>> CommitTimeAfter(EventPosition position);
+
+ private:
+  explicit LogGlance(std::unique_ptr<SqliteDatabase> db) : db_(std::move(db)) {}
+  Status Read();
+
+  std::unique_ptr<SqliteDatabase> db_;
+  std::string id_;
+  EventLogState state_ = EventLogState::kNew;
+  LogEnd end_;
+};
+
+}  // namespace indoubt::cdc_internal

@@ -1,0 +1,167 @@
+#include "cdc/report.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "cdc/log_glance.h"
+#include "cdc/pg_connection.h"
+#include "cdc/redis_view.h"
+#include "cdc/view.h"
+
+namespace indoubt {
+namespace {
+
+using cdc_internal::LogGlance;
+using cdc_internal::PgConnection;
+using cdc_internal::PgRows;
+using cdc_internal::StopSignal;
+
+// Between 1970 and 2000, where PostgreSQL's clock begins.
+constexpr int64_t kEpochMicros = int64_t{946'684'800} * 1'000'000;
+
+int64_t MicrosNow() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::microseconds>(now).count() - kEpochMicros;
+}
+
+// Sets `clock` to the source's own, microseconds since 2000.
+Status AskSource(const CdcOptions& options, TimePoint deadline, SourceReport& report,
+                 int64_t& clock) {
+  const StopSignal never;
+  INDOUBT_ASSIGN_OR_RETURN(auto connection,
+                           PgConnection::Connect(options.source_dsn, false, never, deadline));
+  INDOUBT_ASSIGN_OR_RETURN(
+      const PgRows rows,
+      connection->Query(
+          fmt::format("SELECT pg_current_wal_flush_lsn(), "
+                      "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint - {}, "
+                      "slot_name, active, coalesce(wal_status, 'lost'), "
+                      "coalesce(restart_lsn, '0/0'), coalesce(confirmed_flush_lsn, '0/0'), "
+                      "safe_wal_size FROM (SELECT 1) AS one LEFT JOIN pg_replication_slots "
+                      "ON slot_name = {}",
+                      kEpochMicros, connection->Literal(options.slot)),
+          deadline));
+  if (rows.size() != 1 || !rows[0][0] || !rows[0][1]) {
+    return Status(StatusCode::kInternal, "cdc source: it does not say how far it is");
+  }
+  const auto& row = rows[0];
+  INDOUBT_ASSIGN_OR_RETURN(report.flushed, Lsn::Parse(*row[0]));
+  clock = std::stoll(*row[1]);
+  if (!row[2]) return Status::Ok();
+  SlotReport slot;
+  slot.active = row[3] == "t";
+  slot.wal_status = row[4].value_or("");
+  INDOUBT_ASSIGN_OR_RETURN(slot.restart, Lsn::Parse(row[5].value_or("")));
+  INDOUBT_ASSIGN_OR_RETURN(slot.confirmed, Lsn::Parse(row[6].value_or("")));
+  if (slot.restart.value != 0 && *report.flushed > slot.restart) {
+    slot.retained_bytes = report.flushed->value - slot.restart.value;
+  }
+  if (row[7]) slot.safe_wal_bytes = std::max(std::stoll(*row[7]), 0LL);
+  report.slot = slot;
+  return Status::Ok();
+}
+
+Status JudgeSlot(const CdcOptions& options, const SourceReport& source, bool begun) {
+  if (!source.slot) {
+    if (!begun) return Status::Ok();  // the first start makes both
+    return Status(StatusCode::kNotFound,
+                  fmt::format("replication slot \"{}\" is gone: what was committed behind the "
+                              "event log's end is missing for good",
+                              options.slot));
+  }
+  if (source.slot->wal_status != "lost") return Status::Ok();
+  return Status(StatusCode::kCorrupt,
+                fmt::format("replication slot \"{}\" was invalidated by the server "
+                            "(max_slot_wal_keep_size): changes are missing for good",
+                            options.slot));
+}
+
+void LookAtLog(const std::optional<LogGlance>& glance, LogReport& report) {
+  if (!glance) return;
+  if (glance->state() != EventLogState::kStreaming) {
+    report.health = Status(StatusCode::kUnavailable,
+                           "event log: the snapshot is not complete; nothing is derived yet");
+    return;
+  }
+  report.complete = glance->end().complete;
+  report.events = glance->end().last_sequence;
+  report.staged = glance->end().staged;
+}
+
+ViewReport LookAtView(const ViewOptions& options) {
+  ViewReport report;
+  report.name = options.name;
+  const auto position = ReadViewPosition(options);
+  if (!position) {
+    report.health = position.error().WithContext("view " + options.name);
+    return report;
+  }
+  report.position = position->position;
+  if (options.kind == ViewKind::kRedis) {
+    report.health = ReadRedisMark(options).WithContext("view " + options.name);
+  }
+  return report;
+}
+
+Status Measure(LogGlance& glance, const SourceReport& source, int64_t clock, ViewReport& view) {
+  INDOUBT_ASSIGN_OR_RETURN(const uint64_t applied, glance.EventsUpTo(*view.position));
+  view.applied = applied;
+  view.backlog = glance.end().last_sequence - std::min(applied, glance.end().last_sequence);
+  INDOUBT_ASSIGN_OR_RETURN(const auto oldest, glance.CommitTimeAfter(*view.position));
+  if (oldest) {
+    view.lag_seconds = static_cast<double>(std::max<int64_t>(clock - *oldest, 0)) / 1e6;
+  } else if (source.flushed && view.position->lsn >= *source.flushed) {
+    view.lag_seconds = 0;
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
+Status CdcReport::health() const {
+  if (!source.health.ok()) return source.health;
+  if (!log.health.ok()) return log.health;
+  for (const ViewReport& view : views) {
+    if (!view.health.ok()) return view.health;
+  }
+  return Status::Ok();
+}
+
+CdcReport ReadCdcReport(const CdcOptions& options, TimePoint deadline) {
+  CdcReport report;
+  report.taken_at = SystemClock().Now();
+  for (const ViewOptions& view : options.views) report.views.push_back(LookAtView(view));
+  std::optional<LogGlance> glance;
+  if (auto opened = LogGlance::Open(options.event_log_path)) {
+    glance.emplace(std::move(*opened));
+  } else {
+    report.log.health = opened.error();
+  }
+  LookAtLog(glance, report.log);
+  int64_t clock = MicrosNow();  // of this machine, unless the source tells its own
+  report.source.health = AskSource(options, deadline, report.source, clock);
+  if (report.source.health.ok()) {
+    report.source.health = JudgeSlot(options, report.source, report.log.complete.has_value());
+  }
+  for (ViewReport& view : report.views) {
+    if (!view.position) continue;
+    if (report.source.flushed) {
+      view.lag_bytes = report.source.flushed->value -
+                       std::min(report.source.flushed->value, view.position->lsn.value);
+    }
+    if (!report.log.complete) continue;
+    const Status measured = Measure(*glance, report.source, clock, view);
+    if (view.health.ok()) view.health = measured.WithContext("view " + view.name);
+  }
+  return report;
+}
+
+std::optional<double> RatePerSecond(std::optional<uint64_t> before, TimePoint before_at,
+                                    std::optional<uint64_t> after, TimePoint after_at) {
+  const double seconds = std::chrono::duration<double>(after_at - before_at).count();
+  if (!before || !after || *after < *before || seconds <= 0) return std::nullopt;
+  return static_cast<double>(*after - *before) / seconds;
+}
+
+}  // namespace indoubt

@@ -1,0 +1,80 @@
+// How late the derived path is: source, slot, event log and views, looked at from outside
+// of the worker, so the same whether it runs or not.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "cdc/lsn.h"
+#include "cdc/worker.h"
+
+namespace indoubt {
+
+/// The replication slot, as the source shows it.
+struct SlotReport {
+  bool active = false;                     // somebody streams from it
+  std::string wal_status;                  // "reserved", "extended", "unreserved" or "lost"
+  Lsn restart;                             // from here on the source keeps its WAL for the slot
+  Lsn confirmed;                           // up to here it may forget what it has sent
+  uint64_t retained_bytes = 0;             // from `restart` to the end of the WAL
+  std::optional<uint64_t> safe_wal_bytes;  // until it is lost; none: there is no limit
+};
+
+/// Source and slot. What could not be looked at is none, and `health` says why.
+struct SourceReport {
+  /// Ok; kUnavailable or kDeadlineExceeded: the source cannot be asked; kNotFound: the slot
+  /// of a log that was begun is gone; kCorrupt: the slot was invalidated.
+  Status health;
+  std::optional<Lsn> flushed;  // the end of its durable WAL
+  std::optional<SlotReport> slot;
+};
+
+struct LogReport {
+  Status health;                // Ok, or why it cannot be read (kNotFound: not made yet)
+  std::optional<Lsn> complete;  // everything of the source up to here is in it
+  uint64_t events = 0;          // in it, since its beginning
+  uint64_t staged = 0;          // transactions that are prepared and have not ended
+};
+
+struct ViewReport {
+  std::string name;
+  Status health;  // Ok, or why its sink cannot be asked, or why it is stopped
+  std::optional<EventPosition> position;
+  /// From its position to the end of the source's durable WAL, other tables' included.
+  std::optional<uint64_t> lag_bytes;
+  /// The age of the oldest commit that it does not show, by the source's clock; 0 when it
+  /// has reached the source's end. None where that is not known: the commit is not in the
+  /// event log yet, or part of the snapshot.
+  std::optional<double> lag_seconds;
+  std::optional<uint64_t> applied;  // events of the log that it shows
+  std::optional<uint64_t> backlog;  // events of the log that it does not show yet
+};
+
+struct CdcReport {
+  SourceReport source;
+  LogReport log;
+  std::vector<ViewReport> views;
+  TimePoint taken_at;  // by this process' clock
+
+  /// Ok, or the first thing that is wrong, named.
+  Status health() const;
+};
+
+/// Looks at all of it; what cannot be reached by `deadline`, or within the few seconds that
+/// a sink is given, is said in its part. Views first and source last: a lag is never
+/// understated. Thread-safe.
+CdcReport ReadCdcReport(const CdcOptions& options, TimePoint deadline);
+
+/// Events a second that went by between two reports; none when one of them does not know.
+std::optional<double> RatePerSecond(std::optional<uint64_t> before, TimePoint before_at,
+                                    std::optional<uint64_t> after, TimePoint after_at);
+
+/// `report` in Prometheus' text format 0.0.4 (docs/cdc.md names the metrics). What is not
+/// known is left out.
+std::string ToPrometheus(const CdcReport& report);
+
+}  // namespace indoubt

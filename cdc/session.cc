@@ -1,0 +1,113 @@
+#include "cdc/session.h"
+
+#include <set>
+
+#include <fmt/format.h>
+
+#include "base/gid.h"
+#include "cdc/redis_view.h"
+#include "cdc/snapshot.h"
+#include "cdc/sqlite_event_log.h"
+#include "cdc/sqlite_view.h"
+
+namespace indoubt::cdc_internal {
+namespace {
+
+Status CheckOptions(const CdcOptions& options) {
+  const auto wrong = [](std::string what) {
+    return Status(StatusCode::kInvalidArgument, "cdc: " + std::move(what));
+  };
+  if (options.tables.empty()) return wrong("no tables; name at least one");
+  if (options.event_log_path.empty()) return wrong("no path for the event log");
+  if (options.publication.empty()) return wrong("no name for the publication");
+  if (options.slot.empty() || options.slot.size() > 63 ||
+      options.slot.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") !=
+          std::string::npos) {
+    return wrong("a slot's name is 1 to 63 characters of a-z, 0-9 and _");
+  }
+  std::set<std::string> names;
+  for (const ViewOptions& view : options.views) {
+    if (!IsValidName(view.name)) {
+      return wrong("a view's name is 1 to 32 characters of A-Z, a-z, 0-9, _ and -");
+    }
+    if (!names.insert(view.name).second) {
+      return wrong(fmt::format("two views are named {}", view.name));
+    }
+  }
+  return Status::Ok();
+}
+
+Result<std::unique_ptr<View>> MakeView(const ViewOptions& options) {
+  switch (options.kind) {
+    case ViewKind::kRedis:
+      return MakeRedisView(options);
+    case ViewKind::kSqlite:
+      return MakeSqliteView(options);
+  }
+  return Status(StatusCode::kInternal, "unknown kind of view");
+}
+
+// "orders" of "shop.orders".
+std::vector<std::string> BareNames(const std::vector<std::string>& tables) {
+  std::vector<std::string> names;
+  for (const std::string& table : tables) names.push_back(table.substr(table.rfind('.') + 1));
+  return names;
+}
+
+}  // namespace
+
+Status Session::Open() {
+  INDOUBT_RETURN_IF_ERROR(CheckOptions(options_));
+  std::vector<std::unique_ptr<View>> views;
+  for (const ViewOptions& view : options_.views) {
+    INDOUBT_ASSIGN_OR_RETURN(views.emplace_back(), MakeView(view));
+  }
+  INDOUBT_ASSIGN_OR_RETURN(log_, OpenSqliteEventLog(options_.event_log_path));
+  const SlotOptions slot{options_.source_dsn, options_.slot, options_.publication,
+                         options_.slot_lock_timeout};
+  INDOUBT_RETURN_IF_ERROR(OpenSource(slot));
+  for (size_t i = 0; i < views.size(); ++i) {
+    views_.push_back(std::make_unique<ViewRunner>(options_.views[i], std::move(views[i]),
+                                                  BareNames(options_.tables), *log_, stop_));
+  }
+  source_ = std::make_unique<SourceRunner>(slot, *log_, stop_);
+  return Status::Ok();
+}
+
+Status Session::OpenSource(const SlotOptions& slot) {
+  const TimePoint deadline = SystemClock().Now() + options_.start_timeout;
+  if (log_->state() == EventLogState::kStreaming) {
+    const Status checked = CheckSlot(slot, log_->end().complete, stop_, deadline);
+    const bool again =
+        options_.on_slot_loss == OnSlotLoss::kSnapshot && ANewSnapshotHelps(checked);
+    if (!checked.ok() && !again) return checked;
+    if (again) {
+      loss_ = checked;
+      INDOUBT_RETURN_IF_ERROR(log_->Restart());
+    }
+  }
+  return PrepareSource(slot, options_.tables, *log_, stop_, deadline);
+}
+
+void Session::Stop() {
+  stop_.Set();
+  const std::lock_guard lock(joining_);
+  if (log_) log_->Interrupt();
+  if (source_) source_->Join();
+  for (const auto& view : views_) view->Join();
+}
+
+CdcStatus Session::status() const {
+  const SourceState source = source_->state();
+  CdcStatus status;
+  status.source = source.source;
+  const LogEnd end = log_->end();
+  status.logged = end.complete;
+  status.staged = end.staged;
+  status.confirmed_flush = source.confirmed;
+  status.source_health = source.health;
+  for (const auto& view : views_) status.views.push_back(view->state());
+  return status;
+}
+
+}  // namespace indoubt::cdc_internal

@@ -1,0 +1,43 @@
+// What the parts of `indoubt cdc` share, and the parts that have a file of their own.
+#pragma once
+
+#include <string>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "cdc/worker.h"
+#include "cli/config.h"
+
+namespace indoubt::cli {
+
+struct CdcVerbConfig {
+  Config config;
+  CdcOptions options;
+};
+
+/// Reads the file at `path`, which must have [cdc] and a view. Errors as LoadConfig.
+Result<CdcVerbConfig> LoadCdcConfig(const std::string& path);
+
+/// `indoubt cdc status`: looks twice, `sample` apart, for the rates (0: once, without).
+int ShowCdcStatus(const std::string& config, Duration sample, bool json);
+
+/// `indoubt cdc audit`.
+int AuditCdc(const std::string& config, bool json);
+
+/// `indoubt cdc parked`: what each view has set aside.
+int ListParked(const std::string& config, bool json);
+
+/// `indoubt cdc retry VIEW`: asks the view's worker to try what is parked again, and waits
+/// for that. kEnvironment when something is left.
+int RetryParked(const std::string& config, const std::string& name, Duration timeout,
+                bool json);
+
+struct CdcWaitArguments {
+  std::string config, view, lsn;
+  Duration timeout{};
+  bool json = false;
+};
+/// `indoubt cdc wait`: exit 3 when the view has not come so far in time.
+int WaitForCdcView(const CdcWaitArguments& arguments);
+
+}  // namespace indoubt::cli

@@ -1,0 +1,44 @@
+// indoubt explain: one transaction's story, from the records of its run.
+#include <memory>
+
+#include "cli/output.h"
+#include "cli/verbs.h"
+#include "experiments/explain/story.h"
+
+namespace indoubt::cli {
+namespace {
+
+int Explain(const std::string& run, const std::string& gid, bool json) {
+  const auto story = TellStory(run, gid);
+  if (!story) return Fail(story.error(), json);
+  if (!json) {
+    PrintLine(StoryText(*story));
+    return kDone;
+  }
+  Json lines = Json::array();
+  for (const StoryLine& line : story->lines) {
+    lines.push_back({{"at_ms", line.at_ms ? Json(*line.at_ms) : Json()}, {"text", line.text}});
+  }
+  PrintJson({{"gid", story->gid},
+             {"cell", story->cell},
+             {"repetition", story->repetition},
+             {"lines", std::move(lines)}});
+  return kDone;
+}
+
+}  // namespace
+
+void AddExplain(CLI::App& app, Action& action) {
+  CLI::App* verb = app.add_subcommand("explain", "One transaction's story");
+  auto run = std::make_shared<std::string>();
+  auto gid = std::make_shared<std::string>();
+  auto json = std::make_shared<bool>(false);
+  verb->add_option("RUN", *run, "Folder of a run")->required();
+  verb->add_option("GID", *gid, "The transaction")->required();
+  verb->add_flag("--json", *json, "One JSON object on stdout");
+  verb->callback([&action, run, gid, json] {
+    action = [run, gid, json] { return Explain(*run, *gid, *json); };
+  });
+}
+
+}  // namespace indoubt::cli

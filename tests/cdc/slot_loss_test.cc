@@ -1,0 +1,149 @@
+// The slot is dropped, moved or invalidated under the worker's feet. Never silence: an
+// error that names the gap, or a new snapshot after which the views equal the source.
+#include <csignal>
+
+#include <gmock/gmock.h>
+
+#include "tests/cdc/kill_fixture.h"
+
+namespace indoubt {
+namespace {
+
+using ::testing::HasSubstr;
+
+class CdcSlotLossTest : public CdcKillFixture {
+ protected:
+  /// Lets the views reach a first state, then returns.
+  void RunOnce() {
+    Client().Run("INSERT INTO moves(item, amount) VALUES ('a1', 1), ('a2', 20), ('gone', 7)");
+    const auto worker = CdcWorker::Start(AllOptions());
+    ASSERT_TRUE(worker) << worker.error().ToString();
+    ExpectEverythingEqualsSource();
+  }
+  /// Changes that no worker will ever be sent.
+  void ChangeUnseen() const {
+    Client().Run(
+        "DELETE FROM moves WHERE item = 'gone';"
+        "INSERT INTO moves(item, amount) VALUES ('a1', 300), ('unseen', 1);"
+        "UPDATE account SET balance = 17 WHERE id = 3");
+  }
+  CdcOptions WithSnapshot() const {
+    CdcOptions options = AllOptions();
+    options.on_slot_loss = OnSlotLoss::kSnapshot;
+    return options;
+  }
+  /// Writes so much that the server, told to keep little, gives the slot up.
+  void Invalidate() const {
+    SourceClient client = Client();
+    client.Run("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'");
+    client.Run("SELECT pg_reload_conf()");
+    EXPECT_TRUE(Eventually([&] {
+      client.Run("CREATE TABLE IF NOT EXISTS filler(n int); INSERT INTO filler VALUES (1)");
+      client.Run("SELECT pg_switch_wal()");
+      client.Run("CHECKPOINT");
+      return client.Run("SELECT wal_status FROM pg_replication_slots") == "lost";
+    }));
+  }
+  void ExpectNextStartSays(StatusCode code, const std::string& words) const {
+    const auto worker = CdcWorker::Start(AllOptions());
+    ASSERT_FALSE(worker);
+    EXPECT_EQ(worker.error().code(), code) << worker.error().ToString();
+    EXPECT_THAT(worker.error().message(), HasSubstr(words));
+  }
+  std::string LoggedUpTo() const {
+    return SqliteOne(event_log_path_,
+                     "SELECT printf('%X/%X', complete >> 32, complete & 0xffffffff) FROM log");
+  }
+};
+
+TEST_F(CdcSlotLossTest, AWorkerWhoseSlotIsDroppedEndsWithAnErrorThatNamesTheGap) {
+  const auto child = StartChild("");
+  Client().Run("INSERT INTO moves(item, amount) VALUES ('a1', 1)");
+  ExpectEverythingEqualsSource();
+  DropSlot();
+  const auto ended = child->Wait(SystemClock().Now() + std::chrono::seconds(30));
+  ASSERT_TRUE(ended && !ended->by_signal);
+  EXPECT_EQ(ended->code, 1);
+  EXPECT_THAT(ChildOutput(),
+              HasSubstr("slot \"indoubt\" is gone: the changes from " + LoggedUpTo() + " to "));
+}
+
+TEST_F(CdcSlotLossTest, TheNextStartNamesTheGapOfADroppedSlot) {
+  RunOnce();
+  Client().Run("SELECT pg_drop_replication_slot('indoubt')");
+  ChangeUnseen();
+  ExpectNextStartSays(StatusCode::kNotFound, "the changes from " + LoggedUpTo() + " to 0/");
+}
+
+TEST_F(CdcSlotLossTest, TheNextStartNamesTheGapOfAMovedSlot) {
+  RunOnce();
+  ChangeUnseen();
+  const std::string moved = Client().Run(
+      "SELECT end_lsn FROM pg_replication_slot_advance('indoubt', pg_current_wal_flush_lsn())");
+  ExpectNextStartSays(StatusCode::kCorrupt,
+                      "the changes from " + LoggedUpTo() + " to " + moved + " are missing");
+}
+
+TEST_F(CdcSlotLossTest, TheNextStartNamesTheGapOfAnInvalidatedSlot) {
+  RunOnce();
+  ChangeUnseen();
+  Invalidate();
+  ExpectNextStartSays(StatusCode::kCorrupt, "was invalidated by the server");
+  ExpectNextStartSays(StatusCode::kCorrupt, "the changes from " + LoggedUpTo() + " to 0/");
+}
+
+TEST_F(CdcSlotLossTest, ADroppedSlotIsMadeAnewWithASnapshotWhileTheWorkerRuns) {
+  auto worker = CdcWorker::Start(WithSnapshot());
+  ASSERT_TRUE(worker) << worker.error().ToString();
+  for (int round = 0; round < 3; ++round) {
+    Client().Run("INSERT INTO moves(item, amount) VALUES ('a1', 1), ('gone', 7)");
+    ExpectEverythingEqualsSource();
+    const Status before = (*worker)->status().last_loss;
+    DropSlot();
+    ChangeUnseen();
+    EXPECT_TRUE(Eventually([&] { return (*worker)->status().last_loss != before; }));
+    EXPECT_THAT((*worker)->status().last_loss.message(), HasSubstr("the changes from 0/"));
+    EXPECT_TRUE(Eventually([&] { return (*worker)->health().ok(); }))
+        << (*worker)->health().ToString();
+    Client().Run("INSERT INTO moves(item, amount) VALUES ('after', 1)");
+    ExpectEverythingEqualsSource();
+    EXPECT_FALSE((*worker)->source_lost());
+  }
+}
+
+TEST_F(CdcSlotLossTest, AnInvalidatedOrMovedSlotIsMadeAnewAtTheNextStart) {
+  RunOnce();
+  ChangeUnseen();
+  Client().Run("SELECT pg_replication_slot_advance('indoubt', pg_current_wal_flush_lsn())");
+  {
+    const auto worker = CdcWorker::Start(WithSnapshot());
+    ASSERT_TRUE(worker) << worker.error().ToString();
+    EXPECT_EQ((*worker)->status().last_loss.code(), StatusCode::kCorrupt);
+    ExpectEverythingEqualsSource();
+  }
+  Invalidate();
+  ChangeUnseen();
+  const auto worker = CdcWorker::Start(WithSnapshot());
+  ASSERT_TRUE(worker) << worker.error().ToString();
+  EXPECT_EQ((*worker)->status().last_loss.code(), StatusCode::kCorrupt);
+  ExpectEverythingEqualsSource();
+}
+
+TEST_F(CdcSlotLossTest, KilledWhileItMendsTheLossItMendsItTheNextTime) {
+  on_slot_loss_ = "snapshot";
+  RunOnce();
+  Client().Run("SELECT pg_drop_replication_slot('indoubt')");
+  ChangeUnseen();
+  for (const char* point : {"cdc_snapshot_chunk:1", "cdc_snapshot_chunk:2", "cdc_applied@cache",
+                            "cdc_applied@rows_cache", "cdc_applied@rows_table"}) {
+    Client().Run("INSERT INTO moves(item, amount) VALUES ('a4', 1)");  // for each to apply
+    const auto child = StartChild(std::string(point) + "=kill");
+    const auto ended = child->Wait(SystemClock().Now() + std::chrono::seconds(30));
+    ASSERT_TRUE(ended && ended->by_signal && ended->code == SIGKILL) << point << ChildOutput();
+  }
+  const auto child = StartChild("");
+  ExpectEverythingEqualsSource();
+}
+
+}  // namespace
+}  // namespace indoubt

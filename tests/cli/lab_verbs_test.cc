@@ -1,0 +1,98 @@
+// The laboratory's verbs as a user calls them: exit codes, what goes to stdout, errors.
+#include <cstdlib>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/experiments/sample_run.h"
+
+namespace indoubt {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+class LabVerbsTest : public ::testing::Test {
+ protected:
+  CommandResult Indoubt(const std::string& arguments) {
+    const char* binary = std::getenv("INDOUBT_BINARY");
+    EXPECT_NE(binary, nullptr) << "ctest sets INDOUBT_BINARY";
+    return RunCommand("cd '" + folder_.path() + "' && '" + binary + "' " + arguments);
+  }
+  /// A run of five repetitions whose commits take `slower` times as long.
+  void Write(const std::string& name, double slower) {
+    SampleRun sample = MakeSampleRun();
+    for (const char* cell : {"2pc", "cdc", "dual-write"}) {
+      for (int n = 2; n <= 5; ++n) sample.rep(cell, n);
+    }
+    for (SampleRep& rep : sample.reps) {
+      for (json& operation : rep.files["ops.ndjson"]) {
+        if (operation.at("outcome") != "committed") continue;
+        const auto due = operation.at("intended_ns").get<int64_t>();
+        const double took = static_cast<double>(operation.at("ended_ns").get<int64_t>() - due);
+        operation["ended_ns"] = due + static_cast<int64_t>(took * (slower + 0.001 * rep.n));
+      }
+    }
+    sample.Write(folder_.path() + "/" + name);
+    std::ofstream(folder_.path() + "/" + name + "/scenario.toml") << "[load]\nclients = 32\n";
+  }
+  TemporaryFolder folder_;
+};
+
+TEST_F(LabVerbsTest, TheGateIsTenForWorseTwelveWithoutAnIntervalAndElseZero) {
+  Write("base", 1);
+  Write("same", 1);
+  Write("slower", 1.2);
+  EXPECT_EQ(Indoubt("compare base same --gate").exit_code, 0);
+  EXPECT_EQ(Indoubt("compare base slower").exit_code, 0);  // it only tells
+  const CommandResult worse = Indoubt("compare base slower --gate");
+  EXPECT_EQ(worse.exit_code, 10) << worse.output;
+  EXPECT_THAT(worse.output, HasSubstr("gate: something got worse beyond the noise"));
+  MakeSampleRun().Write(folder_.path() + "/once");
+  std::ofstream(folder_.path() + "/once/scenario.toml") << "[load]\nclients = 32\n";
+  EXPECT_EQ(Indoubt("compare once once --gate").exit_code, 12);
+}
+
+TEST_F(LabVerbsTest, ComparisonsThatMakeNoSenseAreUsageErrors) {
+  Write("base", 1);
+  Write("other", 1);
+  std::ofstream(folder_.path() + "/other/scenario.toml") << "[load]\nclients = 8\n";
+  const CommandResult refused = Indoubt("compare base other");
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.output, HasSubstr("load.clients is 32 and 8"));
+  EXPECT_EQ(Indoubt("compare base nothing --json").exit_code, 2);
+}
+
+TEST_F(LabVerbsTest, AComparisonAsJsonIsOneObject) {
+  Write("base", 1);
+  const CommandResult result = Indoubt("compare base base --json");
+  const json comparison = json::parse(result.output, nullptr, false);
+  ASSERT_TRUE(comparison.is_object()) << result.output;
+  EXPECT_GT(comparison.at("lines").size(), 30U);
+}
+
+TEST_F(LabVerbsTest, ExplainTellsAStoryAndNamesWhatThereIsInstead) {
+  Write("base", 1);
+  EXPECT_THAT(Indoubt("explain base g1").output, HasSubstr("accounts: seen prepared"));
+  EXPECT_THAT(Indoubt("explain base g1 --json").output, HasSubstr("{\"gid\":\"g1\","));
+  const CommandResult unknown = Indoubt("explain base g2");
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_THAT(unknown.output, HasSubstr("no transaction 'g2'; this run recorded 1 gids"));
+  EXPECT_THAT(Indoubt("explain none g1").output, HasSubstr("beside it there are base"));
+}
+
+TEST_F(LabVerbsTest, ReportWritesTheIndexAndListRunsPrintsIt) {
+  Write("base", 1);
+  Write("later", 1);
+  EXPECT_EQ(Indoubt("report base later").exit_code, 0);
+  EXPECT_THAT(ReadText(folder_.path() + "/index.html"), HasSubstr("./later/report.html"));
+  const CommandResult listed = Indoubt("list runs --out .");
+  EXPECT_EQ(listed.exit_code, 0);
+  EXPECT_THAT(listed.output, HasSubstr("2026-11-24T09:30:00.123Z  coordinator-crash"));
+  EXPECT_THAT(listed.output, HasSubstr("base"));
+  EXPECT_EQ(Indoubt("list runs").exit_code, 2);  // no folder runs here
+  EXPECT_THAT(Indoubt("list checks").output, HasSubstr("lost_acknowledged"));
+}
+
+}  // namespace
+}  // namespace indoubt
