@@ -4,6 +4,7 @@
 #include "experiments/report/content.h"
 #include "experiments/report/html_style.h"
 #include "experiments/report/svg.h"
+#include "experiments/report/variation.h"
 #include "experiments/report/writers.h"
 #include "experiments/summary/judgement.h"
 
@@ -100,6 +101,24 @@ void AddPictures(std::string& out, const ReportedRun& run) {
       "data.");
 }
 
+/// What the matrix varies: a picture and its numbers for each parameter, and the steps at
+/// which the paths died.
+void AddVariation(std::string& out, const json& summary) {
+  for (const VariedParameter& parameter : VariedParameters(summary)) {
+    const std::string svg = VariationSvg(summary, parameter);
+    if (svg.empty()) continue;
+    out += "<h2>What changes with " + EscapeHtml(parameter.key) + "</h2>\n";
+    AddFigure(
+        out, svg,
+        "Read each panel by itself: they share the horizontal axis, not the vertical one. A "
+        "mark is the median over the repetitions, a stroke its 95 percent interval, which "
+        "takes six. The lines only join what was measured; nothing in between was.");
+    out += "<details><summary>The same as numbers</summary>" +
+           TableHtml(VariationTable(summary, parameter), "text") + "</details>\n";
+  }
+  AddSection(out, "Where it died, and what was left of it", CrashPointTable(summary), "text");
+}
+
 void AddRun(std::string& out, const ReportedRun& reported, const char* heading) {
   const json& summary = reported.summary;
   const json& run = summary.at("run");
@@ -111,6 +130,7 @@ void AddRun(std::string& out, const ReportedRun& reported, const char* heading) 
   AddList(out, "Warnings", "warnings", summary.at("warnings").get<std::vector<std::string>>());
   AddSection(out, "The paths", PathTable(summary), "figures");
   out += fmt::format("<p class=\"note-p\">{}</p>\n", EscapeHtml(kTableNote));
+  AddVariation(out, summary);
   AddPictures(out, reported);
   AddSection(out, "Expectations", ExpectationTable(summary), "text wrap");
   AddSection(out, "Faults", FaultTable(summary), "text");

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "experiments/report/content.h"
+#include "experiments/report/variation.h"
 #include "experiments/report/writers.h"
 #include "experiments/summary/figures.h"
 #include "experiments/summary/judgement.h"
@@ -94,6 +95,10 @@ std::string MarkdownReport(const json& summary) {
   AddList(out, "Warnings", summary.at("warnings").get<std::vector<std::string>>());
   AddTable(out, "The paths", PathTable(summary));
   out += fmt::format("\n{}\n", kTableNote);
+  for (const VariedParameter& parameter : VariedParameters(summary)) {
+    AddTable(out, "What changes with " + parameter.key, VariationTable(summary, parameter));
+  }
+  AddTable(out, "Where it died, and what was left of it", CrashPointTable(summary));
   AddTable(out, "Expectations", ExpectationTable(summary));
   AddTable(out, "Faults", FaultTable(summary));
   AddTable(out, "Repetitions", RepetitionTable(summary));

@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -17,6 +19,8 @@ using nlohmann::json;
 // A price is worth a headline from a tenth of a second: below, nobody waits for it.
 constexpr double kNoticeableMs = 100;
 constexpr double kNoticeableShare = 0.01;
+// More cells than these are summed up by path.
+constexpr size_t kMostInWords = 6;
 
 std::optional<double> Number(const json& cell, const std::string& figure) {
   return FigureOver(cell, figure).value;
@@ -66,6 +70,51 @@ std::string Refused(const json& cell) {
   if (attempted.value_or(0) == 0 || refused < kNoticeableShare * *attempted) return "";
   return fmt::format(", and {:.0f} percent of its operations refused",
                      100 * refused / *attempted);
+}
+
+std::vector<std::string> EveryPrice(const json& cells) {
+  std::vector<std::string> prices;
+  for (const json& cell : cells) {
+    prices.push_back(fmt::format("{} paid {}{}", cell.at("name").get<std::string>(),
+                                 Price(cell), Refused(cell)));
+  }
+  return prices;
+}
+
+/// To find the cell of a path that paid most: keys lost for good weigh more than any wait.
+std::pair<double, double> Weight(const json& cell) {
+  const double lost = Number(cell, "inconsistent.permanent").value_or(0) +
+                      Number(cell, "lost_acknowledged").value_or(0);
+  double waited = 0;
+  for (const char* figure : {"blocked_ms.max", "in_doubt_ms.max", "lag_ms.max"}) {
+    waited = std::max(waited, Number(cell, figure).value_or(0));
+  }
+  return {lost, waited};
+}
+
+/// Of each path the cell that paid most: a matrix of many has too many to be read.
+std::vector<std::string> HighestPrices(const json& cells) {
+  std::vector<std::pair<std::string, std::vector<const json*>>> by_path;
+  for (const json& cell : cells) {
+    const auto path = cell.at("path").get<std::string>();
+    const auto known = std::find_if(by_path.begin(), by_path.end(),
+                                    [&](const auto& entry) { return entry.first == path; });
+    if (known == by_path.end()) {
+      by_path.push_back({path, {&cell}});
+    } else {
+      known->second.push_back(&cell);
+    }
+  }
+  std::vector<std::string> prices;
+  for (const auto& [path, all] : by_path) {
+    const json& highest = **std::max_element(
+        all.begin(), all.end(),
+        [](const json* a, const json* b) { return Weight(*a) < Weight(*b); });
+    prices.push_back(fmt::format("{} paid {}{} (the highest price of its {} cells, at {})",
+                                 path, Price(highest), Refused(highest), all.size(),
+                                 highest.at("name").get<std::string>()));
+  }
+  return prices;
 }
 
 std::string Details(const json& cell) {
@@ -129,14 +178,14 @@ std::string VerdictText(const json& summary) {
   std::vector<std::string> lines;
   if (const auto reason = VoidReason(summary.at("env")))
     lines.push_back("VOID: " + *reason + ".");
-  std::vector<std::string> prices;
-  for (const json& cell : summary.at("cells")) {
-    prices.push_back(fmt::format("{} paid {}{}", cell.at("name").get<std::string>(),
-                                 Price(cell), Refused(cell)));
-  }
+  const bool every_cell = summary.at("cells").size() <= kMostInWords;
+  const std::vector<std::string> prices =
+      every_cell ? EveryPrice(summary.at("cells")) : HighestPrices(summary.at("cells"));
   lines.push_back(prices.empty() ? "Nothing was measured."
                                  : fmt::format("{}.", fmt::join(prices, "; ")));
-  for (const json& cell : summary.at("cells")) lines.push_back(Details(cell));
+  for (const json& cell : summary.at("cells")) {
+    if (every_cell) lines.push_back(Details(cell));
+  }
   lines.push_back(Closing(summary, Judge(summary)));
   return fmt::format("{}", fmt::join(lines, "\n"));
 }

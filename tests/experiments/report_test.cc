@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "experiments/report/svg.h"
+#include "experiments/report/variation.h"
 #include "tests/experiments/sample_run.h"
 
 namespace indoubt {
@@ -195,6 +196,65 @@ TEST_F(ReportTest, SeveralRunsShareAPageBehindAnIndex) {
   EXPECT_THAT(page, HasSubstr("href=\"#20261124-sample\""));
   EXPECT_THAT(page, HasSubstr("<article id=\"20261124-second\">"));
   EXPECT_FALSE(WriteCombinedReport({}, Path("none.html")).ok());
+}
+
+/// A cell as a summary has it, with what a matrix varies.
+nlohmann::json VariedCell(const std::string& path, const std::string& key,
+                          const nlohmann::json& value, double blocked_ms) {
+  nlohmann::json rep = {{"blocked_ms", {{"max", blocked_ms}}},
+                        {"lag_ms", nullptr},
+                        {"throughput_per_s", 100.0},
+                        {"lost_acknowledged", 0},
+                        {"inconsistent", {{"permanent", 0}}}};
+  return {{"name", path + "-" + value.dump()},
+          {"path", path},
+          {"params", {{key, value}}},
+          {"reps", nlohmann::json::array({rep})},
+          {"stats",
+           {{"blocked_ms.max",
+             {{"median", blocked_ms}, {"ci_low", nullptr}, {"ci_high", nullptr}, {"n", 1}}},
+            {"throughput_per_s",
+             {{"median", 100.0}, {"ci_low", nullptr}, {"ci_high", nullptr}, {"n", 1}}}}}};
+}
+
+TEST(VariationTest, ADurationThatVariesIsDrawnOverSecondsAndTabled) {
+  const nlohmann::json summary = {
+      {"cells",
+       {VariedCell("2pc", "fault.down", "15s", 15100),
+        VariedCell("2pc", "fault.down", "1s", 900), VariedCell("cdc", "fault.down", "1s", 20),
+        VariedCell("cdc", "fault.down", "15s", 25)}}};
+  const auto parameters = VariedParameters(summary);
+  ASSERT_EQ(parameters.size(), 1u);
+  EXPECT_EQ(parameters[0].key, "fault.down");
+  EXPECT_EQ(parameters[0].unit, "s");
+  const std::string svg = VariationSvg(summary, parameters[0]);
+  EXPECT_THAT(svg, HasSubstr("longest wait of an outside writer, s: 2pc 0.9 to 15.1"));
+  EXPECT_THAT(svg, HasSubstr("fault.down, s"));
+  EXPECT_THAT(svg, Not(HasSubstr("longest lag")));  // nobody measured it
+  const Table table = VariationTable(summary, parameters[0]);
+  EXPECT_THAT(table.rows.at(0),
+              testing::ElementsAre("2pc", "15s", "100", "–", "15.1", "–", "–"));
+}
+
+TEST(VariationTest, WhatIsNoNumberOrHasOneValueIsNotDrawn) {
+  const nlohmann::json one = {{"cells", {VariedCell("2pc", "workload.zipf", 0.9, 1)}}};
+  EXPECT_TRUE(VariedParameters(one).empty());
+  const nlohmann::json words = {{"cells",
+                                 {VariedCell("2pc", "fault.store", "stock", 1),
+                                  VariedCell("2pc", "fault.store", "accounts", 2)}}};
+  EXPECT_TRUE(VariedParameters(words).empty());
+  EXPECT_TRUE(CrashPointTable(words).rows.empty());
+}
+
+TEST(VariationTest, EveryPointAtWhichAPathDiedIsARow) {
+  const nlohmann::json summary = {{"cells",
+                                   {VariedCell("2pc", "fault.point.2pc", "voted", 3100),
+                                    VariedCell("2pc", "fault.point.2pc", "<ended>", 5)}}};
+  const Table table = CrashPointTable(summary);
+  ASSERT_EQ(table.rows.size(), 2u);
+  EXPECT_EQ(table.rows[0][0], "voted");
+  EXPECT_EQ(table.rows[0][3], "3.1 s");
+  EXPECT_EQ(table.rows[0][7], "0");
 }
 
 TEST(SvgTest, TicksAreRoundAndInside) {
