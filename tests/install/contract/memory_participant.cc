@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include <indoubt/base/text.h>
+
 namespace {
 
 using namespace indoubt;
@@ -19,15 +21,18 @@ struct Effect {
 };
 
 Status Refused(const Statement& statement, const std::string& why) {
-  return Status(StatusCode::kAborted, "statement \"" + statement.text + "\": " + why);
+  return Status(StatusCode::kAborted,
+                OneLine("statement \"" + statement.text + "\"", 100) + ": " + why);
 }
 
 /// Runs one statement on top of what `effect` has so far.
 Status Run(Contents& contents, const Statement& statement, Effect& effect) {
   std::istringstream words(statement.text);
-  std::string verb, name;
+  std::string verb, name, rest;
   int64_t amount = 0;
-  words >> verb >> name >> amount;
+  words >> verb >> name;
+  if (verb != "read") words >> amount;
+  if (words >> rest) return Refused(statement, "it has more than its words");
   const auto own = effect.writes.find(name);
   const Number* held = contents.Find(name);
   std::optional<int64_t> now;
