@@ -36,7 +36,7 @@ endfunction()
 indoubt_component(base
   TARGETS base participants
   HEADERS base/check.h base/clock.h base/duration.h base/failpoint.h base/file.h base/gid.h
-          base/status.h participants/decision.h participants/last_resource.h
+          base/status.h base/text.h participants/decision.h participants/last_resource.h
           participants/participant.h)
 indoubt_component(coordinator
   TARGETS orphans coordinator
@@ -57,6 +57,16 @@ indoubt_component(sqlite
 indoubt_component(service
   TARGETS services service
   HEADERS coordinator/service.h)
+# For an adapter of one's own: what it must pass (docs/adapters.md).
+indoubt_component(contract_suite
+  TARGETS proxy contract_suite
+  HEADERS faults/proxy.h tests/support/eventually.h
+          tests/participants/contract_calls.h tests/participants/contract_connection_fixture.h
+          tests/participants/contract_connection_suite.h
+          tests/participants/contract_coordinator.h tests/participants/contract_crash_cases.h
+          tests/participants/contract_decision_cases.h tests/participants/contract_fixture.h
+          tests/participants/contract_step.h tests/participants/contract_store.h
+          tests/participants/contract_suite.h tests/participants/contract_vote_cases.h)
 
 string(CONFIGURE [[
   set(source_folder "@CMAKE_SOURCE_DIR@")

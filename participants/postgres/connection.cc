@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include "base/text.h"
 #include "participants/postgres/sql_text.h"
 #include "participants/postgres/values.h"
 #include "participants/result_limit.h"

@@ -4,6 +4,7 @@
 
 #include <libpq-fe.h>
 
+#include "base/text.h"
 #include "participants/postgres/sql_text.h"
 
 namespace indoubt::pg {

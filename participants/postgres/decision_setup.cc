@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/gid.h"
+#include "base/text.h"
 #include "participants/postgres/sql_text.h"
 
 namespace indoubt::pg {

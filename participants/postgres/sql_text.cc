@@ -97,6 +97,9 @@ Status CheckStatement(const Statement& statement) {
     return Status(StatusCode::kAborted, "the statement holds a NUL byte; SQL text cannot");
   }
   const FirstWords words = ReadFirstWords(statement.text);
+  if (words.first.empty()) {
+    return Status(StatusCode::kAborted, "it is empty, or begins with no word of SQL");
+  }
   constexpr std::array<std::string_view, 6> kControl{"BEGIN", "START", "COMMIT",
                                                      "END",   "ABORT", "ROLLBACK"};
   const bool to_savepoint = words.first == "ROLLBACK" && words.second == "TO";
@@ -141,17 +144,6 @@ bool MayChangeSession(std::string_view sql) {
                                                    "VALUES", "WITH",   "MERGE"};
   return !IsOneOf(FirstKeyword(sql), kPlain) || ContainsIgnoringCase(sql, "SET_CONFIG") ||
          ContainsIgnoringCase(sql, "ADVISORY");
-}
-
-std::string OneLine(std::string_view text) {
-  std::string line;
-  for (const char c : text) {
-    const bool space = IsSpace(c);
-    if (space && (line.empty() || line.back() == ' ')) continue;
-    line += space ? ' ' : c;
-  }
-  while (!line.empty() && line.back() == ' ') line.pop_back();
-  return line;
 }
 
 }  // namespace indoubt::pg

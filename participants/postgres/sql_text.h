@@ -15,8 +15,8 @@ namespace indoubt::pg {
 std::string FirstKeyword(std::string_view sql);
 
 /// Ok, or kAborted for a statement that a branch must not run: transaction control
-/// (it would commit or end the branch), COPY through the client, a NUL byte, a list
-/// as parameter, or too many parameters.
+/// (it would commit or end the branch), COPY through the client, nothing at all, a NUL
+/// byte, a list as parameter, or too many parameters.
 Status CheckStatement(const Statement& statement);
 
 /// Whether the statement often only reads, so that asking before the prepare may
@@ -29,8 +29,5 @@ bool MayReturnRows(std::string_view sql);
 /// Whether the session may be another one after it (SET, session locks, LISTEN,
 /// temporary objects): such a connection is not used again.
 bool MayChangeSession(std::string_view sql);
-
-/// The text with line breaks as spaces, trimmed.
-std::string OneLine(std::string_view text);
 
 }  // namespace indoubt::pg

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "participants/redis/redis_inspection.h"
 #include "participants/redis/redis_pipeline.h"
 #include "participants/redis/redis_statement.h"
@@ -26,14 +27,14 @@ struct Answer {
 Answer Decode(const redisReply& reply) {
   Answer answer;
   if (reply.type != REDIS_REPLY_ARRAY || reply.elements == 0) {
-    return {"error", Text(reply), "", {}, ""};
+    return {"error", OneLine(Text(reply)), "", {}, ""};
   }
   answer.tag = Text(*reply.element[0]);
   if (reply.elements < 2) return answer;
   if (reply.element[1]->type == REDIS_REPLY_ARRAY) {
     answer.results = DecodeResults(*reply.element[1]);
   } else {
-    answer.reason = Text(*reply.element[1]);
+    answer.reason = OneLine(Text(*reply.element[1]));
   }
   if (reply.elements > 2) {
     (answer.tag == "locked" ? answer.holder : answer.digest) = Text(*reply.element[2]);

@@ -5,15 +5,19 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
+
 namespace indoubt {
 namespace {
 
 // A function holds all of Redis up while it runs.
 constexpr size_t kMostStatements = 10'000;
 constexpr size_t kMostBytes = size_t{64} << 20;
+constexpr size_t kLongestName = 64;  // of a command; Redis' own have 20 characters at most
 
 Status Wrong(std::string_view what) {
-  return Status(StatusCode::kAborted, fmt::format("the line cannot be read: {}", what));
+  return Status(StatusCode::kAborted,
+                OneLine(fmt::format("the line cannot be read: {}", what)));
 }
 
 Result<std::string> ParamText(const Value& value) {
@@ -102,33 +106,6 @@ class Splitter {
   size_t at_ = 0;
 };
 
-/// Whether the bytes are well-formed UTF-8 (RFC 3629), as text must be.
-bool IsUtf8(std::string_view bytes) {
-  for (size_t i = 0; i < bytes.size();) {
-    const auto byte = [&](size_t at) {
-      return at < bytes.size() ? static_cast<unsigned char>(bytes[at]) : 0u;
-    };
-    const unsigned first = byte(i), second = byte(i + 1);
-    const size_t length = first < 0x80   ? 1
-                          : first < 0xC2 ? 0
-                          : first < 0xE0 ? 2
-                          : first < 0xF0 ? 3
-                          : first < 0xF5 ? 4
-                                         : 0;
-    if (length == 0) return false;
-    for (size_t j = 1; j < length; ++j) {
-      if ((byte(i + j) & 0xC0) != 0x80) return false;
-    }
-    // Overlong forms, surrogates, and what lies beyond U+10FFFF.
-    if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) ||
-        (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F)) {
-      return false;
-    }
-    i += length;
-  }
-  return true;
-}
-
 Value DecodeReply(const redisReply& reply) {
   const std::string_view tag(reply.element[0]->str, reply.element[0]->len);
   if (tag == "n") return {};
@@ -172,6 +149,9 @@ Result<std::vector<std::string>> SplitRedisLine(const Statement& statement) {
     words.push_back(std::move(text));
   }
   if (words.empty()) return Wrong("it is empty");
+  if (words[0].size() > kLongestName) {
+    return Wrong(fmt::format("no command has a name of {} bytes", words[0].size()));
+  }
   for (size_t i = 0; i < used.size(); ++i) {
     if (!used[i]) return Wrong(fmt::format("parameter ${} is not used", i + 1));
   }

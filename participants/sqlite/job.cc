@@ -1,5 +1,7 @@
 #include "participants/sqlite/job.h"
 
+#include "base/text.h"
+
 namespace indoubt::sqlite {
 
 bool IsSecondPhase(const Job& job) {
@@ -25,24 +27,25 @@ void Answer(Job& job) {
   const Status& status = job.attempt.status;
   switch (job.kind) {
     case JobKind::kWork:
-      if (!status.ok()) return job.on_work(status);
+      if (!status.ok()) return job.on_work(Status(status.code(), OneLine(status.message())));
       return job.on_work(job.work->results);
     case JobKind::kPrepare: {
       PrepareReply reply;
       reply.vote.kind = !status.ok()            ? VoteKind::kNo
                         : job.attempt.read_only ? VoteKind::kReadOnly
                                                 : VoteKind::kYes;
-      reply.vote.reason = status.message();
+      reply.vote.reason = OneLine(status.message());
       if (reply.vote.kind == VoteKind::kYes) reply.vote.token = job.attempt.token;
       reply.results = job.work->results;
       return job.on_prepare(std::move(reply));
     }
     case JobKind::kOnePhase:
       return job.on_one_phase(
-          {status.ok() ? OnePhaseKind::kCommitted : OnePhaseKind::kRolledBack, status.message(),
-           job.work->results});
+          {status.ok() ? OnePhaseKind::kCommitted : OnePhaseKind::kRolledBack,
+           OneLine(status.message()), job.work->results});
     case JobKind::kCommit:
     case JobKind::kRollback:
+      job.ack.reason = OneLine(job.ack.reason);
       return job.on_ack(job.ack);
     case JobKind::kForget:
       return;
@@ -54,10 +57,10 @@ void AnswerFailure(Job& job, const Status& status, bool unknown) {
   job.attempt.status = status;
   job.ack = {AckKind::kRetry, status.message()};
   if (unknown && job.kind == JobKind::kPrepare) {
-    return job.on_prepare({{VoteKind::kUnknown, "", status.message()}, {}});
+    return job.on_prepare({{VoteKind::kUnknown, "", OneLine(status.message())}, {}});
   }
   if (unknown && job.kind == JobKind::kOnePhase) {
-    return job.on_one_phase({OnePhaseKind::kUnknown, status.message(), {}});
+    return job.on_one_phase({OnePhaseKind::kUnknown, OneLine(status.message()), {}});
   }
   Answer(job);
 }

@@ -195,6 +195,23 @@ TEST_F(Install, TheServiceIsAComponentOfItsOwnAndBringsGrpc) {
   EXPECT_THAT(ReadText(BuildOf("served") + "/CMakeCache.txt"), HasSubstr("gRPC_DIR"));
 }
 
+TEST_F(Install, AnAdapterOfOnesOwnPassesTheContractSuiteAndABrokenOneDoesNot) {
+  const auto configured = Configure("tests/install/contract", "contract");
+  ASSERT_TRUE(configured) << configured.error().ToString();
+  const auto built = Build("contract");
+  ASSERT_TRUE(built) << built.error().ToString();
+  const std::string program = BuildOf("contract") + "/memory_contract_test";
+  const auto ran = RunFor(std::chrono::seconds(100), {program});
+  ASSERT_TRUE(ran) << ran.error().ToString();
+  EXPECT_THAT(*ran, ContainsRegex("contract: ([0-9]+) of [0-9]+ cases of "
+                                  "Memory/ParticipantContract passed against Memory 1"));
+  EXPECT_THAT(*ran, Not(HasSubstr("SKIPPED")));
+  const auto broken = RunFor(std::chrono::seconds(100), {"env", "BREAK_THE_PROMISE=1", program,
+                                                         "--gtest_filter=*HeldOff*"});
+  ASSERT_FALSE(broken) << *broken;
+  EXPECT_THAT(SaidBy(broken), HasSubstr("OutsideWriterIsHeldOffUntilTheDecision"));
+}
+
 TEST_F(Install, EveryPublicHeaderCompilesByItself) {
   const auto configured = Configure("tests/install/headers", "headers");
   ASSERT_TRUE(configured) << configured.error().ToString();

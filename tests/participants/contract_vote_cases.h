@@ -1,6 +1,10 @@
 // The contract up to the vote: work, what makes a no, and what a no leaves behind.
 #pragma once
 
+#include <random>
+#include <string>
+
+#include "base/text.h"
 #include "tests/participants/contract_fixture.h"
 
 namespace indoubt {
@@ -22,6 +26,33 @@ TEST_P(ParticipantContract, FailingStatementVotesNoAndSaysWhy) {
   ExpectNothingWritten();
   ExpectNothingPrepared();
   EXPECT_TRUE(store().OutsideWrite("a", 1)) << "a lock was left behind";
+}
+
+TEST_P(ParticipantContract, HostileStatementsVoteNoInOneLineAndTheParticipantGoesOn) {
+  const uint64_t seed = std::random_device()();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  std::string noise(300, '\0');
+  for (char& byte : noise) byte = static_cast<char>(random());
+  const std::string cut = store().Add("a", 5).text;
+  const std::string huge(10 << 20, 'x');
+  for (const std::string& text :
+       {std::string(), std::string(1, '\0'), std::string("\xff\xfe\x80"),
+        std::string("'\n\"\n"), noise, cut + '\0' + "x", huge, "'" + huge}) {
+    SCOPED_TRACE("a statement of " + std::to_string(text.size()) + " bytes");
+    const PrepareReply reply =
+        PrepareNow(participant(), NewTestGid(), {store().Add("a", 5), {text, {}, {}}});
+    EXPECT_EQ(reply.vote.kind, VoteKind::kNo);
+    EXPECT_FALSE(reply.vote.reason.empty());
+    EXPECT_LT(reply.vote.reason.size(), 4096u);
+    EXPECT_TRUE(IsUtf8(reply.vote.reason));
+    EXPECT_EQ(reply.vote.reason.find_first_of(std::string("\n\r\0", 3)), std::string::npos);
+  }
+  ExpectNothingWritten();
+  ExpectNothingPrepared();
+  const Gid gid = NewTestGid();
+  ExpectCommits(gid, Vote(gid));
+  ExpectWritten();
 }
 
 TEST_P(ParticipantContract, FailedWorkEndsTheBranch) {
