@@ -4,6 +4,7 @@
 
 #include "cli/output.h"
 #include "cli/verbs.h"
+#include "experiments/history/history.h"
 #include "experiments/report/report.h"
 #include "experiments/report/run_index.h"
 
@@ -19,12 +20,32 @@ Status WriteIndexAbove(const std::string& run) {
   return WriteRunIndex(folder.parent_path().string());
 }
 
-int Report(const std::vector<std::string>& runs, const std::string& output) {
+/// history.json or history.edn beside the records of each repetition.
+Status WriteHistories(const std::string& run, const Json& summary, const std::string& form) {
+  for (const Json& cell : summary.at("cells")) {
+    for (const Json& rep : cell.at("reps")) {
+      const std::string folder = run + "/" + rep.at("dir").get<std::string>();
+      INDOUBT_ASSIGN_OR_RETURN(const auto history, ReadHistory(folder));
+      const std::string path = folder + "/history." + form;
+      INDOUBT_RETURN_IF_ERROR(
+          ReplaceFile(path, form == "edn" ? HistoryEdn(history) : HistoryJson(history)));
+      PrintLine(path);
+    }
+  }
+  return Status::Ok();
+}
+
+int Report(const std::vector<std::string>& runs, const std::string& output,
+           const std::string& history) {
   for (const std::string& run : runs) {
     const auto summary = WriteReports(run);
     if (!summary) return Fail(summary.error());
     const Status indexed = WriteIndexAbove(run);
     if (!indexed.ok()) Note("indoubt: warning: " + indexed.message());
+    if (!history.empty()) {
+      const Status written = WriteHistories(run, *summary, history);
+      if (!written.ok()) return Fail(written);
+    }
     if (output.empty()) PrintLine(run + "/report.html");
   }
   if (output.empty()) return kDone;
@@ -42,8 +63,13 @@ void AddReport(CLI::App& app, Action& action) {
   auto output = std::make_shared<std::string>();
   verb->add_option("RUN", *runs, "Folders of runs")->required();
   verb->add_option("-o,--output", *output, "One file over all of them");
-  verb->callback(
-      [&action, runs, output] { action = [runs, output] { return Report(*runs, *output); }; });
+  auto history = std::make_shared<std::string>();
+  verb->add_option("--history", *history,
+                   "Each repetition's history too: json, or edn as Jepsen and Elle read it")
+      ->check(CLI::IsMember({"json", "edn"}));
+  verb->callback([&action, runs, output, history] {
+    action = [runs, output, history] { return Report(*runs, *output, *history); };
+  });
 }
 
 }  // namespace indoubt::cli

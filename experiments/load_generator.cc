@@ -99,6 +99,8 @@ struct LoadGenerator::Shared {
                 {"order", OrNull(operation.order)},
                 {"account", OrNull(operation.account)},
                 {"item", operation.item},
+                {"quantity", OrNull(operation.quantity)},
+                {"amount", OrNull(operation.amount)},
                 {"gid", OrNull(answer.gid)},
                 {"reason", OrNull(answer.reason)},
                 {"participants", ToJson(answer.participants)}});

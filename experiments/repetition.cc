@@ -15,6 +15,8 @@
 #include "experiments/observer/observer.h"
 #include "experiments/paths/path.h"
 #include "experiments/summary/figures.h"
+#include "experiments/workloads/shop_names.h"
+#include "experiments/workloads/shop_world.h"
 
 namespace indoubt {
 namespace {
@@ -171,9 +173,10 @@ class Repetition {
     if (!idempotent) {
       outcome_.warnings.push_back(path_->name() + ": " + idempotent.error().message());
     }
-    INDOUBT_ASSIGN_OR_RETURN(const FinalComparison comparison,
-                             shop_->Compare(stores_->direct(), told));
-    json final = ToJson(comparison);
+    INDOUBT_ASSIGN_OR_RETURN(const ShopWorld world, ReadWorld(stores_->direct()));
+    INDOUBT_RETURN_IF_ERROR(
+        RecordWorld(shop_->options(), world, plan_.folder + "/state.ndjson"));
+    json final = ToJson(CompareWorld(shop_->options(), world, told));
     INDOUBT_ASSIGN_OR_RETURN(final["leftovers"], CountLeftovers(stores_->direct()));
     INDOUBT_ASSIGN_OR_RETURN(final["unwritable"], FindUnwritable(stores_->direct()));
     final["recovery_idempotent"] =
@@ -188,6 +191,12 @@ class Repetition {
                          {{"mode", ToString(load_.mode)},
                           {"rate_per_s", open ? json(load_.rate_per_s) : json(nullptr)},
                           {"clients", load_.clients}}},
+                        {"shop",
+                         {{"accounts", shop_->options().accounts},
+                          {"items", shop_->options().items},
+                          {"initial_balance", shop_->options().initial_balance},
+                          {"initial_stock", shop_->options().initial_stock},
+                          {"initial_price", kInitialPrice}}},
                         {"warmup_from_ns", NanosOf(times.warmup_from)},
                         {"measure_from_ns", NanosOf(times.measure_from)},
                         {"measure_to_ns", NanosOf(times.measure_to)},

@@ -87,6 +87,12 @@ Status Parse(const json& line, LagRecord& record) {
 Status Parse(const json& line, ReadRecord& record) {
   record.order = line.at("order").get<int64_t>();
   record.fractured = line.at("fractured").get<bool>();
+  // A stable double collect: what disagreed, disagreed in the same way once more.
+  const json& first = line.at("first");
+  const bool torn = first.at(0) != first.at(1) && line.at("second") == first;
+  if (torn != record.fractured) {
+    return Status(StatusCode::kCorrupt, "'fractured' is not what its two collects say");
+  }
   return Status::Ok();
 }
 

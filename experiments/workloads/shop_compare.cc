@@ -1,83 +1,21 @@
-// The full comparison of the three stores at the end of a repetition.
+// The full comparison of the three stores at the end of a repetition. Pure: what was read
+// (shop_world.h) against what must be true.
 #include <map>
 #include <set>
 
 #include <fmt/format.h>
 
-#include "experiments/stores/store_clients.h"
 #include "experiments/workloads/shop.h"
 #include "experiments/workloads/shop_names.h"
+#include "experiments/workloads/shop_world.h"
 
 namespace indoubt {
 namespace {
 
-constexpr auto kSqliteBusy = std::chrono::seconds(10);
-
-struct OrderRow {
-  int64_t account = 0, item = 0, quantity = 0, amount = 0;
-};
-
-struct LedgerRow {
-  int64_t account = 0, item = 0, amount = 0;
-};
-
-/// Everything that the three stores hold, read when nothing moves any more.
-struct World {
-  std::map<int64_t, OrderRow> orders;              // PostgreSQL
-  std::map<int64_t, int64_t> balances;             // PostgreSQL
-  std::map<int64_t, int64_t> prices;               // PostgreSQL
-  std::map<int64_t, std::string> reserved;         // Redis
-  std::map<int64_t, std::string> stock;            // Redis
-  std::map<int64_t, std::string> prices_at_stock;  // Redis
-  std::map<int64_t, LedgerRow> entries;            // SQLite
-};
-
-int64_t Number(const Cell& cell) { return cell ? std::strtoll(cell->c_str(), nullptr, 10) : 0; }
-
-Status ReadPostgres(const std::string& dsn, World& world) {
-  INDOUBT_ASSIGN_OR_RETURN(const auto client, PostgresClient::Connect(dsn));
-  INDOUBT_ASSIGN_OR_RETURN(
-      const auto orders,
-      client->Query("SELECT id, account, item, quantity, amount FROM orders"));
-  for (const Row& row : orders) {
-    world.orders[Number(row[0])] = {Number(row[1]), Number(row[2]), Number(row[3]),
-                                    Number(row[4])};
-  }
-  INDOUBT_ASSIGN_OR_RETURN(const auto accounts,
-                           client->Query("SELECT id, balance FROM account"));
-  for (const Row& row : accounts) world.balances[Number(row[0])] = Number(row[1]);
-  INDOUBT_ASSIGN_OR_RETURN(const auto items, client->Query("SELECT id, price FROM item"));
-  for (const Row& row : items) world.prices[Number(row[0])] = Number(row[1]);
-  return Status::Ok();
-}
-
-Status ReadKeys(RedisClient& client, const std::string& prefix,
-                std::map<int64_t, std::string>& into) {
-  INDOUBT_ASSIGN_OR_RETURN(const auto keys, client.Keys(prefix + "*"));
-  INDOUBT_ASSIGN_OR_RETURN(const auto values, client.Get(keys));
-  for (size_t i = 0; i < keys.size(); ++i) {
-    const int64_t id = std::strtoll(keys[i].c_str() + prefix.size(), nullptr, 10);
-    if (values[i]) into[id] = *values[i];
-  }
-  return Status::Ok();
-}
-
-Status ReadRedis(const std::string& uri, World& world) {
-  INDOUBT_ASSIGN_OR_RETURN(const auto client, RedisClient::Connect(uri));
-  INDOUBT_RETURN_IF_ERROR(ReadKeys(*client, "reserved:", world.reserved));
-  INDOUBT_RETURN_IF_ERROR(ReadKeys(*client, "stock:", world.stock));
-  return ReadKeys(*client, "price:", world.prices_at_stock);
-}
-
-Status ReadSqlite(const std::string& path, World& world) {
-  INDOUBT_ASSIGN_OR_RETURN(const auto client, SqliteClient::Open(path, false, kSqliteBusy));
-  INDOUBT_ASSIGN_OR_RETURN(
-      const auto rows, client->Query("SELECT order_id, account, item, amount FROM entries"));
-  for (const Row& row : rows) {
-    world.entries[Number(row[0])] = {Number(row[1]), Number(row[2]), Number(row[3])};
-  }
-  return Status::Ok();
-}
+using World = ShopWorld;
+using Cell = std::optional<std::string>;
+using OrderRow = ShopWorld::OrderRow;
+using LedgerRow = ShopWorld::LedgerRow;
 
 template <typename T>
 const T* Find(const std::map<int64_t, T>& map, int64_t id) {
@@ -170,18 +108,20 @@ void CompareWithTold(const World& world, const std::vector<ToldOperation>& told,
 
 }  // namespace
 
-Result<FinalComparison> Shop::Compare(const StoreEndpoints& stores,
-                                      const std::vector<ToldOperation>& told) const {
-  World world;
-  INDOUBT_RETURN_IF_ERROR(ReadPostgres(stores.postgres_dsn, world));
-  INDOUBT_RETURN_IF_ERROR(ReadRedis(stores.redis_uri, world));
-  INDOUBT_RETURN_IF_ERROR(ReadSqlite(stores.sqlite_path, world));
+FinalComparison CompareWorld(const ShopOptions& options, const ShopWorld& world,
+                             const std::vector<ToldOperation>& told) {
   FinalComparison result;
   CompareOrders(world, result);
-  CompareItems(options_, world, result);
-  CompareAccounts(options_, world, result);
+  CompareItems(options, world, result);
+  CompareAccounts(options, world, result);
   CompareWithTold(world, told, result);
   return result;
+}
+
+Result<FinalComparison> Shop::Compare(const StoreEndpoints& stores,
+                                      const std::vector<ToldOperation>& told) const {
+  INDOUBT_ASSIGN_OR_RETURN(const ShopWorld world, ReadWorld(stores));
+  return CompareWorld(options_, world, told);
 }
 
 }  // namespace indoubt

@@ -158,6 +158,52 @@ TEST_F(ReportTest, ThePageIsWellFormed) {
   EXPECT_EQ(result.exit_code, 0) << result.output;
 }
 
+TEST_F(ReportTest, VerifyJudgesTheRecordedLastStateAgain) {
+  SampleRep& rep = sample_.rep("dual-write");
+  rep.files["ops.ndjson"] = {
+      SampleOperation(1, "committed", 2 * kSecond, 2 * kSecond, 3 * kSecond),
+      SampleOperation(2, "rolled_back", 2 * kSecond, 2 * kSecond, 3 * kSecond)};
+  rep.rep["shop"] = {{"accounts", 5},
+                     {"items", 5},
+                     {"initial_balance", 1000},
+                     {"initial_stock", 50},
+                     {"initial_price", 100}};
+  rep.rep["final"]["inconsistent"] = json::array();
+  rep.rep["final"]["lost_acknowledged"] = json::array();
+  const json row = {{"account", 3}, {"item", 5}, {"quantity", 2}, {"amount", 20}};
+  const auto line = [](const char* store, const char* key, const json& value) {
+    return json{{"store", store}, {"key", key}, {"value", value}};
+  };
+  const std::vector<json> clean{
+      line("accounts", "order:1", row),
+      line("stock", "order:1", "2"),
+      line("ledger", "order:1", {{"account", 3}, {"item", 5}, {"amount", 20}}),
+      line("accounts", "account:3", 980),
+      line("stock", "stock:5", "48"),
+      line("accounts", "price:4", 7),
+      line("stock", "price:4", "7")};
+  rep.files["state.ndjson"] = clean;
+  Write();
+  EXPECT_EQ(Verify().exit_code, 0) << Verify().output;
+  const std::vector<std::pair<size_t, std::vector<std::string>>> missing{
+      {1, {"inconsistent lacks order:1", "lost_acknowledged lacks order:1"}},
+      {3, {"inconsistent lacks account:3"}},
+      {4, {"inconsistent lacks stock:5"}},
+      {6, {"inconsistent lacks price:4"}}};
+  for (const auto& [at, found] : missing) {
+    rep.files["state.ndjson"] = clean;
+    rep.files["state.ndjson"].erase(rep.files["state.ndjson"].begin() +
+                                    static_cast<std::ptrdiff_t>(at));
+    Write();
+    for (const std::string& each : found) EXPECT_THAT(Verify().output, HasSubstr(each));
+    EXPECT_EQ(Verify().exit_code, 1);
+  }
+  rep.files["state.ndjson"] = clean;
+  rep.files["state.ndjson"].push_back(line("stock", "order:2", "1"));
+  Write();
+  EXPECT_THAT(Verify().output, HasSubstr("final.resurrected lacks order:2"));
+}
+
 TEST_F(ReportTest, WarningsAreOnThePageAndInTheText) {
   sample_.env["fdatasync_us"]["p50"] = 3.0;
   Write();

@@ -254,6 +254,20 @@ TEST_F(SummaryTest, ALineWithAnUnknownOutcomeOrWithoutItsTimesIsAnErrorToo) {
               HasSubstr("ops.ndjson:4: an answered operation without its times; the line"));
 }
 
+TEST_F(SummaryTest, AReadIsFracturedOnlyWhenBothCollectsDisagreeInTheSameWay) {
+  auto& reads = sample_.rep("2pc").files["reads.ndjson"];
+  reads = {{{"t_ns", 1}, {"order", 1}, {"first", {true, false}}, {"second", {true, true}}}};
+  reads[0]["fractured"] = false;  // it was under way, and whole at the second look
+  EXPECT_EQ(FirstRep("2pc").at("fractured_reads"), 0);
+  reads[0]["second"] = {true, false};
+  sample_.Write(folder_.path());
+  EXPECT_THAT(Summarise(folder_.path()).status().message(),
+              HasSubstr("reads.ndjson:1: 'fractured' is not what its two collects say"));
+  reads[0]["fractured"] = true;
+  EXPECT_EQ(FirstRep("2pc").at("fractured_reads"), 1);
+  EXPECT_EQ(FirstRep("2pc").at("inconsistent").at("transient"), 1);
+}
+
 TEST_F(SummaryTest, AFolderThatIsNoRunIsNotFound) {
   EXPECT_EQ(Summarise(folder_.path()).status().code(), StatusCode::kNotFound);
 }
