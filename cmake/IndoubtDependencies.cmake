@@ -20,4 +20,4 @@ pkg_check_modules(hiredis REQUIRED IMPORTED_TARGET hiredis)
 pkg_check_modules(libpqxx REQUIRED IMPORTED_TARGET libpqxx)
 
 # Only for the programs (docs/adr/0008); a library leaves the choice to who links it.
-pkg_check_modules(jemalloc REQUIRED jemalloc)
+pkg_check_modules(tcmalloc REQUIRED libtcmalloc_minimal)

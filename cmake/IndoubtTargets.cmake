@@ -44,11 +44,11 @@ endfunction()
 
 # indoubt_program(<target>): what every program that ships or is measured gets.
 #
-# jemalloc, unless something instruments the program and brings an allocator of its own.
+# tcmalloc, unless something instruments the program and brings an allocator of its own.
 # Nothing refers to it by name, so the linker is told to keep it.
 function(indoubt_program target)
   if(NOT INDOUBT_SANITIZE AND NOT INDOUBT_FUZZ)
     target_link_options(${target} PRIVATE
-      "LINKER:--push-state,--no-as-needed" ${jemalloc_LDFLAGS} "LINKER:--pop-state")
+      "LINKER:--push-state,--no-as-needed" ${tcmalloc_LDFLAGS} "LINKER:--pop-state")
   endif()
 endfunction()
