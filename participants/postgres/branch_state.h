@@ -28,9 +28,6 @@ struct Finished {
 };
 using FinishedCallback = std::function<void(Finished)>;
 
-/// What the reply to PREPARE TRANSACTION or COMMIT says.
-Finished ReadFinalReply(Ending ending, const ScriptReply& reply, size_t index);
-
 class BranchState : public std::enable_shared_from_this<BranchState> {
  public:
   BranchState(std::shared_ptr<Core> core, const Gid& gid, TimePoint deadline)

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "participants/postgres/branch_state.h"
+#include "participants/postgres/final_reply.h"
 #include "participants/postgres/listing.h"
 #include "participants/postgres/postgres_participant.h"
 
