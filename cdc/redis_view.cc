@@ -78,23 +78,33 @@ class RedisView : public View {
   Status Apply(const std::vector<LoggedEvent>& events, const ViewPosition& to) override {
     if (!connection_) return Status(StatusCode::kInternal, "the view is not open");
     std::vector<RedisCommand> commands;
-    for (const LoggedEvent& event : events) {
-      INDOUBT_RETURN_IF_ERROR(ForEachRowChange(event, [&](const RowChange& change) -> Status {
-        INDOUBT_ASSIGN_OR_RETURN(auto derived, options_.derivation.redis(change));
-        for (RedisCommand& command : derived) {
-          if (command.empty()) {
-            return Status(StatusCode::kInvalidArgument, "the derivation gave an empty command");
-          }
-          commands.push_back(std::move(command));
-        }
-        return Status::Ok();
-      }));
-    }
+    INDOUBT_RETURN_IF_ERROR(Derive(events, commands));
     commands.push_back({"SET", position_key_, to.ToString()});
-    Status status = Execute(commands, to.ToString());
-    if (status.ok()) expected_ = to.ToString();
-    if (!status.ok() && !hold_changed_) connection_.reset();
-    return status;
+    return Finish(Execute(commands, to.ToString()), to);
+  }
+
+  Status Begin() override {
+    if (!connection_) return Status(StatusCode::kInternal, "the view is not open");
+    refused_.clear();
+    hold_changed_ = false;
+    return connection_->Ask({"MULTI"}).status();
+  }
+
+  Status Add(const std::vector<LoggedEvent>& events) override {
+    std::vector<RedisCommand> commands;
+    INDOUBT_RETURN_IF_ERROR(Derive(events, commands));
+    for (const RedisCommand& command : commands) {
+      INDOUBT_RETURN_IF_ERROR(connection_->Append(command));
+    }
+    return DrainQueued(commands.size());
+  }
+
+  Status Commit(const ViewPosition& to) override {
+    INDOUBT_RETURN_IF_ERROR(connection_->Append({"SET", position_key_, to.ToString()}));
+    INDOUBT_RETURN_IF_ERROR(AppendEnd());
+    INDOUBT_RETURN_IF_ERROR(DrainQueued(1));
+    // The names of a large transaction's commands are not kept for a message.
+    return Finish(TakeEnd({}, to.ToString()), to);
   }
 
   Status Clear(const std::vector<std::string>& tables, const ViewPosition& to) override {
@@ -111,10 +121,7 @@ class RedisView : public View {
     std::vector<RedisCommand> commands;
     for (const std::string& key : keys) commands.push_back({"DEL", key});
     commands.push_back({"SET", position_key_, to.ToString()});
-    Status status = Execute(commands, to.ToString());
-    if (status.ok()) expected_ = to.ToString();
-    if (!status.ok() && !hold_changed_) connection_.reset();
-    return status;
+    return Finish(Execute(commands, to.ToString()), to);
   }
 
  private:
@@ -164,30 +171,66 @@ class RedisView : public View {
     return Status::Ok();
   }
 
+  Status Derive(const std::vector<LoggedEvent>& events, std::vector<RedisCommand>& commands) {
+    for (const LoggedEvent& event : events) {
+      INDOUBT_RETURN_IF_ERROR(ForEachRowChange(event, [&](const RowChange& change) -> Status {
+        INDOUBT_ASSIGN_OR_RETURN(auto derived, options_.derivation.redis(change));
+        for (RedisCommand& command : derived) {
+          if (command.empty()) {
+            return Status(StatusCode::kInvalidArgument, "the derivation gave an empty command");
+          }
+          commands.push_back(std::move(command));
+        }
+        return Status::Ok();
+      }));
+    }
+    return Status::Ok();
+  }
+
+  Status Finish(Status status, const ViewPosition& to) {
+    if (status.ok()) expected_ = to.ToString();
+    if (!status.ok() && !hold_changed_) connection_.reset();
+    return status;
+  }
+
   // One flush: MULTI, the commands, EXEC, and the watch for the next time.
   Status Execute(const std::vector<RedisCommand>& commands, const std::string& position) {
     hold_changed_ = false;
+    refused_.clear();
     INDOUBT_RETURN_IF_ERROR(connection_->Append({"MULTI"}));
     for (const RedisCommand& command : commands) {
       INDOUBT_RETURN_IF_ERROR(connection_->Append(command));
     }
+    INDOUBT_RETURN_IF_ERROR(AppendEnd());
+    INDOUBT_RETURN_IF_ERROR(DrainQueued(commands.size() + 1));
+    return TakeEnd(commands, position);
+  }
+
+  Status AppendEnd() {
     INDOUBT_RETURN_IF_ERROR(connection_->Append({"EXEC"}));
     INDOUBT_RETURN_IF_ERROR(connection_->Append({"WATCH", position_key_, hold_key_}));
     INDOUBT_RETURN_IF_ERROR(connection_->Append({"GET", position_key_}));
-    INDOUBT_RETURN_IF_ERROR(connection_->Append({"GET", hold_key_}));
-    std::string refused;  // the first command that was not even queued
-    for (size_t i = 0; i < commands.size() + 1; ++i) {
+    return connection_->Append({"GET", hold_key_});
+  }
+
+  // Keeps the first command that was not even queued.
+  Status DrainQueued(size_t count) {
+    for (size_t i = 0; i < count; ++i) {
       INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr queued, connection_->Receive());
-      if (queued->type == REDIS_REPLY_ERROR && refused.empty()) {
-        refused = std::string(queued->str, queued->len);
+      if (queued->type == REDIS_REPLY_ERROR && refused_.empty()) {
+        refused_ = std::string(queued->str, queued->len);
       }
     }
+    return Status::Ok();
+  }
+
+  Status TakeEnd(const std::vector<RedisCommand>& commands, const std::string& position) {
     INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr done, connection_->Receive());
     INDOUBT_RETURN_IF_ERROR(connection_->Receive().status());
     INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr now, connection_->Receive());
     INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr hold, connection_->Receive());
     INDOUBT_RETURN_IF_ERROR(TakeHold(*hold));
-    return Judge(commands, *done, *now, refused, position);
+    return Judge(commands, *done, *now, refused_, position);
   }
 
   Status Judge(const std::vector<RedisCommand>& commands, const redisReply& done,
@@ -224,6 +267,7 @@ class RedisView : public View {
   const std::string hold_key_;
   const std::string broken_key_;
   std::string expected_;               // the text at position_key_
+  std::string refused_;                // the first command of a write that was not queued
   bool hold_changed_ = false;          // the last write failed for that alone
   std::optional<EventPosition> held_;  // a reader's hold, as of the last look
   std::unique_ptr<RedisConnection> connection_;

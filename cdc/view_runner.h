@@ -37,6 +37,11 @@ class ViewRunner {
   Status Admit(std::vector<LoggedEvent>& events, EventLogReader& reader);
   Status ApplyUpTo(EventPosition held, EventLogReader& reader);
   uint64_t applied() const;  // sequence number of the last event applied
+  /// Whether `events` ends within a large transaction: then only whole ones are left in it,
+  /// or, when there is none, the large one's first parts.
+  static bool EndsInParts(std::vector<LoggedEvent>& events);
+  /// Applies a large transaction that begins with `events`, in one atomic write.
+  Status ApplyParts(std::vector<LoggedEvent> events, EventLogReader& reader);
   Status ApplyNext(EventLogReader& reader, const LogEnd& end);
   void SetPosition(EventPosition position, uint64_t sequence);
   void SetHealth(const Status& health);
