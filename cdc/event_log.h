@@ -24,7 +24,12 @@ struct StreamOutcome {
   Lsn lsn;  // the end of the record that says so
 };
 
-/// One event: a whole committed transaction, or one chunk of the snapshot.
+/// Ordinals of the parts of large transactions are above this: what a view has taken of one
+/// is no position.
+inline constexpr uint64_t kFirstPartOrdinal = uint64_t{1} << 32;
+
+/// One event: a whole committed transaction, one chunk of the snapshot, or, with an ordinal
+/// above kFirstPartOrdinal, a part of a large transaction, which goes on in the next event.
 struct LoggedEvent {
   EventPosition position;
   uint64_t sequence = 0;  // 1, 2, 3, ... without gaps
@@ -102,7 +107,10 @@ class EventLog {
   /// send again. A PREPARED one is staged beside the events; its COMMIT_PREPARED makes it
   /// the event of that LSN, its ROLLBACK_PREPARED discards it. kCorrupt for a
   /// COMMIT_PREPARED whose PREPARED never came: changes are missing.
+  /// The parts of a large transaction are kept, and become readable with its last.
   virtual Status Append(const std::vector<events::Transaction>& batch) = 0;
+  /// Removes parts whose last has not come: the source sends them again, from the first.
+  virtual Status DropParts() = 0;
   /// Everything of the source up to `lsn` is in the log, durably. Never goes back.
   virtual Status Advance(Lsn lsn) = 0;
 

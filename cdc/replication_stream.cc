@@ -139,7 +139,8 @@ Result<std::optional<ReplicationStream::Message>> ReplicationStream::Read(TimePo
     }
     INDOUBT_ASSIGN_OR_RETURN(message.transaction, decoder_.Decode(view.substr(25)));
     if (message.transaction) {
-      message.sent = Lsn{message.transaction->commit_end_lsn()};
+      const bool whole = message.transaction->part() == 0;
+      if (whole) message.sent = Lsn{message.transaction->commit_end_lsn()};
       return std::optional(std::move(message));
     }
     if (SystemClock().Now() >= yield_at) return std::optional(std::move(message));

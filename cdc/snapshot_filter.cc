@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 
 #include "cdc/source_table.h"
+#include "cdc/view.h"
 
 namespace indoubt::cdc_internal {
 namespace {
@@ -110,6 +111,7 @@ Status SnapshotFilter::Apply(events::Transaction& transaction) {
   }
   INDOUBT_ASSIGN_OR_RETURN(const Progress::Attempt* attempt, FirstToSee(transaction.xid()));
   if (attempt == nullptr) return Status::Ok();
+  INDOUBT_RETURN_IF_ERROR(ExpandRows(transaction));
   std::vector<Part> parts;
   for (int i = 0; i < transaction.changes_size(); ++i) {
     parts.push_back({i, true});

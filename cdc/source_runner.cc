@@ -9,7 +9,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 // What one durable append takes at most; it takes what has come, when less has.
-constexpr size_t kMaxBatch = 1024;
+constexpr size_t kMaxBatch = 4096;
 constexpr size_t kMaxBatchBytes = size_t{4} << 20;
 // How often the log moves without a transaction of ours: a sync each time.
 constexpr milliseconds kLazyAdvance{100};
@@ -81,6 +81,7 @@ Status SourceRunner::Stream() {
   // What was decoded and not appended is sent again: the slot was not told of it.
   pending_.clear();
   pending_bytes_ = 0;
+  INDOUBT_RETURN_IF_ERROR(log_.DropParts());
   sent_ = log_.end().complete;
   TimePoint ask_at = SystemClock().Now() + kAskEvery;
   TimePoint answer_by = SystemClock().Now() + kAnswerWithin;

@@ -37,7 +37,9 @@ CREATE TABLE IF NOT EXISTS schemas(
   PRIMARY KEY(oid, lsn, ordinal)) WITHOUT ROWID;
 )";
 // 2: staged transactions and outcomes. 1 is read and becomes 2: it has neither.
-constexpr uint64_t kVersion = 2;
+// 3: rows as the stream brings them, and transactions in parts.
+constexpr uint64_t kVersion = 3;
+constexpr uint64_t kWithOutcomes = 2;
 constexpr uint64_t kOldestVersion = 1;
 
 // What the appender knows and the readers wait for. Readers refer to the log's own and
@@ -61,15 +63,18 @@ class SqliteEventLogReader : public EventLogReader {
 
   Result<std::vector<LoggedEvent>> Read(EventPosition position, size_t max_events,
                                         size_t max_bytes) override {
+    // By sequence: the payloads are stored in its order.
+    if (position != read_to_ || read_sequence_ == 0) {
+      INDOUBT_ASSIGN_OR_RETURN(read_sequence_, SequenceAt(position));
+      read_to_ = position;
+    }
     INDOUBT_ASSIGN_OR_RETURN(
         SqliteQuery * query,
         db_->Cached("SELECT sequence, lsn, ordinal, crc, payload FROM events "
-                    "WHERE (lsn, ordinal) > (?1, ?2) AND sequence <= ?3 "
-                    "ORDER BY lsn, ordinal LIMIT ?4"));
-    query->Bind(1, position.lsn.value);
-    query->Bind(2, position.ordinal);
-    query->Bind(3, tail_.Get().last_sequence);  // hides an unfinished snapshot
-    query->Bind(4, uint64_t{max_events});
+                    "WHERE sequence > ?1 AND sequence <= ?2 ORDER BY sequence LIMIT ?3"));
+    query->Bind(1, read_sequence_);
+    query->Bind(2, tail_.Get().last_sequence);  // hides an unfinished snapshot, and parts
+    query->Bind(3, uint64_t{max_events});
     std::vector<LoggedEvent> events;
     size_t bytes = 0;
     for (;;) {
@@ -87,6 +92,8 @@ class SqliteEventLogReader : public EventLogReader {
                                   db_->path(), event.sequence));
       }
       bytes += payload.size();
+      read_to_ = event.position;
+      read_sequence_ = event.sequence;
       events.push_back(std::move(event));
       if (bytes >= max_bytes) {
         query->Reset();
@@ -132,6 +139,8 @@ class SqliteEventLogReader : public EventLogReader {
  private:
   std::unique_ptr<SqliteDatabase> db_;
   const Tail& tail_;
+  EventPosition read_to_;       // of the last event that was read,
+  uint64_t read_sequence_ = 0;  // and its sequence; 0: none was
 };
 
 class SqliteEventLog : public EventLog {
@@ -154,6 +163,7 @@ class SqliteEventLog : public EventLog {
   Result<std::optional<events::SnapshotProgress>> ReadSnapshotProgress() override;
   Status FinishSnapshot(const events::SnapshotProgress& progress) override;
   Status Append(const std::vector<events::Transaction>& batch) override;
+  Status DropParts() override;
   Status Advance(Lsn lsn) override;
 
   LogEnd end() const override { return tail_.Get(); }
@@ -165,6 +175,8 @@ class SqliteEventLog : public EventLog {
   /// Adds `event` to the open transaction and to `next`.
   Status Take(const events::Transaction& event, LogEnd& next);
   Status Insert(uint64_t sequence, EventPosition position, const events::Transaction& event);
+  /// A part: unless its transaction is known, it is stored where nobody reads it yet.
+  Status TakePart(const events::Transaction& part, const LogEnd& next);
   /// Keeps the shapes of `event` that are new.
   Status RememberShapes(EventPosition position, const events::Transaction& event);
   Status ReadShapes();
@@ -185,6 +197,7 @@ class SqliteEventLog : public EventLog {
   std::map<uint32_t, std::string> new_shapes_;  // since then, in the open transaction
   EventLogState state_ = EventLogState::kNew;
   std::string slot_;
+  uint64_t parts_ = 0;  // behind the last event, until their transaction's last comes
   Tail tail_;
 };
 
@@ -215,6 +228,7 @@ Status SqliteEventLog::Load() {
       db_->Execute(fmt::format("UPDATE log SET version = {0} WHERE version < {0}", kVersion)));
   if (state_ == EventLogState::kStreaming) {
     INDOUBT_ASSIGN_OR_RETURN(tail_.end, ReadEnd());
+    INDOUBT_RETURN_IF_ERROR(DropParts());
   }
   return Status::Ok();
 }
@@ -227,7 +241,9 @@ Result<LogEnd> SqliteEventLog::ReadEnd() {
   complete.Reset();
   INDOUBT_ASSIGN_OR_RETURN(
       SqliteQuery last,
-      db_->Prepare("SELECT sequence, lsn, ordinal FROM events ORDER BY sequence DESC LIMIT 1"));
+      db_->Prepare("SELECT sequence, lsn, ordinal FROM events WHERE ordinal < ?1 "
+                   "ORDER BY sequence DESC LIMIT 1"));
+  last.Bind(1, kFirstPartOrdinal);
   INDOUBT_ASSIGN_OR_RETURN(const bool found, last.Next());
   if (found) {
     end.last_sequence = last.U64(0);
@@ -339,6 +355,21 @@ Status SqliteEventLog::FinishSnapshot(const events::SnapshotProgress& progress) 
   return Status::Ok();
 }
 
+Status SqliteEventLog::DropParts() {
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * query,
+                           db_->Cached("DELETE FROM events WHERE sequence > ?1"));
+  query->Bind(1, tail_.Get().last_sequence);
+  parts_ = 0;
+  return query->Run();
+}
+
+Status SqliteEventLog::TakePart(const events::Transaction& part, const LogEnd& next) {
+  // Where its commit record begins: at the end of another's, at the earliest.
+  const Lsn begin{part.commit_end_lsn()};
+  if (begin < next.complete) return Status::Ok();
+  return Insert(next.last_sequence + ++parts_, {begin, kFirstPartOrdinal + part.part()}, part);
+}
+
 Status SqliteEventLog::Append(const std::vector<events::Transaction>& batch) {
   INDOUBT_CHECK(state_ == EventLogState::kStreaming, "a transaction before the snapshot's end");
   new_shapes_.clear();
@@ -355,12 +386,15 @@ Status SqliteEventLog::Append(const std::vector<events::Transaction>& batch) {
 }
 
 Status SqliteEventLog::Take(const events::Transaction& event, LogEnd& next) {
+  if (event.part() > 0) return TakePart(event, next);
   const Lsn lsn{event.commit_end_lsn()};
   const bool known = lsn <= next.complete;
   next.complete = std::max(next.complete, lsn);
   const auto insert = [&](const events::Transaction& committed) {
     next.last = {lsn, 0};
-    return Insert(++next.last_sequence, next.last, committed);
+    next.last_sequence += parts_ + 1;
+    parts_ = 0;
+    return Insert(next.last_sequence, next.last, committed);
   };
   switch (event.phase()) {
     case events::Transaction::PREPARED:
@@ -494,7 +528,7 @@ Result<StreamRecord> ReadStreamRecord(const std::string& path) {
   StreamRecord record;
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery log, db->Prepare("SELECT version, complete FROM log"));
   INDOUBT_ASSIGN_OR_RETURN(const bool found, log.Next());
-  if (!found || log.U64(0) != kVersion) {
+  if (!found || log.U64(0) < kWithOutcomes || log.U64(0) > kVersion) {
     return Status(StatusCode::kRefused,
                   fmt::format("{} is an event log of another version, which does not say how "
                               "two-phase transactions ended; run this version's worker on it",

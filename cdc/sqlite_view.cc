@@ -1,6 +1,7 @@
 #include "cdc/sqlite_view.h"
 
 #include <map>
+#include <optional>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -117,6 +118,7 @@ class SqliteView : public View {
   const std::string& name() const override { return options_.name; }
 
   Result<ViewPosition> Open() override {
+    transaction_.reset();
     db_.reset();
     shapes_.clear();
     INDOUBT_ASSIGN_OR_RETURN(
@@ -128,11 +130,29 @@ class SqliteView : public View {
   }
 
   Status Apply(const std::vector<LoggedEvent>& events, const ViewPosition& to) override {
+    Status status = Begin();
+    if (status.ok()) status = Add(events);
+    if (status.ok()) status = Commit(to);
+    if (!status.ok()) transaction_.reset();
+    return status;
+  }
+
+  Status Begin() override {
     if (!db_) return Status(StatusCode::kInternal, "the view is not open");
     INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
-    INDOUBT_RETURN_IF_ERROR(MovePosition(to));
+    transaction_.emplace(std::move(transaction));
+    return Status::Ok();
+  }
+
+  Status Add(const std::vector<LoggedEvent>& events) override {
     for (const LoggedEvent& event : events) INDOUBT_RETURN_IF_ERROR(ApplyEvent(event));
-    INDOUBT_RETURN_IF_ERROR(transaction.Commit());
+    return Status::Ok();
+  }
+
+  Status Commit(const ViewPosition& to) override {
+    INDOUBT_RETURN_IF_ERROR(MovePosition(to));
+    INDOUBT_RETURN_IF_ERROR(transaction_->Commit());
+    transaction_.reset();
     expected_ = to;
     return Status::Ok();
   }
@@ -274,6 +294,7 @@ class SqliteView : public View {
 
   const ViewOptions options_;
   std::unique_ptr<SqliteDatabase> db_;
+  std::optional<SqliteTransaction> transaction_;  // after db_: goes first
   ViewPosition expected_;
   // What the sink's tables are known to fit, by the source table's oid. A failed Apply is
   // followed by Open, which forgets what was rolled back.

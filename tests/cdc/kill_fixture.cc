@@ -104,7 +104,7 @@ std::string CdcKillFixture::ChildOutput() const {
 
 void CdcKillFixture::ExpectEverythingEqualsSource() {
   const Status reached =
-      WaitForViews(AllOptions(), SystemClock().Now() + std::chrono::seconds(60));
+      WaitForViews(AllOptions(), SystemClock().Now() + std::chrono::minutes(5));
   ASSERT_TRUE(reached.ok()) << reached.ToString();
   ExpectSumsEqualSource();
   const std::string socket = redis_->socket_path();

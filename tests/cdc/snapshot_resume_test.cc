@@ -130,7 +130,7 @@ TEST_F(CdcSnapshotResumeTest, KilledTwiceInTheMiddleItGoesOnAndEqualsTheSource) 
   EXPECT_EQ(first.tables(0).state(), Progress::PARTLY);
   const int64_t before_second = scatter_->written();
   EXPECT_TRUE(Eventually([&] { return scatter_->written() > before_second + 100; }));
-  DieAtChunk(chunks / 2 + chunks / 8 + 2);  // the rest of moves, and into account
+  DieAtChunk(chunks / 2 + accounts_ / 2000 + 1);  // the rest of moves, and into account
   const Progress second = ReadProgress();
   EXPECT_EQ(second.lsn(), first.lsn());
   EXPECT_GT(second.next_ordinal(), first.next_ordinal());

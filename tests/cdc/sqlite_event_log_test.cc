@@ -65,6 +65,43 @@ events::Transaction TwoPhase(uint64_t lsn, const std::string& gid,
   return transaction;
 }
 
+events::Transaction Part(uint64_t commit_lsn, uint32_t part) {
+  events::Transaction transaction = At(commit_lsn, 1000 + part);
+  transaction.set_part(part);
+  return transaction;
+}
+
+TEST_F(SqliteEventLogTest, PartsAreReadOnceTheirTransactionIsComplete) {
+  const auto log = OpenStreaming(10);
+  // Its commit record begins where the last one ends, as it may.
+  ASSERT_TRUE(log->Append({At(20, 2), Part(20, 1), Part(20, 2)}).ok());
+  EXPECT_EQ(Xids(*log), std::vector<uint32_t>({2}));
+  EXPECT_EQ(log->end().complete, Lsn{20});
+  ASSERT_TRUE(log->Append({Part(20, 3)}).ok());
+  ASSERT_TRUE(log->Append({At(30, 3), At(40, 4)}).ok());
+  EXPECT_EQ(Xids(*log), std::vector<uint32_t>({2, 1001, 1002, 1003, 3, 4}));
+  EXPECT_EQ(Xids(*log, {Lsn{20}, 0}), std::vector<uint32_t>({1001, 1002, 1003, 3, 4}));
+  EXPECT_EQ(Xids(*log, {Lsn{30}, 0}), std::vector<uint32_t>({4}));
+  // Sent again, nothing changes.
+  ASSERT_TRUE(log->Append({Part(20, 1), Part(20, 2), Part(20, 3), At(30, 3)}).ok());
+  EXPECT_EQ(log->end().last_sequence, 6u);
+  EXPECT_EQ(Xids(*log).size(), 6u);
+}
+
+TEST_F(SqliteEventLogTest, PartsWithoutTheirLastAreGoneAfterARestartOrWhenToldSo) {
+  {
+    const auto log = OpenStreaming(10);
+    ASSERT_TRUE(log->Append({At(20, 2), Part(20, 1)}).ok());
+  }
+  const auto log = Open();
+  EXPECT_EQ(log->end().last_sequence, 1u);
+  ASSERT_TRUE(log->Append({Part(20, 1), Part(20, 2)}).ok());
+  ASSERT_TRUE(log->DropParts().ok());
+  ASSERT_TRUE(log->Append({Part(20, 1), At(30, 3)}).ok());
+  EXPECT_EQ(Xids(*log), std::vector<uint32_t>({2, 1001, 3}));
+  EXPECT_EQ(log->end(), (LogEnd{{Lsn{30}, 0}, 3, Lsn{30}, 0}));
+}
+
 TEST_F(SqliteEventLogTest, APreparedTransactionBecomesAnEventAtItsCommitOrNever) {
   using events::Transaction;
   {
@@ -120,10 +157,10 @@ TEST_F(SqliteEventLogTest, ALogOfVersionOneIsReadOnAndALaterOneRefused) {
     EXPECT_EQ(Xids(*log), std::vector<uint32_t>({1}));
     EXPECT_TRUE(log->Append({TwoPhase(30, "a", events::Transaction::PREPARED)}).ok());
   }
-  change("UPDATE log SET version = 3");
+  change("UPDATE log SET version = 4");
   const auto later = OpenSqliteEventLog(path_);
   ASSERT_FALSE(later);
-  EXPECT_NE(later.error().message().find("version 3"), std::string::npos);
+  EXPECT_NE(later.error().message().find("version 4"), std::string::npos);
 }
 
 TEST_F(SqliteEventLogTest, KeepsWhatWasAppendedOverAReopening) {
