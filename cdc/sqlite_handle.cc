@@ -70,6 +70,15 @@ void SqliteQuery::BindBlob(int index, std::string_view bytes) {
   sqlite3_bind_blob64(statement_.get(), index, bytes.data(), bytes.size(), SQLITE_TRANSIENT);
 }
 
+void SqliteQuery::BindStatic(int index, std::string_view bytes) {
+  sqlite3_bind_blob64(statement_.get(), index, bytes.data(), bytes.size(), SQLITE_STATIC);
+}
+
+void SqliteQuery::BindStaticText(int index, std::string_view text) {
+  sqlite3_bind_text64(statement_.get(), index, text.data(), text.size(), SQLITE_STATIC,
+                      SQLITE_UTF8);
+}
+
 Status SqliteQuery::BindValue(int index, const Value& value) {
   if (const auto* boolean = std::get_if<bool>(&value.held)) {
     Bind(index, int64_t{*boolean});
@@ -112,11 +121,14 @@ void SqliteQuery::Reset() {
   sqlite3_clear_bindings(statement_.get());
 }
 
-std::string SqliteQuery::Bytes(int column) const {
+std::string_view SqliteQuery::View(int column) const {
   const void* bytes = sqlite3_column_blob(statement_.get(), column);
   const int length = sqlite3_column_bytes(statement_.get(), column);
-  return bytes ? std::string(static_cast<const char*>(bytes), static_cast<size_t>(length)) : "";
+  return bytes ? std::string_view(static_cast<const char*>(bytes), static_cast<size_t>(length))
+               : std::string_view();
 }
+
+std::string SqliteQuery::Bytes(int column) const { return std::string(View(column)); }
 
 std::vector<Value> SqliteQuery::Row() const {
   std::vector<Value> row;

@@ -7,12 +7,14 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include "cdc/row_mirror.h"
 #include "cdc/sqlite_handle.h"
 
 namespace indoubt {
 namespace {
 
 using cdc_internal::QuotedName;
+using cdc_internal::RowMirror;
 using cdc_internal::SqliteDatabase;
 using cdc_internal::SqliteQuery;
 using cdc_internal::SqliteTransaction;
@@ -93,6 +95,7 @@ class SqliteView : public View {
 
   Result<ViewPosition> Open() override {
     transaction_.reset();
+    mirror_.Forget();
     db_.reset();
     shapes_.clear();
     INDOUBT_ASSIGN_OR_RETURN(
@@ -119,10 +122,7 @@ class SqliteView : public View {
   }
 
   Status Add(const std::vector<LoggedEvent>& events) override {
-    for (const LoggedEvent& event : events) {
-      INDOUBT_RETURN_IF_ERROR(ForEachRowChange(
-          event, [this](const RowChange& change) { return ApplyChange(change); }));
-    }
+    for (const LoggedEvent& event : events) INDOUBT_RETURN_IF_ERROR(AddOne(event));
     return Status::Ok();
   }
 
@@ -150,6 +150,16 @@ class SqliteView : public View {
   }
 
  private:
+  Status AddOne(const LoggedEvent& event) {
+    if (options_.derivation.sqlite_mirrors && RowMirror::Takes(event.transaction)) {
+      return mirror_.Put(*db_, event.transaction, [this](const events::Relation& shape) {
+        return FollowShape(ToSourceRelation(shape));
+      });
+    }
+    return ForEachRowChange(event,
+                            [this](const RowChange& change) { return ApplyChange(change); });
+  }
+
   // The tables that the source's own made.
   Status DropFollowed() {
     INDOUBT_ASSIGN_OR_RETURN(
@@ -222,7 +232,8 @@ class SqliteView : public View {
 
   const ViewOptions options_;
   std::unique_ptr<SqliteDatabase> db_;
-  std::optional<SqliteTransaction> transaction_;  // after db_: goes first
+  RowMirror mirror_;  // after db_: goes first, as does
+  std::optional<SqliteTransaction> transaction_;
   ViewPosition expected_;
   // What the sink's tables are known to fit, by the source table's oid. A failed Apply is
   // followed by Open, which forgets what was rolled back.

@@ -187,6 +187,7 @@ Status ViewRunner::ApplyNext(EventLogReader& reader, const LogEnd& end) {
     const EventPosition to = events.back().position;
     INDOUBT_RETURN_IF_ERROR(view_->Apply(events, {log_.id(), to}));
     SetPosition(to, events.back().sequence);
+    reader.Recycle(std::move(events));
     return HitFailPoint("cdc_applied", view_->name());
   }
   // Nothing of ours has happened, but the source went on: move, though not often.
