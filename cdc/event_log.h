@@ -66,6 +66,8 @@ class EventLogReader {
   /// has it; none when there is no such event.
   virtual Result<std::optional<events::Relation>> ShapeBefore(uint32_t oid,
                                                               EventPosition position) = 0;
+  /// Takes events back whose memory the next ones may use.
+  virtual void Recycle(std::vector<LoggedEvent> events) = 0;
   /// The sequence number of the last event at or before `position`; 0 if none.
   virtual Result<uint64_t> SequenceAt(EventPosition position) = 0;
 };

@@ -7,6 +7,9 @@ namespace {
 
 // More than PostgreSQL allows (1600); bounds what a broken message can make us keep.
 constexpr size_t kMaxColumns = 4096;
+// What is kept for later transactions.
+constexpr size_t kMaxSpare = 4096;
+constexpr int kMaxSpareChanges = 64;
 
 Status Corrupt(std::string_view what) {
   return Status(StatusCode::kCorrupt, fmt::format("pgoutput: {}", what));
@@ -121,9 +124,27 @@ Result<std::optional<events::Transaction>> PgOutputDecoder::Decode(std::string_v
   return TakePart();
 }
 
+void PgOutputDecoder::Recycle(std::vector<events::Transaction>& done) {
+  for (events::Transaction& transaction : done) {
+    // What was large once would be kept for ever.
+    if (spare_.size() >= kMaxSpare) break;
+    if (transaction.changes_size() <= kMaxSpareChanges)
+      spare_.push_back(std::move(transaction));
+  }
+  done.clear();
+}
+
+events::Transaction PgOutputDecoder::Fresh() {
+  if (spare_.empty()) return {};
+  events::Transaction transaction = std::move(spare_.back());
+  spare_.pop_back();
+  transaction.Clear();
+  return transaction;
+}
+
 std::optional<events::Transaction> PgOutputDecoder::TakePart() {
   if (!open_ || preparing_ || open_bytes_ < kPartBytes) return std::nullopt;
-  events::Transaction next;
+  events::Transaction next = Fresh();
   next.set_commit_micros(open_->commit_micros());
   next.set_xid(open_->xid());
   events::Transaction part = std::move(*open_);
@@ -151,7 +172,7 @@ Result<events::Transaction> PgOutputDecoder::End(char message, Reader& reader) {
 Status PgOutputDecoder::Begin(Reader& reader) {
   if (open_) return Corrupt("begin inside of a transaction");
   begin_final_lsn_ = reader.U64();
-  events::Transaction transaction;
+  events::Transaction transaction = Fresh();
   transaction.set_commit_micros(static_cast<int64_t>(reader.U64()));
   transaction.set_xid(reader.U32());
   open_ = std::move(transaction);

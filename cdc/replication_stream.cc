@@ -122,7 +122,7 @@ Result<std::unique_ptr<ReplicationStream>> ReplicationStream::Start(const SlotOp
 Result<std::optional<ReplicationStream::Message>> ReplicationStream::Read(TimePoint deadline) {
   const TimePoint yield_at = SystemClock().Now() + kYieldAfter;
   for (;;) {
-    INDOUBT_ASSIGN_OR_RETURN(const std::optional<std::string> bytes,
+    INDOUBT_ASSIGN_OR_RETURN(const std::optional<std::string_view> bytes,
                              connection_->ReadCopy(deadline));
     if (!bytes) return std::optional<Message>();
     const std::string_view view = *bytes;

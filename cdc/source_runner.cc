@@ -133,7 +133,7 @@ Status SourceRunner::Flush(ReplicationStream& stream) {
     advanced_at_ = SystemClock().Now();
   } else {
     INDOUBT_RETURN_IF_ERROR(log_.Append(pending_));
-    pending_.clear();
+    stream.Recycle(pending_);
     pending_bytes_ = 0;
     INDOUBT_RETURN_IF_ERROR(HitFailPoint("cdc_appended"));
   }

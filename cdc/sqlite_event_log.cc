@@ -42,6 +42,9 @@ constexpr uint64_t kVersion = 3;
 constexpr uint64_t kWithOutcomes = 2;
 constexpr uint64_t kOldestVersion = 1;
 
+// Of an event whose memory is kept for a later one.
+constexpr int kMaxSpareChanges = 64;
+
 // What the appender knows and the readers wait for. Readers refer to the log's own and
 // so must go before it; they learn the end without asking SQLite.
 struct Tail {
@@ -76,15 +79,21 @@ class SqliteEventLogReader : public EventLogReader {
     query->Bind(2, tail_.Get().last_sequence);  // hides an unfinished snapshot, and parts
     query->Bind(3, uint64_t{max_events});
     std::vector<LoggedEvent> events;
+    events.reserve(spare_.size());
     size_t bytes = 0;
     for (;;) {
       INDOUBT_ASSIGN_OR_RETURN(const bool more, query->Next());
       if (!more) return events;
       LoggedEvent event;
+      if (!spare_.empty()) {
+        event = std::move(spare_.back());
+        spare_.pop_back();
+      }
       event.sequence = query->U64(0);
       event.position = {Lsn{query->U64(1)}, query->U64(2)};
-      const std::string payload = query->Bytes(4);
-      if (Crc32c(payload) != query->U64(3) || !event.transaction.ParseFromString(payload)) {
+      const std::string_view payload = query->View(4);
+      if (Crc32c(payload) != query->U64(3) ||
+          !event.transaction.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
         query->Reset();
         return Status(StatusCode::kCorrupt,
                       fmt::format("event log {}: event {} is not what was written; restore "
@@ -123,6 +132,14 @@ class SqliteEventLogReader : public EventLogReader {
                               db_->path(), oid));
   }
 
+  void Recycle(std::vector<LoggedEvent> events) override {
+    // What was large once would be kept for ever.
+    std::erase_if(events, [](const LoggedEvent& event) {
+      return event.transaction.changes_size() > kMaxSpareChanges;
+    });
+    spare_ = std::move(events);
+  }
+
   Result<uint64_t> SequenceAt(EventPosition position) override {
     INDOUBT_ASSIGN_OR_RETURN(
         SqliteQuery * query,
@@ -139,6 +156,7 @@ class SqliteEventLogReader : public EventLogReader {
  private:
   std::unique_ptr<SqliteDatabase> db_;
   const Tail& tail_;
+  std::vector<LoggedEvent> spare_;
   EventPosition read_to_;       // of the last event that was read,
   uint64_t read_sequence_ = 0;  // and its sequence; 0: none was
 };
@@ -197,7 +215,8 @@ class SqliteEventLog : public EventLog {
   std::map<uint32_t, std::string> new_shapes_;  // since then, in the open transaction
   EventLogState state_ = EventLogState::kNew;
   std::string slot_;
-  uint64_t parts_ = 0;  // behind the last event, until their transaction's last comes
+  std::string payload_, shape_;  // scratch, for their memory
+  uint64_t parts_ = 0;           // behind the last event, until their transaction's last comes
   Tail tail_;
 };
 
@@ -424,14 +443,15 @@ Status SqliteEventLog::Advance(Lsn lsn) {
 
 Status SqliteEventLog::Insert(uint64_t sequence, EventPosition position,
                               const events::Transaction& event) {
-  const std::string payload = event.SerializeAsString();
+  payload_.clear();
+  event.AppendToString(&payload_);
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * query,
                            db_->Cached("INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5)"));
   query->Bind(1, sequence);
   query->Bind(2, position.lsn.value);
   query->Bind(3, position.ordinal);
-  query->Bind(4, uint64_t{Crc32c(payload)});
-  query->BindBlob(5, payload);
+  query->Bind(4, uint64_t{Crc32c(payload_)});
+  query->BindStatic(5, payload_);
   INDOUBT_RETURN_IF_ERROR(query->Run());
   return RememberShapes(position, event);
 }
@@ -439,7 +459,9 @@ Status SqliteEventLog::Insert(uint64_t sequence, EventPosition position,
 Status SqliteEventLog::RememberShapes(EventPosition position,
                                       const events::Transaction& event) {
   for (const events::Relation& relation : event.relations()) {
-    std::string shape = relation.SerializeAsString();
+    std::string& shape = shape_;
+    shape.clear();
+    relation.AppendToString(&shape);
     const auto fresh = new_shapes_.find(relation.oid());
     const auto known = shapes_.find(relation.oid());
     if (fresh != new_shapes_.end() ? fresh->second == shape
@@ -453,7 +475,7 @@ Status SqliteEventLog::RememberShapes(EventPosition position,
     query->Bind(3, position.ordinal);
     query->BindBlob(4, shape);
     INDOUBT_RETURN_IF_ERROR(query->Run());
-    new_shapes_[relation.oid()] = std::move(shape);
+    new_shapes_[relation.oid()] = shape;
   }
   return Status::Ok();
 }

@@ -215,7 +215,9 @@ Status ViewRunner::ApplyNext(EventLogReader& reader, const LogEnd& end) {
     if (EndsInParts(events)) return ApplyParts(std::move(events), reader);
     const Status admitted = Admit(events, reader);
     if (events.empty()) return admitted;
-    return ApplyFree(events, events.back().position);
+    const Status applied = ApplyFree(events, events.back().position);
+    reader.Recycle(std::move(events));
+    return applied;
   }
   // Nothing of ours has happened, but the source went on: move, though not often.
   const TimePoint due = advanced_at_ + kLazyAdvance;
