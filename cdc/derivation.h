@@ -102,6 +102,9 @@ struct Derivation {
   std::string sqlite_setup{};
   /// Empty: the tables are those of sqlite_setup, whatever the source's become.
   SqliteTable sqlite_table{};
+  /// The SQLite table mirrors the source's, row by row, as "rows" does: a new row that the
+  /// change carries whole is then put there without asking `sqlite`, several times faster.
+  bool sqlite_mirrors = false;
 };
 
 /// Makes `derivation` known under `name`, replacing an earlier one of that name.

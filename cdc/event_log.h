@@ -24,7 +24,12 @@ struct StreamOutcome {
   Lsn lsn;  // the end of the record that says so
 };
 
-/// One event: a whole committed transaction, or one chunk of the snapshot.
+/// Ordinals of the parts of large transactions are above this: what a view has taken of one
+/// is no position.
+inline constexpr uint64_t kFirstPartOrdinal = uint64_t{1} << 32;
+
+/// One event: a whole committed transaction, one chunk of the snapshot, or, with an ordinal
+/// above kFirstPartOrdinal, a part of a large transaction, which goes on in the next event.
 struct LoggedEvent {
   EventPosition position;
   uint64_t sequence = 0;  // 1, 2, 3, ... without gaps
@@ -61,6 +66,8 @@ class EventLogReader {
   /// has it; none when there is no such event.
   virtual Result<std::optional<events::Relation>> ShapeBefore(uint32_t oid,
                                                               EventPosition position) = 0;
+  /// Takes events back whose memory the next ones may use.
+  virtual void Recycle(std::vector<LoggedEvent> events) = 0;
   /// The sequence number of the last event at or before `position`; 0 if none.
   virtual Result<uint64_t> SequenceAt(EventPosition position) = 0;
 };
@@ -86,17 +93,26 @@ class EventLog {
   /// kNew or kSnapshot -> kSnapshot, durably; discards what an unfinished snapshot
   /// had left. Events of a snapshot are not readable before FinishSnapshot.
   virtual Status BeginSnapshot(const std::string& slot) = 0;
-  virtual Status AppendSnapshotChunk(EventPosition position,
-                                     const events::Transaction& chunk) = 0;
-  /// kSnapshot -> kStreaming, durably: the snapshot is complete as of `lsn`.
-  virtual Status FinishSnapshot(Lsn lsn) = 0;
+  /// Appends the chunk with ordinal progress.next_ordinal - 1 at progress.lsn, and keeps
+  /// `progress`, durably, both or none.
+  virtual Status AppendSnapshotChunk(const events::Transaction& chunk,
+                                     const events::SnapshotProgress& progress) = 0;
+  /// Keeps `progress` and no chunk from its next_ordinal on.
+  virtual Status SaveSnapshotProgress(const events::SnapshotProgress& progress) = 0;
+  /// What was kept last; none when nothing was since BeginSnapshot.
+  virtual Result<std::optional<events::SnapshotProgress>> ReadSnapshotProgress() = 0;
+  /// kSnapshot -> kStreaming, durably, and keeps `progress`: the snapshot is complete.
+  virtual Status FinishSnapshot(const events::SnapshotProgress& progress) = 0;
 
   /// Appends whole transactions in the stream's order, durable when Ok, all or none.
   /// Those the log has already (end LSN <= complete) are skipped, so that a source may
   /// send again. A PREPARED one is staged beside the events; its COMMIT_PREPARED makes it
   /// the event of that LSN, its ROLLBACK_PREPARED discards it. kCorrupt for a
   /// COMMIT_PREPARED whose PREPARED never came: changes are missing.
+  /// The parts of a large transaction are kept, and become readable with its last.
   virtual Status Append(const std::vector<events::Transaction>& batch) = 0;
+  /// Removes parts whose last has not come: the source sends them again, from the first.
+  virtual Status DropParts() = 0;
   /// Everything of the source up to `lsn` is in the log, durably. Never goes back.
   virtual Status Advance(Lsn lsn) = 0;
 

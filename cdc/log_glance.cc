@@ -7,7 +7,7 @@ namespace indoubt::cdc_internal {
 namespace {
 
 // Of the versions whose events and positions read alike.
-constexpr uint64_t kOldestVersion = 1;
+constexpr uint64_t kOldestVersion = 1, kNewestVersion = 3;
 
 }  // namespace
 
@@ -29,7 +29,7 @@ Status LogGlance::Read() {
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery log,
                            db_->Prepare("SELECT version, id, state, complete FROM log"));
   INDOUBT_ASSIGN_OR_RETURN(const bool found, log.Next());
-  if (!found || log.U64(0) < kOldestVersion || log.U64(2) > 2) {
+  if (!found || log.U64(0) < kOldestVersion || log.U64(0) > kNewestVersion || log.U64(2) > 2) {
     return Status(StatusCode::kRefused,
                   fmt::format("{} is not an event log that this program reads", db_->path()));
   }
@@ -40,8 +40,9 @@ Status LogGlance::Read() {
   if (state_ == EventLogState::kStreaming) {
     INDOUBT_ASSIGN_OR_RETURN(
         SqliteQuery last,
-        db_->Prepare(
-            "SELECT sequence, lsn, ordinal FROM events ORDER BY sequence DESC LIMIT 1"));
+        db_->Prepare("SELECT sequence, lsn, ordinal FROM events WHERE ordinal < ?1 "
+                     "ORDER BY sequence DESC LIMIT 1"));
+    last.Bind(1, kFirstPartOrdinal);
     INDOUBT_ASSIGN_OR_RETURN(const bool any, last.Next());
     if (any) {
       end_.last_sequence = last.U64(0);

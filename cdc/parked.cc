@@ -28,16 +28,18 @@ std::string TableOf(const std::string& row) { return row.substr(0, row.find(':')
 }  // namespace
 
 std::vector<std::string> RowsOf(const LoggedEvent& event) {
+  events::Transaction transaction = event.transaction;
+  const bool readable = ExpandRows(transaction).ok();
   std::set<std::string> rows;
   std::set<std::string> tables;
-  for (const events::Change& change : event.transaction.changes()) {
+  for (const events::Change& change : transaction.changes()) {
     const std::string table = std::to_string(change.relation_oid());
     tables.insert(table);
     const events::Relation* shape = nullptr;
-    for (const events::Relation& relation : event.transaction.relations()) {
+    for (const events::Relation& relation : transaction.relations()) {
       if (relation.oid() == change.relation_oid()) shape = &relation;
     }
-    if (shape == nullptr || change.kind() == events::Change::TRUNCATE) {
+    if (!readable || shape == nullptr || change.kind() == events::Change::TRUNCATE) {
       rows.insert(table);
       continue;
     }

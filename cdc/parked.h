@@ -17,7 +17,8 @@ namespace indoubt::cdc_internal {
 inline constexpr size_t kMaxParked = 10'000;
 
 /// Names of the rows that `event` touches, "<oid>:<key>" (a long key's checksum), or "<oid>"
-/// for a whole table: a truncated one, or more rows of it than are worth naming.
+/// for a whole table: a truncated one, one with more rows than are worth naming, or one whose
+/// rows cannot be read.
 std::vector<std::string> RowsOf(const LoggedEvent& event);
 
 /// What `event` becomes when it is set aside.

@@ -175,12 +175,12 @@ Status PgConnection::StartCopy(const std::string& sql, TimePoint deadline) {
   return ResultError(result.get(), sql);
 }
 
-Result<std::optional<std::string>> PgConnection::ReadCopy(TimePoint deadline) {
+Result<std::optional<std::string_view>> PgConnection::ReadCopy(TimePoint deadline) {
   for (;;) {
     char* raw = nullptr;
     const int length = PQgetCopyData(connection_.get(), &raw, 1);
-    const std::unique_ptr<char, void (*)(void*)> owned(raw, PQfreemem);
-    if (length > 0) return std::optional(std::string(raw, static_cast<size_t>(length)));
+    copied_.reset(raw);
+    if (length > 0) return std::optional(std::string_view(raw, static_cast<size_t>(length)));
     if (length == -2) return Lost("streaming");
     if (length == -1) {
       const std::unique_ptr<PGresult, void (*)(PGresult*)> result(
@@ -192,7 +192,8 @@ Result<std::optional<std::string>> PgConnection::ReadCopy(TimePoint deadline) {
     }
     if (stop_.is_set()) return Status(StatusCode::kAborted, "the CDC worker is stopping");
     const Status waited = WaitSocket(false, deadline);
-    if (waited.code() == StatusCode::kDeadlineExceeded) return std::optional<std::string>();
+    if (waited.code() == StatusCode::kDeadlineExceeded)
+      return std::optional<std::string_view>();
     INDOUBT_RETURN_IF_ERROR(waited);
     if (PQconsumeInput(connection_.get()) != 1) return Lost("streaming");
   }

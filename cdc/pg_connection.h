@@ -58,8 +58,8 @@ class PgConnection {
   /// Starts a command that turns the connection into a two-way copy.
   Status StartCopy(const std::string& sql, TimePoint deadline);
   /// The next copy message; none when nothing has come by `deadline` (a past one:
-  /// only what is here already). kAborted when stopped.
-  Result<std::optional<std::string>> ReadCopy(TimePoint deadline);
+  /// only what is here already). Valid until the next call. kAborted when stopped.
+  Result<std::optional<std::string_view>> ReadCopy(TimePoint deadline);
   Status WriteCopy(std::string_view bytes, TimePoint deadline);
 
   /// `text` as an SQL literal or identifier, quotes included.
@@ -77,6 +77,7 @@ class PgConnection {
   Status ResultError(const PGresult* result, std::string_view doing) const;
 
   std::unique_ptr<PGconn, void (*)(PGconn*)> connection_;
+  std::unique_ptr<char, void (*)(void*)> copied_{nullptr, PQfreemem};
   const pg::ConnectionString where_;
   const StopSignal& stop_;
 };

@@ -7,6 +7,9 @@ namespace {
 
 // More than PostgreSQL allows (1600); bounds what a broken message can make us keep.
 constexpr size_t kMaxColumns = 4096;
+// What is kept for later transactions.
+constexpr size_t kMaxSpare = 4096;
+constexpr int kMaxSpareChanges = 64;
 
 Status Corrupt(std::string_view what) {
   return Status(StatusCode::kCorrupt, fmt::format("pgoutput: {}", what));
@@ -51,6 +54,8 @@ class PgOutputDecoder::Reader {
   }
 
   bool failed() const { return failed_; }
+  /// What was not read yet.
+  std::string_view rest() const { return bytes_; }
   /// Ok when exactly all bytes were read.
   Status Finished() const {
     if (failed_) return Corrupt("message is cut short");
@@ -116,7 +121,39 @@ Result<std::optional<events::Transaction>> PgOutputDecoder::Decode(std::string_v
   }
   if (!status.ok()) return status;
   INDOUBT_RETURN_IF_ERROR(reader.Finished());
-  return std::optional<events::Transaction>();
+  return TakePart();
+}
+
+void PgOutputDecoder::Recycle(std::vector<events::Transaction>& done) {
+  for (events::Transaction& transaction : done) {
+    // What was large once would be kept for ever.
+    if (spare_.size() >= kMaxSpare) break;
+    if (transaction.changes_size() <= kMaxSpareChanges)
+      spare_.push_back(std::move(transaction));
+  }
+  done.clear();
+}
+
+events::Transaction PgOutputDecoder::Fresh() {
+  if (spare_.empty()) return {};
+  events::Transaction transaction = std::move(spare_.back());
+  spare_.pop_back();
+  transaction.Clear();
+  return transaction;
+}
+
+std::optional<events::Transaction> PgOutputDecoder::TakePart() {
+  if (!open_ || preparing_ || open_bytes_ < kPartBytes) return std::nullopt;
+  events::Transaction next = Fresh();
+  next.set_commit_micros(open_->commit_micros());
+  next.set_xid(open_->xid());
+  events::Transaction part = std::move(*open_);
+  part.set_commit_end_lsn(begin_final_lsn_);
+  part.set_part(++parts_);
+  open_ = std::move(next);
+  named_.clear();
+  open_bytes_ = 0;
+  return part;
 }
 
 Result<events::Transaction> PgOutputDecoder::End(char message, Reader& reader) {
@@ -135,13 +172,14 @@ Result<events::Transaction> PgOutputDecoder::End(char message, Reader& reader) {
 Status PgOutputDecoder::Begin(Reader& reader) {
   if (open_) return Corrupt("begin inside of a transaction");
   begin_final_lsn_ = reader.U64();
-  events::Transaction transaction;
+  events::Transaction transaction = Fresh();
   transaction.set_commit_micros(static_cast<int64_t>(reader.U64()));
   transaction.set_xid(reader.U32());
   open_ = std::move(transaction);
   preparing_ = false;
   named_.clear();
   open_bytes_ = 0;
+  parts_ = 0;
   return Status::Ok();
 }
 
@@ -158,6 +196,7 @@ Status PgOutputDecoder::BeginPrepare(Reader& reader) {
   preparing_ = true;
   named_.clear();
   open_bytes_ = 0;
+  parts_ = 0;
   return Status::Ok();
 }
 
@@ -265,41 +304,31 @@ Result<events::Change*> PgOutputDecoder::NewChange(uint32_t relation_oid,
   return change;
 }
 
-Status PgOutputDecoder::ReadRow(Reader& reader, uint32_t relation_oid, events::Row* row) {
+Status PgOutputDecoder::ReadRow(Reader& reader, uint32_t relation_oid, std::string* tuple) {
+  const std::string_view rest = reader.rest();
   const size_t count = reader.U16();
   if (reader.failed()) return Corrupt("row is cut short");
   if (count != static_cast<size_t>(relations_[relation_oid].columns_size())) {
     return Corrupt("row has not as many values as its relation has columns");
   }
   for (size_t i = 0; i < count; ++i) {
-    events::Datum* datum = row->add_values();
     const uint8_t form = reader.U8();
     if (reader.failed()) return Corrupt("row is cut short");
-    switch (form) {
-      case 'n':
-        datum->set_null(true);
-        break;
-      case 'u':
-        datum->set_unchanged(true);
-        break;
-      case 't': {
-        const std::string_view text = reader.Bytes(reader.U32());
-        datum->set_text(text.data(), text.size());
-        open_bytes_ += text.size();
-        break;
-      }
-      default:
-        return Corrupt(fmt::format("value of unknown form 0x{:02x}", form));
+    if (form == 't') {
+      reader.Bytes(reader.U32());
+    } else if (form != 'n' && form != 'u') {
+      return Corrupt(fmt::format("value of unknown form 0x{:02x}", form));
     }
-    open_bytes_ += sizeof(events::Datum);
   }
   if (reader.failed()) return Corrupt("row is cut short");
-  if (open_bytes_ > kMaxTransactionBytes) {
+  tuple->assign(rest.data(), rest.size() - reader.rest().size());
+  open_bytes_ += tuple->size() + sizeof(events::Change);
+  if (preparing_ && open_bytes_ > kMaxPreparedBytes) {
     return Status(StatusCode::kUnsupported,
-                  fmt::format("transaction {} has more than {} MiB of changes; drop the slot "
-                              "and begin with a new event log, and write in smaller "
+                  fmt::format("prepared transaction {} has more than {} MiB of changes; drop "
+                              "the slot and begin with a new event log, and write in smaller "
                               "transactions",
-                              open_->xid(), kMaxTransactionBytes >> 20));
+                              open_->xid(), kMaxPreparedBytes >> 20));
   }
   return Status::Ok();
 }
@@ -308,7 +337,7 @@ Status PgOutputDecoder::Insert(Reader& reader) {
   const uint32_t oid = reader.U32();
   INDOUBT_ASSIGN_OR_RETURN(events::Change * change, NewChange(oid, events::Change::INSERT));
   if (reader.U8() != 'N') return Corrupt("insert without a new row");
-  return ReadRow(reader, oid, change->mutable_after());
+  return ReadRow(reader, oid, change->mutable_after_tuple());
 }
 
 Status PgOutputDecoder::Update(Reader& reader) {
@@ -316,12 +345,12 @@ Status PgOutputDecoder::Update(Reader& reader) {
   INDOUBT_ASSIGN_OR_RETURN(events::Change * change, NewChange(oid, events::Change::UPDATE));
   uint8_t part = reader.U8();
   if (part == 'K' || part == 'O') {
-    INDOUBT_RETURN_IF_ERROR(ReadRow(reader, oid, change->mutable_before()));
+    INDOUBT_RETURN_IF_ERROR(ReadRow(reader, oid, change->mutable_before_tuple()));
     change->set_before_is_key(part == 'K');
     part = reader.U8();
   }
   if (part != 'N') return Corrupt("update without a new row");
-  return ReadRow(reader, oid, change->mutable_after());
+  return ReadRow(reader, oid, change->mutable_after_tuple());
 }
 
 Status PgOutputDecoder::Delete(Reader& reader) {
@@ -330,7 +359,7 @@ Status PgOutputDecoder::Delete(Reader& reader) {
   const uint8_t part = reader.U8();
   if (part != 'K' && part != 'O') return Corrupt("delete without an old row");
   change->set_before_is_key(part == 'K');
-  return ReadRow(reader, oid, change->mutable_before());
+  return ReadRow(reader, oid, change->mutable_before_tuple());
 }
 
 Status PgOutputDecoder::Truncate(Reader& reader) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "base/status.h"
 #include "cdc/lsn.h"
@@ -19,16 +20,23 @@ namespace indoubt {
 /// later, alone, how it ended. Pure: no I/O. Thread-compatible.
 class PgOutputDecoder {
  public:
-  /// Bound on one transaction's row data, so that memory is bounded too.
-  static constexpr size_t kMaxTransactionBytes = size_t{256} << 20;
+  /// A transaction with more row data than this comes in parts, so that memory is bounded.
+  static constexpr size_t kPartBytes = size_t{1} << 20;
+  /// Bound on a prepared transaction's row data: what may be discarded comes whole.
+  static constexpr size_t kMaxPreparedBytes = size_t{256} << 20;
 
   /// Takes the next message. Returns a transaction when this was its commit or its
-  /// prepare, and one without changes when a prepared one has ended.
+  /// prepare, one without changes when a prepared one has ended, and a part (with its number)
+  /// when a large one has gathered enough.
   /// kCorrupt for bytes that are no such message or come out of order,
   /// kUnsupported for messages that belong to options not asked for or for a
   /// transaction above the bound. After an error the decoder is of no more use:
   /// make a new one and start the stream again.
   Result<std::optional<events::Transaction>> Decode(std::string_view message);
+
+  /// Takes transactions back whose memory the next ones may use: most of the decoder's time
+  /// would go to the allocator.
+  void Recycle(std::vector<events::Transaction>& done);
 
   /// Whether a transaction has begun and not ended.
   bool in_transaction() const { return open_.has_value(); }
@@ -49,12 +57,18 @@ class PgOutputDecoder {
   Status Truncate(Reader& reader);
   /// The open transaction's new change of a known relation.
   Result<events::Change*> NewChange(uint32_t relation_oid, events::Change::Kind kind);
-  Status ReadRow(Reader& reader, uint32_t relation_oid, events::Row* row);
+  Status ReadRow(Reader& reader, uint32_t relation_oid, std::string* tuple);
+  /// The open transaction so far, if it has become large; it goes on without.
+  std::optional<events::Transaction> TakePart();
+  /// An empty one.
+  events::Transaction Fresh();
 
   std::map<uint32_t, events::Relation> relations_;  // as last sent; survive a commit
   std::optional<events::Transaction> open_;
+  std::vector<events::Transaction> spare_;
   std::map<uint32_t, bool> named_;  // relations whose shape the open transaction has
   size_t open_bytes_ = 0;
+  uint32_t parts_ = 0;  // that the open transaction has given
   uint64_t begin_final_lsn_ = 0;
   bool preparing_ = false;  // the open one will end with its prepare
 };

@@ -106,8 +106,32 @@ class RedisView : public View {
   Status Apply(const std::vector<LoggedEvent>& events, const ViewPosition& to) override {
     if (!connection_) return Status(StatusCode::kInternal, "the view is not open");
     std::vector<RedisCommand> commands;
-    for (const LoggedEvent& event : events) INDOUBT_RETURN_IF_ERROR(Derive(event, commands));
-    return Commit(std::move(commands), to);
+    INDOUBT_RETURN_IF_ERROR(Derive(events, commands));
+    return Write(std::move(commands), to);
+  }
+
+  Status Begin() override {
+    if (!connection_) return Status(StatusCode::kInternal, "the view is not open");
+    refused_.clear();
+    hold_changed_ = false;
+    return connection_->Ask({"MULTI"}).status();
+  }
+
+  Status Add(const std::vector<LoggedEvent>& events) override {
+    std::vector<RedisCommand> commands;
+    INDOUBT_RETURN_IF_ERROR(Derive(events, commands));
+    for (const RedisCommand& command : commands) {
+      INDOUBT_RETURN_IF_ERROR(connection_->Append(command));
+    }
+    return DrainQueued(commands.size());
+  }
+
+  Status Commit(const ViewPosition& to) override {
+    INDOUBT_RETURN_IF_ERROR(connection_->Append({"SET", position_key_, to.ToString()}));
+    INDOUBT_RETURN_IF_ERROR(AppendEnd());
+    INDOUBT_RETURN_IF_ERROR(DrainQueued(1));
+    // The names of a large transaction's commands are not kept for a message.
+    return Finish(TakeEnd({}, to.ToString()), to);
   }
 
   Result<std::vector<ParkedEvent>> Parked() override {
@@ -115,16 +139,16 @@ class RedisView : public View {
   }
 
   Status Park(const ParkedEvent& event, const ViewPosition& to) override {
-    return Commit(
+    return Write(
         {{"HSET", parked_key_, ParkedField(event.position), cdc_internal::Serialize(event)}},
         to);
   }
 
   Status ApplyParked(const LoggedEvent& event) override {
     std::vector<RedisCommand> commands;
-    INDOUBT_RETURN_IF_ERROR(Derive(event, commands));
+    INDOUBT_RETURN_IF_ERROR(Derive({event}, commands));
     commands.push_back({"HDEL", parked_key_, ParkedField(event.position)});
-    return Commit(std::move(commands), at_);
+    return Write(std::move(commands), at_);
   }
 
   Result<bool> RetryAsked() override {
@@ -132,7 +156,7 @@ class RedisView : public View {
     return reply->type != REDIS_REPLY_NIL;
   }
 
-  Status EndRetry() override { return Commit({{"DEL", retry_key_}}, at_); }
+  Status EndRetry() override { return Write({{"DEL", retry_key_}}, at_); }
 
   Status Clear(const std::vector<std::string>& tables, const ViewPosition& to) override {
     if (!connection_) return Status(StatusCode::kInternal, "the view is not open");
@@ -148,37 +172,17 @@ class RedisView : public View {
     std::vector<RedisCommand> commands;
     for (const std::string& key : keys) commands.push_back({"DEL", key});
     commands.push_back({"DEL", parked_key_, retry_key_});
-    return Commit(std::move(commands), to);
+    return Write(std::move(commands), to);
   }
 
  private:
-  Status Derive(const LoggedEvent& event, std::vector<RedisCommand>& commands) const {
-    return ForEachRowChange(event, [&](const RowChange& change) -> Status {
-      INDOUBT_ASSIGN_OR_RETURN(auto derived,
-                               cdc_internal::CallDerivation(options_.derivation.redis, change));
-      for (RedisCommand& command : derived) {
-        if (command.empty()) {
-          return Status(StatusCode::kInvalidArgument, "the derivation gave an empty command");
-        }
-        commands.push_back(std::move(command));
-      }
-      return Status::Ok();
-    });
-  }
-
   // `commands` and the position, all or none.
-  Status Commit(std::vector<RedisCommand> commands, const ViewPosition& to) {
+  Status Write(std::vector<RedisCommand> commands, const ViewPosition& to) {
     if (!connection_) return Status(StatusCode::kInternal, "the view is not open");
     commands.push_back({"SET", position_key_, to.ToString()});
-    Status status = Execute(commands, to.ToString());
-    if (status.ok()) {
-      at_ = to;
-      expected_ = to.ToString();
-    } else if (!hold_changed_) {
-      connection_.reset();
-    }
-    return status;
+    return Finish(Execute(commands, to.ToString()), to);
   }
+
   Status TakeHold(const redisReply& reply) {
     INDOUBT_ASSIGN_OR_RETURN(const std::string text, TextOf(reply));
     held_.reset();
@@ -225,30 +229,71 @@ class RedisView : public View {
     return Status::Ok();
   }
 
+  Status Derive(const std::vector<LoggedEvent>& events, std::vector<RedisCommand>& commands) {
+    for (const LoggedEvent& event : events) {
+      INDOUBT_RETURN_IF_ERROR(ForEachRowChange(event, [&](const RowChange& change) -> Status {
+        INDOUBT_ASSIGN_OR_RETURN(
+            auto derived, cdc_internal::CallDerivation(options_.derivation.redis, change));
+        for (RedisCommand& command : derived) {
+          if (command.empty()) {
+            return Status(StatusCode::kInvalidArgument, "the derivation gave an empty command");
+          }
+          commands.push_back(std::move(command));
+        }
+        return Status::Ok();
+      }));
+    }
+    return Status::Ok();
+  }
+
+  Status Finish(Status status, const ViewPosition& to) {
+    if (status.ok()) {
+      at_ = to;
+      expected_ = to.ToString();
+    } else if (!hold_changed_) {
+      connection_.reset();
+    }
+    return status;
+  }
+
   // One flush: MULTI, the commands, EXEC, and the watch for the next time.
   Status Execute(const std::vector<RedisCommand>& commands, const std::string& position) {
     hold_changed_ = false;
+    refused_.clear();
     INDOUBT_RETURN_IF_ERROR(connection_->Append({"MULTI"}));
     for (const RedisCommand& command : commands) {
       INDOUBT_RETURN_IF_ERROR(connection_->Append(command));
     }
+    INDOUBT_RETURN_IF_ERROR(AppendEnd());
+    INDOUBT_RETURN_IF_ERROR(DrainQueued(commands.size() + 1));
+    return TakeEnd(commands, position);
+  }
+
+  Status AppendEnd() {
     INDOUBT_RETURN_IF_ERROR(connection_->Append({"EXEC"}));
     INDOUBT_RETURN_IF_ERROR(connection_->Append({"WATCH", position_key_, hold_key_}));
     INDOUBT_RETURN_IF_ERROR(connection_->Append({"GET", position_key_}));
-    INDOUBT_RETURN_IF_ERROR(connection_->Append({"GET", hold_key_}));
-    std::string refused;  // the first command that was not even queued
-    for (size_t i = 0; i < commands.size() + 1; ++i) {
+    return connection_->Append({"GET", hold_key_});
+  }
+
+  // Keeps the first command that was not even queued.
+  Status DrainQueued(size_t count) {
+    for (size_t i = 0; i < count; ++i) {
       INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr queued, connection_->Receive());
-      if (queued->type == REDIS_REPLY_ERROR && refused.empty()) {
-        refused = std::string(queued->str, queued->len);
+      if (queued->type == REDIS_REPLY_ERROR && refused_.empty()) {
+        refused_ = std::string(queued->str, queued->len);
       }
     }
+    return Status::Ok();
+  }
+
+  Status TakeEnd(const std::vector<RedisCommand>& commands, const std::string& position) {
     INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr done, connection_->Receive());
     INDOUBT_RETURN_IF_ERROR(connection_->Receive().status());
     INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr now, connection_->Receive());
     INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr hold, connection_->Receive());
     INDOUBT_RETURN_IF_ERROR(TakeHold(*hold));
-    return Judge(commands, *done, *now, refused, position);
+    return Judge(commands, *done, *now, refused_, position);
   }
 
   Status Judge(const std::vector<RedisCommand>& commands, const redisReply& done,
@@ -291,6 +336,7 @@ class RedisView : public View {
   const std::string broken_key_;
   ViewPosition at_;                    // of the sink
   std::string expected_;               // the text at position_key_
+  std::string refused_;                // the first command of a write that was not queued
   bool hold_changed_ = false;          // the last write failed for that alone
   std::optional<EventPosition> held_;  // a reader's hold, as of the last look
   std::unique_ptr<RedisConnection> connection_;

@@ -122,7 +122,7 @@ Result<std::unique_ptr<ReplicationStream>> ReplicationStream::Start(const SlotOp
 Result<std::optional<ReplicationStream::Message>> ReplicationStream::Read(TimePoint deadline) {
   const TimePoint yield_at = SystemClock().Now() + kYieldAfter;
   for (;;) {
-    INDOUBT_ASSIGN_OR_RETURN(const std::optional<std::string> bytes,
+    INDOUBT_ASSIGN_OR_RETURN(const std::optional<std::string_view> bytes,
                              connection_->ReadCopy(deadline));
     if (!bytes) return std::optional<Message>();
     const std::string_view view = *bytes;
@@ -139,7 +139,8 @@ Result<std::optional<ReplicationStream::Message>> ReplicationStream::Read(TimePo
     }
     INDOUBT_ASSIGN_OR_RETURN(message.transaction, decoder_.Decode(view.substr(25)));
     if (message.transaction) {
-      message.sent = Lsn{message.transaction->commit_end_lsn()};
+      const bool whole = message.transaction->part() == 0;
+      if (whole) message.sent = Lsn{message.transaction->commit_end_lsn()};
       return std::optional(std::move(message));
     }
     if (SystemClock().Now() >= yield_at) return std::optional(std::move(message));

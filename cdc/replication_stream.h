@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/status.h"
@@ -49,6 +50,9 @@ class ReplicationStream {
   /// Tells the server that all up to `durable` may be forgotten; it then also keeps
   /// the connection alive. With `ask` the server answers with how far it is.
   Status Confirm(Lsn durable, bool ask, TimePoint deadline);
+
+  /// Takes back what Read has given and nobody needs any more.
+  void Recycle(std::vector<events::Transaction>& done) { decoder_.Recycle(done); }
 
  private:
   explicit ReplicationStream(std::unique_ptr<PgConnection> connection)

@@ -12,7 +12,9 @@ Status Misfit(const LoggedEvent& event) {
                             event.position.lsn.ToString()));
 }
 
-RowImage ToRowImage(const SourceRelation& relation, const events::Row& row, bool key_only) {
+std::optional<RowImage> ToRowImage(const SourceRelation& relation, const events::Row& row,
+                                   bool key_only) {
+  if (row.values_size() != static_cast<int>(relation.columns.size())) return std::nullopt;
   RowImage image;
   for (size_t i = 0; i < relation.columns.size(); ++i) {
     const SourceColumn& column = relation.columns[i];
@@ -22,6 +24,45 @@ RowImage ToRowImage(const SourceRelation& relation, const events::Row& row, bool
         datum.null() ? std::optional<std::string>() : std::optional(datum.text());
   }
   return image;
+}
+
+// Takes `length` bytes off the front; none when there are fewer.
+std::optional<std::string_view> Take(std::string_view& bytes, size_t length) {
+  if (bytes.size() < length) return std::nullopt;
+  const std::string_view taken = bytes.substr(0, length);
+  bytes.remove_prefix(length);
+  return taken;
+}
+
+std::optional<size_t> TakeNumber(std::string_view& bytes, size_t width) {
+  const auto raw = Take(bytes, width);
+  if (!raw) return std::nullopt;
+  size_t value = 0;
+  for (const char byte : *raw) value = value << 8 | static_cast<unsigned char>(byte);
+  return value;
+}
+
+// The same of TupleData; none when the bytes are not what the relation has columns for.
+std::optional<RowImage> ToRowImage(const SourceRelation& relation, std::string_view tuple,
+                                   bool key_only) {
+  if (TakeNumber(tuple, 2) != relation.columns.size()) return std::nullopt;
+  RowImage image;
+  for (const SourceColumn& column : relation.columns) {
+    const auto form = Take(tuple, 1);
+    if (!form) return std::nullopt;
+    std::optional<std::string_view> text;
+    if (*form == "t") {
+      const auto length = TakeNumber(tuple, 4);
+      if (length) text = Take(tuple, *length);
+      if (!text) return std::nullopt;
+    } else if (*form != "n" && *form != "u") {
+      return std::nullopt;
+    }
+    if (*form == "u" || (key_only && !column.key)) continue;
+    image.emplace(column.name,
+                  text ? std::optional<std::string>(*text) : std::optional<std::string>());
+  }
+  return tuple.empty() ? std::optional(std::move(image)) : std::nullopt;
 }
 
 std::optional<ChangeKind> ToChangeKind(events::Change::Kind kind) {
@@ -52,23 +93,68 @@ Status ForEachRowChange(const LoggedEvent& event,
     const auto found = relations.find(logged.relation_oid());
     const std::optional<ChangeKind> kind = ToChangeKind(logged.kind());
     if (found == relations.end() || !kind) return Misfit(event);
-    const int columns = static_cast<int>(found->second.columns.size());
     RowChange change;
     change.kind = *kind;
     change.relation = &found->second;
     change.snapshot = event.transaction.snapshot();
-    if (logged.has_before()) {
-      if (logged.before().values_size() != columns) return Misfit(event);
-      change.before = ToRowImage(found->second, logged.before(), logged.before_is_key());
+    const bool has_before = logged.has_before() || !logged.before_tuple().empty();
+    const bool has_after = logged.has_after() || !logged.after_tuple().empty();
+    const SourceRelation& relation = found->second;
+    if (has_before) {
+      change.before = logged.has_before()
+                          ? ToRowImage(relation, logged.before(), logged.before_is_key())
+                          : ToRowImage(relation, logged.before_tuple(), logged.before_is_key());
     }
-    if (logged.has_after()) {
-      if (logged.after().values_size() != columns) return Misfit(event);
-      change.after = ToRowImage(found->second, logged.after(), false);
+    if (has_after) {
+      change.after = logged.has_after() ? ToRowImage(relation, logged.after(), false)
+                                        : ToRowImage(relation, logged.after_tuple(), false);
+    }
+    if (has_before != change.before.has_value() || has_after != change.after.has_value()) {
+      return Misfit(event);
     }
     const bool needs_after = *kind == ChangeKind::kInsert || *kind == ChangeKind::kUpdate;
     if (needs_after != change.after.has_value()) return Misfit(event);
     if (*kind == ChangeKind::kDelete && !change.before) return Misfit(event);
     INDOUBT_RETURN_IF_ERROR(visit(change));
+  }
+  return Status::Ok();
+}
+
+Status ExpandRows(events::Transaction& transaction) {
+  const auto expand = [&](const events::Change& change, std::string_view tuple,
+                          events::Row* row) {
+    int columns = -1;
+    for (const events::Relation& shape : transaction.relations()) {
+      if (shape.oid() == change.relation_oid()) columns = shape.columns_size();
+    }
+    if (TakeNumber(tuple, 2) != static_cast<size_t>(columns)) return false;
+    for (int i = 0; i < columns; ++i) {
+      const auto form = Take(tuple, 1);
+      events::Datum* value = row->add_values();
+      if (form == "t") {
+        const auto length = TakeNumber(tuple, 4);
+        const auto text = length ? Take(tuple, *length) : std::nullopt;
+        if (!text) return false;
+        value->set_text(text->data(), text->size());
+      } else if (form == "n") {
+        value->set_null(true);
+      } else if (form == "u") {
+        value->set_unchanged(true);
+      } else {
+        return false;
+      }
+    }
+    return tuple.empty();
+  };
+  for (events::Change& change : *transaction.mutable_changes()) {
+    const std::string before = std::move(*change.mutable_before_tuple());
+    const std::string after = std::move(*change.mutable_after_tuple());
+    change.clear_before_tuple();
+    change.clear_after_tuple();
+    if ((!before.empty() && !expand(change, before, change.mutable_before())) ||
+        (!after.empty() && !expand(change, after, change.mutable_after()))) {
+      return Status(StatusCode::kCorrupt, "a row of the source does not fit its shape");
+    }
   }
   return Status::Ok();
 }

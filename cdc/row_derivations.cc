@@ -184,6 +184,7 @@ Derivation RowsDerivation() {
   rows.redis_keys = RedisKeysOf;
   rows.sqlite = SqliteRows;
   rows.sqlite_table = TableOf;
+  rows.sqlite_mirrors = true;
   return rows;
 }
 

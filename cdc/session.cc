@@ -70,7 +70,9 @@ Status Session::Open() {
     views_.push_back(std::make_unique<ViewRunner>(options_.views[i], std::move(views[i]),
                                                   BareNames(options_.tables), *log_, stop_));
   }
-  source_ = std::make_unique<SourceRunner>(slot, *log_, stop_);
+  INDOUBT_ASSIGN_OR_RETURN(auto snapshot, log_->ReadSnapshotProgress());
+  source_ = std::make_unique<SourceRunner>(
+      slot, snapshot ? std::move(*snapshot) : events::SnapshotProgress(), *log_, stop_);
   return Status::Ok();
 }
 
@@ -86,7 +88,7 @@ Status Session::OpenSource(const SlotOptions& slot) {
       INDOUBT_RETURN_IF_ERROR(log_->Restart());
     }
   }
-  return PrepareSource(slot, options_.tables, *log_, stop_, deadline);
+  return PrepareSource(slot, options_.tables, *log_, stop_, options_.start_timeout);
 }
 
 void Session::Stop() {

@@ -1,90 +1,24 @@
 #include "cdc/snapshot.h"
 
-#include <charconv>
+#include <algorithm>
 #include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "base/failpoint.h"
+#include "cdc/source_table.h"
 
 namespace indoubt::cdc_internal {
 namespace {
 
 constexpr int kChunkRows = 1000;
 
-struct SourceTable {
-  std::string qualified;  // quoted, for SQL
-  events::Relation shape;
-};
-
-Result<uint32_t> ParseOid(const std::optional<std::string>& text) {
-  uint32_t oid = 0;
-  if (!text ||
-      std::from_chars(text->data(), text->data() + text->size(), oid).ec != std::errc()) {
-    return Status(StatusCode::kInternal,
-                  "cdc source: the server sent no oid where one belongs");
-  }
-  return oid;
-}
-
-// The shape that pgoutput would send for `table`.
-Result<SourceTable> ReadTable(PgConnection& connection, const std::string& table,
-                              TimePoint deadline) {
-  INDOUBT_ASSIGN_OR_RETURN(
-      const PgRows found,
-      connection.Query(
-          fmt::format("SELECT c.oid, n.nspname, c.relname, c.relkind, c.relreplident, "
-                      "format('%I.%I', n.nspname, c.relname) FROM pg_class c "
-                      "JOIN pg_namespace n ON n.oid = c.relnamespace "
-                      "WHERE c.oid = to_regclass({})",
-                      connection.Literal(table)),
-          deadline));
-  if (found.empty()) {
-    return Status(StatusCode::kNotFound,
-                  fmt::format("cdc source: there is no table \"{}\"; create it first", table));
-  }
-  const auto& row = found[0];
-  if (row[3] != "r") {
-    return Status(StatusCode::kRefused,
-                  fmt::format("cdc source: \"{}\" is no ordinary table", table));
-  }
-  SourceTable result;
-  INDOUBT_ASSIGN_OR_RETURN(const uint32_t oid, ParseOid(row[0]));
-  result.shape.set_oid(oid);
-  result.shape.set_schema(row[1].value_or(""));
-  result.shape.set_name(row[2].value_or(""));
-  result.qualified = row[5].value_or("");
-  INDOUBT_ASSIGN_OR_RETURN(
-      const PgRows columns,
-      connection.Query(
-          fmt::format("SELECT a.attname, a.atttypid, '{}' = 'f' OR a.attnum = ANY(coalesce("
-                      "(SELECT i.indkey::int2[] FROM pg_index i WHERE i.indrelid = a.attrelid "
-                      "AND CASE '{}' WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END), "
-                      "'{{}}')) FROM pg_attribute a WHERE a.attrelid = {} AND a.attnum > 0 "
-                      "AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum",
-                      row[4].value_or(""), row[4].value_or(""), oid),
-          deadline));
-  bool has_key = false;
-  for (const auto& fields : columns) {
-    events::Column* column = result.shape.add_columns();
-    column->set_name(fields[0].value_or(""));
-    INDOUBT_ASSIGN_OR_RETURN(const uint32_t type, ParseOid(fields[1]));
-    column->set_type_oid(type);
-    column->set_key(fields[2] == "t" && row[4] != "n");
-    has_key = has_key || column->key();
-  }
-  if (!has_key) {
-    return Status(StatusCode::kRefused,
-                  fmt::format("cdc source: table \"{}\" has no replica identity; give it a "
-                              "primary key",
-                              table));
-  }
-  return result;
-}
+using Table = events::SnapshotProgress::Table;
+using Progress = events::SnapshotProgress;
 
 Status EnsurePublication(PgConnection& connection, const SlotOptions& options,
-                         const std::vector<SourceTable>& tables, TimePoint deadline) {
+                         const std::vector<Table>& tables, TimePoint deadline) {
   const std::string name = connection.Literal(options.publication);
   INDOUBT_ASSIGN_OR_RETURN(
       const PgRows known,
@@ -93,7 +27,7 @@ Status EnsurePublication(PgConnection& connection, const SlotOptions& options,
                            name,
                        deadline));
   std::set<std::string> wanted;
-  for (const SourceTable& table : tables) wanted.insert(table.qualified);
+  for (const Table& table : tables) wanted.insert(table.qualified());
   if (known.empty()) {
     return connection
         .Query(fmt::format("CREATE PUBLICATION {} FOR TABLE {}",
@@ -119,45 +53,65 @@ Status EnsurePublication(PgConnection& connection, const SlotOptions& options,
   return Status::Ok();
 }
 
-// A cursor inside of the exported snapshot, a chunk an event.
+// Copies what `progress` says is not there yet, a chunk an event, as the transaction that is
+// open on `connection` sees it.
 class SnapshotCopy {
  public:
-  SnapshotCopy(PgConnection& connection, EventLog& log, Lsn lsn, TimePoint deadline)
-      : connection_(connection), log_(log), lsn_(lsn), deadline_(deadline) {}
+  SnapshotCopy(PgConnection& connection, EventLog& log, Progress& progress, Duration patience)
+      : connection_(connection), log_(log), progress_(progress), patience_(patience) {}
 
-  Status CopyTable(const SourceTable& table) {
+  Status CopyAll() {
+    for (Table& table : *progress_.mutable_tables()) {
+      if (table.state() == Progress::WHOLE) continue;
+      INDOUBT_RETURN_IF_ERROR(CopyTable(table));
+    }
+    return Status::Ok();
+  }
+
+ private:
+  TimePoint Deadline() const { return SystemClock().Now() + patience_; }
+
+  Status CopyTable(Table& table) {
     std::vector<std::string> names;
-    for (const events::Column& column : table.shape.columns()) {
+    for (const events::Column& column : table.shape().columns()) {
       // Every type's text output is what pgoutput sends, booleans included.
       names.push_back(connection_.Identifier(column.name()));
     }
+    std::string select =
+        fmt::format("SELECT {} FROM ONLY {}", fmt::join(names, ", "), table.qualified());
+    if (table.state() == Progress::PARTLY) {
+      select += fmt::format(" WHERE {} > {}", KeyColumns(connection_, table),
+                            KeyValues(connection_, table, table.key()));
+    } else {
+      table.set_first_ordinal(progress_.next_ordinal());
+    }
+    if (table.order_size() > 0) {
+      std::string columns = KeyColumns(connection_, table);
+      select += " ORDER BY " + columns.substr(1, columns.size() - 2);
+    }
     INDOUBT_RETURN_IF_ERROR(
-        connection_
-            .Query(
-                fmt::format("DECLARE indoubt_copy NO SCROLL CURSOR FOR SELECT {} FROM ONLY {}",
-                            fmt::join(names, ", "), table.qualified),
-                deadline_)
+        connection_.Query("DECLARE indoubt_copy NO SCROLL CURSOR FOR " + select, Deadline())
             .status());
     for (;;) {
       INDOUBT_ASSIGN_OR_RETURN(
           const PgRows rows,
-          connection_.Query(fmt::format("FETCH {} FROM indoubt_copy", kChunkRows), deadline_));
+          connection_.Query(fmt::format("FETCH {} FROM indoubt_copy", kChunkRows), Deadline()));
       if (rows.empty()) break;
       INDOUBT_RETURN_IF_ERROR(AppendChunk(table, rows));
     }
-    return connection_.Query("CLOSE indoubt_copy", deadline_).status();
+    table.set_state(Progress::WHOLE);  // kept with the next chunk
+    return connection_.Query("CLOSE indoubt_copy", Deadline()).status();
   }
 
- private:
-  Status AppendChunk(const SourceTable& table, const PgRows& rows) {
+  Status AppendChunk(Table& table, const PgRows& rows) {
     events::Transaction chunk;
-    chunk.set_commit_end_lsn(lsn_.value);
+    chunk.set_commit_end_lsn(progress_.lsn());
     chunk.set_snapshot(true);
-    *chunk.add_relations() = table.shape;
+    *chunk.add_relations() = table.shape();
     for (const auto& row : rows) {
       events::Change* change = chunk.add_changes();
       change->set_kind(events::Change::INSERT);
-      change->set_relation_oid(table.shape.oid());
+      change->set_relation_oid(table.shape().oid());
       for (const auto& field : row) {
         events::Datum* datum = change->mutable_after()->add_values();
         if (field) {
@@ -167,15 +121,20 @@ class SnapshotCopy {
         }
       }
     }
-    INDOUBT_RETURN_IF_ERROR(log_.AppendSnapshotChunk({lsn_, ordinal_++}, chunk));
+    table.set_state(Progress::PARTLY);
+    table.clear_key();
+    for (const auto& column : table.order()) {
+      table.add_key(rows.back().at(column.place()).value_or(""));
+    }
+    progress_.set_next_ordinal(progress_.next_ordinal() + 1);
+    INDOUBT_RETURN_IF_ERROR(log_.AppendSnapshotChunk(chunk, progress_));
     return HitFailPoint("cdc_snapshot_chunk");
   }
 
   PgConnection& connection_;
   EventLog& log_;
-  const Lsn lsn_;
-  const TimePoint deadline_;
-  uint64_t ordinal_ = 0;
+  Progress& progress_;
+  const Duration patience_;
 };
 
 Result<bool> SlotExists(PgConnection& connection, const std::string& slot, TimePoint deadline) {
@@ -234,8 +193,10 @@ Result<PgRows> MakeSlot(PgConnection& walsender, const SlotOptions& options,
   return WaitedTooLong(made.error(), options, stop, deadline);
 }
 
-Status CopySnapshot(const SlotOptions& options, const std::vector<std::string>& tables,
-                    EventLog& log, const StopSignal& stop, TimePoint deadline) {
+// The first attempt: a slot, and the copy as of its consistent point.
+Status BeginCopy(const SlotOptions& options, const std::vector<Table>& tables, EventLog& log,
+                 const StopSignal& stop, Duration patience) {
+  const TimePoint deadline = SystemClock().Now() + patience;
   INDOUBT_ASSIGN_OR_RETURN(auto walsender,
                            PgConnection::Connect(options.dsn, true, stop, deadline));
   INDOUBT_ASSIGN_OR_RETURN(const bool exists, SlotExists(*walsender, options.slot, deadline));
@@ -247,7 +208,7 @@ Status CopySnapshot(const SlotOptions& options, const std::vector<std::string>& 
                               "SELECT pg_drop_replication_slot('{}')",
                               options.slot, options.slot));
   }
-  if (exists) {  // left by an attempt that did not finish
+  if (exists) {  // left by an attempt with which nobody can go on
     INDOUBT_RETURN_IF_ERROR(
         walsender->Query(fmt::format("DROP_REPLICATION_SLOT {} WAIT", slot), deadline)
             .status());
@@ -257,7 +218,9 @@ Status CopySnapshot(const SlotOptions& options, const std::vector<std::string>& 
   if (made.size() != 1 || made[0].size() < 3 || !made[0][1] || !made[0][2]) {
     return Status(StatusCode::kInternal, "cdc source: the server made a slot and no snapshot");
   }
+  Progress progress;
   INDOUBT_ASSIGN_OR_RETURN(const Lsn lsn, Lsn::Parse(*made[0][1]));
+  progress.set_lsn(lsn.value);
   // The snapshot is there as long as `walsender` does nothing else.
   INDOUBT_ASSIGN_OR_RETURN(auto reader,
                            PgConnection::Connect(options.dsn, false, stop, deadline));
@@ -266,19 +229,84 @@ Status CopySnapshot(const SlotOptions& options, const std::vector<std::string>& 
   INDOUBT_RETURN_IF_ERROR(
       reader->Query("SET TRANSACTION SNAPSHOT " + reader->Literal(*made[0][2]), deadline)
           .status());
-  SnapshotCopy copy(*reader, log, lsn, deadline);
-  for (const std::string& name : tables) {
-    INDOUBT_ASSIGN_OR_RETURN(const SourceTable table, ReadTable(*reader, name, deadline));
-    INDOUBT_RETURN_IF_ERROR(copy.CopyTable(table));
+  for (const Table& table : tables) {
+    INDOUBT_ASSIGN_OR_RETURN(*progress.add_tables(),
+                             ReadSourceTable(*reader, table.qualified(), deadline));
   }
-  INDOUBT_RETURN_IF_ERROR(reader->Query("COMMIT", deadline).status());
-  return log.FinishSnapshot(lsn);
+  INDOUBT_RETURN_IF_ERROR(log.SaveSnapshotProgress(progress));
+  SnapshotCopy copy(*reader, log, progress, patience);
+  INDOUBT_RETURN_IF_ERROR(copy.CopyAll());
+  INDOUBT_RETURN_IF_ERROR(reader->Query("COMMIT", SystemClock().Now() + patience).status());
+  return log.FinishSnapshot(progress);
+}
+
+// Whether the tables still are those that the copy was begun with.
+bool SameTables(const Progress& progress, const std::vector<Table>& tables) {
+  if (static_cast<size_t>(progress.tables_size()) != tables.size()) return false;
+  for (const Table& copied : progress.tables()) {
+    const bool same = std::any_of(tables.begin(), tables.end(), [&](const Table& table) {
+      return copied.shape().SerializeAsString() == table.shape().SerializeAsString() &&
+             copied.filenode() == table.filenode() && copied.qualified() == table.qualified();
+    });
+    if (!same) return false;
+  }
+  return true;
+}
+
+// Writes down where the attempts before this one, which sees `snapshot`, have come.
+Status BeginAttempt(Progress& progress, const std::string& snapshot, EventLog& log) {
+  for (Table& table : *progress.mutable_tables()) {
+    if (table.state() != Progress::PARTLY || table.order_size() > 0) continue;
+    table.set_state(Progress::NONE);  // without an order nobody knows what it lacks
+    progress.set_next_ordinal(table.first_ordinal());
+  }
+  Progress::Attempt* attempt = progress.add_attempts();
+  attempt->set_snapshot(snapshot);
+  for (const Table& table : progress.tables()) {
+    Progress::Boundary* boundary = attempt->add_boundaries();
+    boundary->set_oid(table.shape().oid());
+    boundary->set_state(table.state());
+    *boundary->mutable_key() = table.key();
+  }
+  return log.SaveSnapshotProgress(progress);
+}
+
+// A later attempt: what is missing, as the source is now. False when nobody can go on.
+Result<bool> GoOnWithCopy(const SlotOptions& options, const std::vector<std::string>& tables,
+                          Progress progress, EventLog& log, const StopSignal& stop,
+                          Duration patience) {
+  const TimePoint deadline = SystemClock().Now() + patience;
+  const Status slot = CheckSlot(options, Lsn{progress.lsn()}, stop, deadline);
+  if (ANewSnapshotHelps(slot)) return false;
+  INDOUBT_RETURN_IF_ERROR(slot);
+  INDOUBT_ASSIGN_OR_RETURN(auto reader,
+                           PgConnection::Connect(options.dsn, false, stop, deadline));
+  INDOUBT_RETURN_IF_ERROR(
+      reader->Query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", deadline).status());
+  INDOUBT_ASSIGN_OR_RETURN(const PgRows seen,
+                           reader->Query("SELECT pg_current_snapshot()::text", deadline));
+  std::vector<Table> now;
+  for (const std::string& name : tables) {
+    INDOUBT_ASSIGN_OR_RETURN(now.emplace_back(), ReadSourceTable(*reader, name, deadline));
+  }
+  if (!SameTables(progress, now) || seen.empty() || !seen[0][0]) return false;
+  INDOUBT_RETURN_IF_ERROR(BeginAttempt(progress, *seen[0][0], log));
+  SnapshotCopy copy(*reader, log, progress, patience);
+  INDOUBT_RETURN_IF_ERROR(copy.CopyAll());
+  INDOUBT_ASSIGN_OR_RETURN(const PgRows end, reader->Query("SELECT pg_current_wal_insert_lsn()",
+                                                           SystemClock().Now() + patience));
+  INDOUBT_ASSIGN_OR_RETURN(const Lsn until,
+                           Lsn::Parse(end.empty() ? "" : end[0][0].value_or("")));
+  progress.set_copied_until(until.value);
+  INDOUBT_RETURN_IF_ERROR(log.FinishSnapshot(progress));
+  return true;
 }
 
 }  // namespace
 
 Status PrepareSource(const SlotOptions& options, const std::vector<std::string>& tables,
-                     EventLog& log, const StopSignal& stop, TimePoint deadline) {
+                     EventLog& log, const StopSignal& stop, Duration patience) {
+  const TimePoint deadline = SystemClock().Now() + patience;
   INDOUBT_ASSIGN_OR_RETURN(auto connection,
                            PgConnection::Connect(options.dsn, false, stop, deadline));
   if (log.state() != EventLogState::kNew && log.slot() != options.slot) {
@@ -286,13 +314,21 @@ Status PrepareSource(const SlotOptions& options, const std::vector<std::string>&
                   fmt::format("the event log was begun with slot \"{}\", not \"{}\"",
                               log.slot(), options.slot));
   }
-  std::vector<SourceTable> shapes;
+  std::vector<Table> shapes;
   for (const std::string& name : tables) {
-    INDOUBT_ASSIGN_OR_RETURN(shapes.emplace_back(), ReadTable(*connection, name, deadline));
+    INDOUBT_ASSIGN_OR_RETURN(shapes.emplace_back(),
+                             ReadSourceTable(*connection, name, deadline));
   }
   INDOUBT_RETURN_IF_ERROR(EnsurePublication(*connection, options, shapes, deadline));
   if (log.state() == EventLogState::kStreaming) return Status::Ok();
-  return CopySnapshot(options, tables, log, stop, deadline);
+  INDOUBT_ASSIGN_OR_RETURN(auto progress, log.ReadSnapshotProgress());
+  if (log.state() == EventLogState::kSnapshot && progress) {
+    INDOUBT_ASSIGN_OR_RETURN(
+        const bool done,
+        GoOnWithCopy(options, tables, std::move(*progress), log, stop, patience));
+    if (done) return Status::Ok();
+  }
+  return BeginCopy(options, shapes, log, stop, patience);
 }
 
 }  // namespace indoubt::cdc_internal

@@ -14,11 +14,13 @@ namespace indoubt::cdc_internal {
 
 /// Makes sure that the publication exists and publishes exactly `tables`, and, for
 /// a log that does not stream yet, makes the slot and copies the tables into the
-/// log in chunks. What an unfinished attempt left (slot, chunks) is discarded
-/// first; no view has seen it. kNotFound for a table that is not there, kRefused
+/// log in chunks. An unfinished attempt is gone on with behind its last chunk, unless the
+/// slot has lost changes or a table is another or was truncated: then its slot and chunks
+/// are discarded, and it begins anew. No view has seen anything. Each step may take
+/// `patience`. kNotFound for a table that is not there, kRefused
 /// for a slot or publication that belongs to something else, or for a table
 /// without a replica identity (its updates would fail at the source).
 Status PrepareSource(const SlotOptions& options, const std::vector<std::string>& tables,
-                     EventLog& log, const StopSignal& stop, TimePoint deadline);
+                     EventLog& log, const StopSignal& stop, Duration patience);
 
 }  // namespace indoubt::cdc_internal

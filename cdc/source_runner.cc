@@ -9,7 +9,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 // What one durable append takes at most; it takes what has come, when less has.
-constexpr size_t kMaxBatch = 1024;
+constexpr size_t kMaxBatch = 4096;
 constexpr size_t kMaxBatchBytes = size_t{4} << 20;
 // How often the log moves without a transaction of ours: a sync each time.
 constexpr milliseconds kLazyAdvance{100};
@@ -21,8 +21,12 @@ constexpr milliseconds kLastBackOff{2000};
 
 }  // namespace
 
-SourceRunner::SourceRunner(SlotOptions options, EventLog& log, const StopSignal& stop)
-    : options_(std::move(options)), log_(log), stop_(stop) {
+SourceRunner::SourceRunner(SlotOptions options, events::SnapshotProgress snapshot,
+                           EventLog& log, const StopSignal& stop)
+    : options_(std::move(options)),
+      log_(log),
+      stop_(stop),
+      filter_(options_, std::move(snapshot), stop) {
   state_.health = Status(StatusCode::kUnavailable, "cdc source: not connected yet");
   thread_ = std::thread([this] { Run(); });
 }
@@ -77,6 +81,7 @@ Status SourceRunner::Stream() {
   // What was decoded and not appended is sent again: the slot was not told of it.
   pending_.clear();
   pending_bytes_ = 0;
+  INDOUBT_RETURN_IF_ERROR(log_.DropParts());
   sent_ = log_.end().complete;
   TimePoint ask_at = SystemClock().Now() + kAskEvery;
   TimePoint answer_by = SystemClock().Now() + kAnswerWithin;
@@ -101,6 +106,7 @@ Status SourceRunner::Stream() {
       Heard(message->sent);
       if (message->transaction) {
         INDOUBT_RETURN_IF_ERROR(HitFailPoint("cdc_decoded"));
+        INDOUBT_RETURN_IF_ERROR(filter_.Apply(*message->transaction));
         pending_bytes_ += message->transaction->ByteSizeLong();
         pending_.push_back(std::move(*message->transaction));
       }
@@ -127,7 +133,7 @@ Status SourceRunner::Flush(ReplicationStream& stream) {
     advanced_at_ = SystemClock().Now();
   } else {
     INDOUBT_RETURN_IF_ERROR(log_.Append(pending_));
-    pending_.clear();
+    stream.Recycle(pending_);
     pending_bytes_ = 0;
     INDOUBT_RETURN_IF_ERROR(HitFailPoint("cdc_appended"));
   }

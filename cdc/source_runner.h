@@ -8,6 +8,7 @@
 
 #include "cdc/event_log.h"
 #include "cdc/replication_stream.h"
+#include "cdc/snapshot_filter.h"
 
 namespace indoubt::cdc_internal {
 
@@ -24,7 +25,9 @@ struct SourceState {
 class SourceRunner {
  public:
   /// Starts the thread; it is the log's appender. `log` and `stop` must outlive it.
-  SourceRunner(SlotOptions options, EventLog& log, const StopSignal& stop);
+  /// `snapshot`: how the log's was copied.
+  SourceRunner(SlotOptions options, events::SnapshotProgress snapshot, EventLog& log,
+               const StopSignal& stop);
   ~SourceRunner() { Join(); }
   void Join();
   SourceState state() const;
@@ -44,6 +47,7 @@ class SourceRunner {
   const SlotOptions options_;
   EventLog& log_;
   const StopSignal& stop_;
+  SnapshotFilter filter_;
   std::vector<events::Transaction> pending_;  // decoded, not in the log
   size_t pending_bytes_ = 0;
   Lsn sent_;  // the source has sent everything up to here

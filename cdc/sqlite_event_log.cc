@@ -30,14 +30,20 @@ CREATE TABLE IF NOT EXISTS log(
 CREATE TABLE IF NOT EXISTS events(
   sequence INTEGER PRIMARY KEY, lsn INTEGER NOT NULL, ordinal INTEGER NOT NULL,
   crc INTEGER NOT NULL, payload BLOB NOT NULL, UNIQUE(lsn, ordinal));
+CREATE TABLE IF NOT EXISTS snapshot(progress BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS former_ids(id TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS schemas(
   oid INTEGER NOT NULL, lsn INTEGER NOT NULL, ordinal INTEGER NOT NULL, shape BLOB NOT NULL,
   PRIMARY KEY(oid, lsn, ordinal)) WITHOUT ROWID;
 )";
 // 2: staged transactions and outcomes. 1 is read and becomes 2: it has neither.
-constexpr uint64_t kVersion = 2;
+// 3: rows as the stream brings them, and transactions in parts.
+constexpr uint64_t kVersion = 3;
+constexpr uint64_t kWithOutcomes = 2;
 constexpr uint64_t kOldestVersion = 1;
+
+// Of an event whose memory is kept for a later one.
+constexpr int kMaxSpareChanges = 64;
 
 // What the appender knows and the readers wait for. Readers refer to the log's own and
 // so must go before it; they learn the end without asking SQLite.
@@ -60,25 +66,34 @@ class SqliteEventLogReader : public EventLogReader {
 
   Result<std::vector<LoggedEvent>> Read(EventPosition position, size_t max_events,
                                         size_t max_bytes) override {
+    // By sequence: the payloads are stored in its order.
+    if (position != read_to_ || read_sequence_ == 0) {
+      INDOUBT_ASSIGN_OR_RETURN(read_sequence_, SequenceAt(position));
+      read_to_ = position;
+    }
     INDOUBT_ASSIGN_OR_RETURN(
         SqliteQuery * query,
         db_->Cached("SELECT sequence, lsn, ordinal, crc, payload FROM events "
-                    "WHERE (lsn, ordinal) > (?1, ?2) AND sequence <= ?3 "
-                    "ORDER BY lsn, ordinal LIMIT ?4"));
-    query->Bind(1, position.lsn.value);
-    query->Bind(2, position.ordinal);
-    query->Bind(3, tail_.Get().last_sequence);  // hides an unfinished snapshot
-    query->Bind(4, uint64_t{max_events});
+                    "WHERE sequence > ?1 AND sequence <= ?2 ORDER BY sequence LIMIT ?3"));
+    query->Bind(1, read_sequence_);
+    query->Bind(2, tail_.Get().last_sequence);  // hides an unfinished snapshot, and parts
+    query->Bind(3, uint64_t{max_events});
     std::vector<LoggedEvent> events;
+    events.reserve(spare_.size());
     size_t bytes = 0;
     for (;;) {
       INDOUBT_ASSIGN_OR_RETURN(const bool more, query->Next());
       if (!more) return events;
       LoggedEvent event;
+      if (!spare_.empty()) {
+        event = std::move(spare_.back());
+        spare_.pop_back();
+      }
       event.sequence = query->U64(0);
       event.position = {Lsn{query->U64(1)}, query->U64(2)};
-      const std::string payload = query->Bytes(4);
-      if (Crc32c(payload) != query->U64(3) || !event.transaction.ParseFromString(payload)) {
+      const std::string_view payload = query->View(4);
+      if (Crc32c(payload) != query->U64(3) ||
+          !event.transaction.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
         query->Reset();
         return Status(StatusCode::kCorrupt,
                       fmt::format("event log {}: event {} is not what was written; restore "
@@ -86,6 +101,8 @@ class SqliteEventLogReader : public EventLogReader {
                                   db_->path(), event.sequence));
       }
       bytes += payload.size();
+      read_to_ = event.position;
+      read_sequence_ = event.sequence;
       events.push_back(std::move(event));
       if (bytes >= max_bytes) {
         query->Reset();
@@ -115,6 +132,14 @@ class SqliteEventLogReader : public EventLogReader {
                               db_->path(), oid));
   }
 
+  void Recycle(std::vector<LoggedEvent> events) override {
+    // What was large once would be kept for ever.
+    std::erase_if(events, [](const LoggedEvent& event) {
+      return event.transaction.changes_size() > kMaxSpareChanges;
+    });
+    spare_ = std::move(events);
+  }
+
   Result<uint64_t> SequenceAt(EventPosition position) override {
     INDOUBT_ASSIGN_OR_RETURN(
         SqliteQuery * query,
@@ -131,6 +156,9 @@ class SqliteEventLogReader : public EventLogReader {
  private:
   std::unique_ptr<SqliteDatabase> db_;
   const Tail& tail_;
+  std::vector<LoggedEvent> spare_;
+  EventPosition read_to_;       // of the last event that was read,
+  uint64_t read_sequence_ = 0;  // and its sequence; 0: none was
 };
 
 class SqliteEventLog : public EventLog {
@@ -147,9 +175,13 @@ class SqliteEventLog : public EventLog {
 
   Status Restart() override;
   Status BeginSnapshot(const std::string& slot) override;
-  Status AppendSnapshotChunk(EventPosition position, const events::Transaction& chunk) override;
-  Status FinishSnapshot(Lsn lsn) override;
+  Status AppendSnapshotChunk(const events::Transaction& chunk,
+                             const events::SnapshotProgress& progress) override;
+  Status SaveSnapshotProgress(const events::SnapshotProgress& progress) override;
+  Result<std::optional<events::SnapshotProgress>> ReadSnapshotProgress() override;
+  Status FinishSnapshot(const events::SnapshotProgress& progress) override;
   Status Append(const std::vector<events::Transaction>& batch) override;
+  Status DropParts() override;
   Status Advance(Lsn lsn) override;
 
   LogEnd end() const override { return tail_.Get(); }
@@ -161,9 +193,12 @@ class SqliteEventLog : public EventLog {
   /// Adds `event` to the open transaction and to `next`.
   Status Take(const events::Transaction& event, LogEnd& next);
   Status Insert(uint64_t sequence, EventPosition position, const events::Transaction& event);
+  /// A part: unless its transaction is known, it is stored where nobody reads it yet.
+  Status TakePart(const events::Transaction& part, const LogEnd& next);
   /// Keeps the shapes of `event` that are new.
   Status RememberShapes(EventPosition position, const events::Transaction& event);
   Status ReadShapes();
+  Status KeepProgress(const events::SnapshotProgress& progress);
   Status CommitEvents(SqliteTransaction& transaction);
   Status SetComplete(Lsn lsn);
   Status ReadFormerIds();
@@ -180,6 +215,8 @@ class SqliteEventLog : public EventLog {
   std::map<uint32_t, std::string> new_shapes_;  // since then, in the open transaction
   EventLogState state_ = EventLogState::kNew;
   std::string slot_;
+  std::string payload_, shape_;  // scratch, for their memory
+  uint64_t parts_ = 0;           // behind the last event, until their transaction's last comes
   Tail tail_;
 };
 
@@ -210,6 +247,7 @@ Status SqliteEventLog::Load() {
       db_->Execute(fmt::format("UPDATE log SET version = {0} WHERE version < {0}", kVersion)));
   if (state_ == EventLogState::kStreaming) {
     INDOUBT_ASSIGN_OR_RETURN(tail_.end, ReadEnd());
+    INDOUBT_RETURN_IF_ERROR(DropParts());
   }
   return Status::Ok();
 }
@@ -222,7 +260,9 @@ Result<LogEnd> SqliteEventLog::ReadEnd() {
   complete.Reset();
   INDOUBT_ASSIGN_OR_RETURN(
       SqliteQuery last,
-      db_->Prepare("SELECT sequence, lsn, ordinal FROM events ORDER BY sequence DESC LIMIT 1"));
+      db_->Prepare("SELECT sequence, lsn, ordinal FROM events WHERE ordinal < ?1 "
+                   "ORDER BY sequence DESC LIMIT 1"));
+  last.Bind(1, kFirstPartOrdinal);
   INDOUBT_ASSIGN_OR_RETURN(const bool found, last.Next());
   if (found) {
     end.last_sequence = last.U64(0);
@@ -249,7 +289,7 @@ Status SqliteEventLog::Restart() {
       db_->Execute(fmt::format("INSERT INTO former_ids SELECT id FROM log;"
                                "UPDATE log SET id = '{}', state = 1, complete = 0;"
                                "DELETE FROM events; DELETE FROM staged; DELETE FROM outcomes;"
-                               "DELETE FROM schemas",
+                               "DELETE FROM schemas; DELETE FROM snapshot",
                                next)));
   shapes_.clear();
   INDOUBT_RETURN_IF_ERROR(transaction.Commit());
@@ -266,7 +306,7 @@ Status SqliteEventLog::BeginSnapshot(const std::string& slot) {
   INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
   INDOUBT_RETURN_IF_ERROR(
       db_->Execute("DELETE FROM events; DELETE FROM staged; DELETE FROM outcomes; "
-                   "DELETE FROM schemas"));
+                   "DELETE FROM schemas; DELETE FROM snapshot"));
   shapes_.clear();
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery update,
                            db_->Prepare("UPDATE log SET state = 1, slot = ?1"));
@@ -278,25 +318,75 @@ Status SqliteEventLog::BeginSnapshot(const std::string& slot) {
   return Status::Ok();
 }
 
-Status SqliteEventLog::AppendSnapshotChunk(EventPosition position,
-                                           const events::Transaction& chunk) {
+Status SqliteEventLog::AppendSnapshotChunk(const events::Transaction& chunk,
+                                           const events::SnapshotProgress& progress) {
   INDOUBT_CHECK(state_ == EventLogState::kSnapshot, "a snapshot's chunk outside of a snapshot");
+  INDOUBT_CHECK(progress.next_ordinal() > 0, "a chunk of which the progress does not know");
   new_shapes_.clear();
+  const EventPosition position{Lsn{progress.lsn()}, progress.next_ordinal() - 1};
   INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
   INDOUBT_RETURN_IF_ERROR(Insert(position.ordinal + 1, position, chunk));
+  INDOUBT_RETURN_IF_ERROR(KeepProgress(progress));
   return CommitEvents(transaction);
 }
 
-Status SqliteEventLog::FinishSnapshot(Lsn lsn) {
+Status SqliteEventLog::SaveSnapshotProgress(const events::SnapshotProgress& progress) {
+  INDOUBT_CHECK(state_ == EventLogState::kSnapshot, "a snapshot's progress outside of one");
+  INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query,
+                           db_->Prepare("DELETE FROM events WHERE sequence > ?1"));
+  query.Bind(1, progress.next_ordinal());
+  INDOUBT_RETURN_IF_ERROR(query.Run());
+  INDOUBT_RETURN_IF_ERROR(KeepProgress(progress));
+  return transaction.Commit();
+}
+
+Status SqliteEventLog::KeepProgress(const events::SnapshotProgress& progress) {
+  INDOUBT_RETURN_IF_ERROR(db_->Execute("DELETE FROM snapshot"));
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * query,
+                           db_->Cached("INSERT INTO snapshot VALUES (?1)"));
+  query->BindBlob(1, progress.SerializeAsString());
+  return query->Run();
+}
+
+Result<std::optional<events::SnapshotProgress>> SqliteEventLog::ReadSnapshotProgress() {
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query, db_->Prepare("SELECT progress FROM snapshot"));
+  INDOUBT_ASSIGN_OR_RETURN(const bool found, query.Next());
+  if (!found) return std::optional<events::SnapshotProgress>();
+  events::SnapshotProgress progress;
+  if (progress.ParseFromString(query.Bytes(0))) return std::optional(std::move(progress));
+  return Status(StatusCode::kCorrupt,
+                fmt::format("event log {}: the snapshot's progress is not what was written; "
+                            "restore the file, or remove it, drop the slot and begin anew",
+                            db_->path()));
+}
+
+Status SqliteEventLog::FinishSnapshot(const events::SnapshotProgress& progress) {
   INDOUBT_CHECK(state_ == EventLogState::kSnapshot, "the end of a snapshot that was not begun");
   INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
   INDOUBT_RETURN_IF_ERROR(db_->Execute("UPDATE log SET state = 2"));
-  INDOUBT_RETURN_IF_ERROR(SetComplete(lsn));
+  INDOUBT_RETURN_IF_ERROR(KeepProgress(progress));
+  INDOUBT_RETURN_IF_ERROR(SetComplete(Lsn{progress.lsn()}));
   INDOUBT_RETURN_IF_ERROR(transaction.Commit());
   state_ = EventLogState::kStreaming;
   INDOUBT_ASSIGN_OR_RETURN(const LogEnd end, ReadEnd());
   Publish(end);
   return Status::Ok();
+}
+
+Status SqliteEventLog::DropParts() {
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * query,
+                           db_->Cached("DELETE FROM events WHERE sequence > ?1"));
+  query->Bind(1, tail_.Get().last_sequence);
+  parts_ = 0;
+  return query->Run();
+}
+
+Status SqliteEventLog::TakePart(const events::Transaction& part, const LogEnd& next) {
+  // Where its commit record begins: at the end of another's, at the earliest.
+  const Lsn begin{part.commit_end_lsn()};
+  if (begin < next.complete) return Status::Ok();
+  return Insert(next.last_sequence + ++parts_, {begin, kFirstPartOrdinal + part.part()}, part);
 }
 
 Status SqliteEventLog::Append(const std::vector<events::Transaction>& batch) {
@@ -315,12 +405,15 @@ Status SqliteEventLog::Append(const std::vector<events::Transaction>& batch) {
 }
 
 Status SqliteEventLog::Take(const events::Transaction& event, LogEnd& next) {
+  if (event.part() > 0) return TakePart(event, next);
   const Lsn lsn{event.commit_end_lsn()};
   const bool known = lsn <= next.complete;
   next.complete = std::max(next.complete, lsn);
   const auto insert = [&](const events::Transaction& committed) {
     next.last = {lsn, 0};
-    return Insert(++next.last_sequence, next.last, committed);
+    next.last_sequence += parts_ + 1;
+    parts_ = 0;
+    return Insert(next.last_sequence, next.last, committed);
   };
   switch (event.phase()) {
     case events::Transaction::PREPARED:
@@ -350,14 +443,15 @@ Status SqliteEventLog::Advance(Lsn lsn) {
 
 Status SqliteEventLog::Insert(uint64_t sequence, EventPosition position,
                               const events::Transaction& event) {
-  const std::string payload = event.SerializeAsString();
+  payload_.clear();
+  event.AppendToString(&payload_);
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * query,
                            db_->Cached("INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5)"));
   query->Bind(1, sequence);
   query->Bind(2, position.lsn.value);
   query->Bind(3, position.ordinal);
-  query->Bind(4, uint64_t{Crc32c(payload)});
-  query->BindBlob(5, payload);
+  query->Bind(4, uint64_t{Crc32c(payload_)});
+  query->BindStatic(5, payload_);
   INDOUBT_RETURN_IF_ERROR(query->Run());
   return RememberShapes(position, event);
 }
@@ -365,7 +459,9 @@ Status SqliteEventLog::Insert(uint64_t sequence, EventPosition position,
 Status SqliteEventLog::RememberShapes(EventPosition position,
                                       const events::Transaction& event) {
   for (const events::Relation& relation : event.relations()) {
-    std::string shape = relation.SerializeAsString();
+    std::string& shape = shape_;
+    shape.clear();
+    relation.AppendToString(&shape);
     const auto fresh = new_shapes_.find(relation.oid());
     const auto known = shapes_.find(relation.oid());
     if (fresh != new_shapes_.end() ? fresh->second == shape
@@ -379,7 +475,7 @@ Status SqliteEventLog::RememberShapes(EventPosition position,
     query->Bind(3, position.ordinal);
     query->BindBlob(4, shape);
     INDOUBT_RETURN_IF_ERROR(query->Run());
-    new_shapes_[relation.oid()] = std::move(shape);
+    new_shapes_[relation.oid()] = shape;
   }
   return Status::Ok();
 }
@@ -454,7 +550,7 @@ Result<StreamRecord> ReadStreamRecord(const std::string& path) {
   StreamRecord record;
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery log, db->Prepare("SELECT version, complete FROM log"));
   INDOUBT_ASSIGN_OR_RETURN(const bool found, log.Next());
-  if (!found || log.U64(0) != kVersion) {
+  if (!found || log.U64(0) < kWithOutcomes || log.U64(0) > kVersion) {
     return Status(StatusCode::kRefused,
                   fmt::format("{} is an event log of another version, which does not say how "
                               "two-phase transactions ended; run this version's worker on it",

@@ -13,6 +13,8 @@ namespace {
 // How long a statement waits for another connection's lock before it is busy.
 constexpr int kBusyMillis = 5000;
 constexpr size_t kMaxCachedStatements = 256;
+// Each checkpoint syncs twice: not more often than every 16 MiB.
+constexpr int kCheckpointPages = 4096;
 
 Status SqliteError(sqlite3* db, std::string_view doing) {
   StatusCode code = StatusCode::kIoError;
@@ -70,6 +72,15 @@ void SqliteQuery::BindBlob(int index, std::string_view bytes) {
   sqlite3_bind_blob64(statement_.get(), index, bytes.data(), bytes.size(), SQLITE_TRANSIENT);
 }
 
+void SqliteQuery::BindStatic(int index, std::string_view bytes) {
+  sqlite3_bind_blob64(statement_.get(), index, bytes.data(), bytes.size(), SQLITE_STATIC);
+}
+
+void SqliteQuery::BindStaticText(int index, std::string_view text) {
+  sqlite3_bind_text64(statement_.get(), index, text.data(), text.size(), SQLITE_STATIC,
+                      SQLITE_UTF8);
+}
+
 Status SqliteQuery::BindValue(int index, const Value& value) {
   if (const auto* boolean = std::get_if<bool>(&value.held)) {
     Bind(index, int64_t{*boolean});
@@ -112,11 +123,14 @@ void SqliteQuery::Reset() {
   sqlite3_clear_bindings(statement_.get());
 }
 
-std::string SqliteQuery::Bytes(int column) const {
+std::string_view SqliteQuery::View(int column) const {
   const void* bytes = sqlite3_column_blob(statement_.get(), column);
   const int length = sqlite3_column_bytes(statement_.get(), column);
-  return bytes ? std::string(static_cast<const char*>(bytes), static_cast<size_t>(length)) : "";
+  return bytes ? std::string_view(static_cast<const char*>(bytes), static_cast<size_t>(length))
+               : std::string_view();
 }
+
+std::string SqliteQuery::Bytes(int column) const { return std::string(View(column)); }
 
 std::vector<Value> SqliteQuery::Row() const {
   std::vector<Value> row;
@@ -143,6 +157,10 @@ std::vector<Value> SqliteQuery::Row() const {
 
 Result<std::unique_ptr<SqliteDatabase>> SqliteDatabase::Open(const std::string& path,
                                                              Mode mode) {
+  // Nobody asks for SQLite's memory statistics, and keeping them takes a lock of the whole
+  // process at each allocation. Too late when something else has begun with SQLite: no harm.
+  static const int without_statistics = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+  static_cast<void>(without_statistics);
   if (mode == Mode::kDurableWriter) INDOUBT_RETURN_IF_ERROR(MakeIfAbsent(path));
   int flags = mode == Mode::kReadOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
   if (mode == Mode::kMemory) flags |= SQLITE_OPEN_MEMORY;
@@ -157,7 +175,10 @@ Result<std::unique_ptr<SqliteDatabase>> SqliteDatabase::Open(const std::string& 
   }
   sqlite3_busy_timeout(raw, kBusyMillis);
   if (mode == Mode::kDurableWriter) {
-    INDOUBT_RETURN_IF_ERROR(db->Execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"));
+    INDOUBT_RETURN_IF_ERROR(
+        db->Execute(fmt::format("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; "
+                                "PRAGMA wal_autocheckpoint={};",
+                                kCheckpointPages)));
   }
   return db;
 }

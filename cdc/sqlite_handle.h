@@ -29,6 +29,10 @@ class SqliteQuery {
   void Bind(int index, uint64_t value) { Bind(index, static_cast<int64_t>(value)); }
   void BindText(int index, std::string_view text);
   void BindBlob(int index, std::string_view bytes);
+  /// Without a copy: `bytes`, or `text`, must stay until the next Reset.
+  void BindStatic(int index, std::string_view bytes);
+  void BindStaticText(int index, std::string_view text);
+  void BindNull(int index) { sqlite3_bind_null(statement_.get(), index); }
   /// kInvalidArgument for a list, which SQLite does not have.
   Status BindValue(int index, const Value& value);
   int parameters() const { return sqlite3_bind_parameter_count(statement_.get()); }
@@ -43,6 +47,8 @@ class SqliteQuery {
     return static_cast<uint64_t>(sqlite3_column_int64(statement_.get(), column));
   }
   std::string Bytes(int column) const;
+  /// The same without a copy, until the next step.
+  std::string_view View(int column) const;
   /// All columns of the present row.
   std::vector<Value> Row() const;
 

@@ -1,6 +1,7 @@
 #include "cdc/sqlite_view.h"
 
 #include <map>
+#include <optional>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -8,12 +9,14 @@
 
 #include "cdc/call_derivation.h"
 #include "cdc/parked.h"
+#include "cdc/row_mirror.h"
 #include "cdc/sqlite_handle.h"
 
 namespace indoubt {
 namespace {
 
 using cdc_internal::QuotedName;
+using cdc_internal::RowMirror;
 using cdc_internal::SqliteDatabase;
 using cdc_internal::SqliteQuery;
 using cdc_internal::SqliteTransaction;
@@ -117,6 +120,8 @@ class SqliteView : public View {
   const std::string& name() const override { return options_.name; }
 
   Result<ViewPosition> Open() override {
+    transaction_.reset();
+    mirror_.Forget();
     db_.reset();
     shapes_.clear();
     INDOUBT_ASSIGN_OR_RETURN(
@@ -128,11 +133,29 @@ class SqliteView : public View {
   }
 
   Status Apply(const std::vector<LoggedEvent>& events, const ViewPosition& to) override {
+    Status status = Begin();
+    if (status.ok()) status = Add(events);
+    if (status.ok()) status = Commit(to);
+    if (!status.ok()) transaction_.reset();
+    return status;
+  }
+
+  Status Begin() override {
     if (!db_) return Status(StatusCode::kInternal, "the view is not open");
     INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
+    transaction_.emplace(std::move(transaction));
+    return Status::Ok();
+  }
+
+  Status Add(const std::vector<LoggedEvent>& events) override {
+    for (const LoggedEvent& event : events) INDOUBT_RETURN_IF_ERROR(AddOne(event));
+    return Status::Ok();
+  }
+
+  Status Commit(const ViewPosition& to) override {
     INDOUBT_RETURN_IF_ERROR(MovePosition(to));
-    for (const LoggedEvent& event : events) INDOUBT_RETURN_IF_ERROR(ApplyEvent(event));
-    INDOUBT_RETURN_IF_ERROR(transaction.Commit());
+    INDOUBT_RETURN_IF_ERROR(transaction_->Commit());
+    transaction_.reset();
     expected_ = to;
     return Status::Ok();
   }
@@ -158,7 +181,7 @@ class SqliteView : public View {
   Status ApplyParked(const LoggedEvent& event) override {
     INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
     INDOUBT_RETURN_IF_ERROR(MovePosition(expected_));
-    INDOUBT_RETURN_IF_ERROR(ApplyEvent(event));
+    INDOUBT_RETURN_IF_ERROR(AddOne(event));
     INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * query,
                              db_->Cached("DELETE FROM indoubt_cdc_parked WHERE view = ?1 AND "
                                          "lsn = ?2 AND ordinal = ?3"));
@@ -186,11 +209,22 @@ class SqliteView : public View {
     INDOUBT_RETURN_IF_ERROR(DeleteOwn("indoubt_cdc_retry"));
     INDOUBT_RETURN_IF_ERROR(transaction.Commit());
     shapes_.clear();
+    mirror_.Forget();
     expected_ = to;
     return Status::Ok();
   }
 
  private:
+  Status AddOne(const LoggedEvent& event) {
+    if (options_.derivation.sqlite_mirrors && RowMirror::Takes(event.transaction)) {
+      return mirror_.Put(*db_, event.transaction, [this](const events::Relation& shape) {
+        return FollowShape(ToSourceRelation(shape));
+      });
+    }
+    return ForEachRowChange(event,
+                            [this](const RowChange& change) { return ApplyChange(change); });
+  }
+
   // The tables that the source's own made.
   Status DropFollowed() {
     INDOUBT_ASSIGN_OR_RETURN(
@@ -209,11 +243,6 @@ class SqliteView : public View {
                              db_->Cached("DELETE FROM " + table + " WHERE view = ?1"));
     query->BindText(1, options_.name);
     return query->Run();
-  }
-
-  Status ApplyEvent(const LoggedEvent& event) {
-    return ForEachRowChange(event,
-                            [this](const RowChange& change) { return ApplyChange(change); });
   }
 
   Status MovePosition(const ViewPosition& to) {
@@ -274,6 +303,8 @@ class SqliteView : public View {
 
   const ViewOptions options_;
   std::unique_ptr<SqliteDatabase> db_;
+  RowMirror mirror_;  // after db_: goes first, as does
+  std::optional<SqliteTransaction> transaction_;
   ViewPosition expected_;
   // What the sink's tables are known to fit, by the source table's oid. A failed Apply is
   // followed by Open, which forgets what was rolled back.

@@ -50,6 +50,12 @@ class View {
   /// worker, can never apply a change twice: whoever comes second gets kAborted.
   virtual Status Apply(const std::vector<LoggedEvent>& events, const ViewPosition& to) = 0;
 
+  /// Apply in pieces, for a transaction that is too large to be held: Begin, Add as often as
+  /// it takes, Commit. After an error in between, Open comes first, too; nothing was done.
+  virtual Status Begin() = 0;
+  virtual Status Add(const std::vector<LoggedEvent>& events) = 0;
+  virtual Status Commit(const ViewPosition& to) = 0;
+
   /// Where a reader asks the view to stop for a moment (consistent_cut.h): it is not to go
   /// beyond. None: nowhere.
   virtual Result<std::optional<EventPosition>> Held() { return std::optional<EventPosition>(); }
@@ -78,6 +84,10 @@ class View {
 
 /// The shape as derivations see it.
 SourceRelation ToSourceRelation(const events::Relation& shape);
+
+/// Gives every change its rows as values, in the place of what the stream brought. kCorrupt
+/// when a row does not fit its shape.
+Status ExpandRows(events::Transaction& transaction);
 
 /// Calls `visit` for each row change of `event` in order; stops at the first error.
 /// kCorrupt when the event does not fit its own shapes.

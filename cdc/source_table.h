@@ -1,0 +1,28 @@
+// A table of the source as the snapshot needs it. Private to this room.
+#pragma once
+
+#include <string>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "cdc/pg_connection.h"
+#include "proto/events.pb.h"
+
+namespace indoubt::cdc_internal {
+
+/// What the server says of `table` ("orders" or "shop.orders"): names, the shape that
+/// pgoutput would send, its filenode, and the order in which it can be copied so that the
+/// copy can go on later: its key's, unless that is the whole row. kNotFound when it is not
+/// there, kRefused when it is no ordinary table or has no replica identity.
+Result<events::SnapshotProgress::Table> ReadSourceTable(PgConnection& connection,
+                                                        const std::string& table,
+                                                        TimePoint deadline);
+
+/// "(a, b)" of the columns in that order, and the same of the values `key`, as SQL.
+std::string KeyColumns(const PgConnection& connection,
+                       const events::SnapshotProgress::Table& table);
+std::string KeyValues(const PgConnection& connection,
+                      const events::SnapshotProgress::Table& table,
+                      const google::protobuf::RepeatedPtrField<std::string>& key);
+
+}  // namespace indoubt::cdc_internal
