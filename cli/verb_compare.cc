@@ -25,7 +25,10 @@ int Compare(const CompareArguments& arguments) {
   const GateVerdict verdict = JudgeComparison(*comparison);
   switch (verdict) {
     case GateVerdict::kPass:
-      return kDone;
+      Note(
+          "indoubt: gate: nothing got worse beyond the noise; a line that cannot tell says how "
+          "much that is");
+      break;
     case GateVerdict::kWorse:
       Note("indoubt: gate: something got worse beyond the noise");
       break;

@@ -165,7 +165,7 @@ void Decide(Line& line, double probability) {
                            "comparisons",
                            100 * probability));
   }
-  say("cannot tell", "the interval holds 0 and more than 10 percent of the base");
+  say("cannot tell", "too noisy: more than 10 percent may hide in it");
 }
 
 /// A figure of correctness has no noise: a violation happened or it did not.

@@ -94,6 +94,7 @@ std::vector<double> FamilyProbabilities(const std::vector<FamilyLine>& lines) {
   std::vector<size_t> members(first);
   std::iota(members.begin(), members.end(), size_t{0});
   std::vector<double> observed;
+  observed.reserve(centred.size());
   for (const Centred& line : centred) observed.push_back(Student(line, members));
 
   std::vector<double> as_large(lines.size(), 0);

@@ -195,8 +195,9 @@ TEST_F(ReportTest, VerifyJudgesTheRecordedLastStateAgain) {
     rep.files["state.ndjson"].erase(rep.files["state.ndjson"].begin() +
                                     static_cast<std::ptrdiff_t>(at));
     Write();
-    for (const std::string& each : found) EXPECT_THAT(Verify().output, HasSubstr(each));
-    EXPECT_EQ(Verify().exit_code, 1);
+    const CommandResult judged = Verify();
+    EXPECT_EQ(judged.exit_code, 1);
+    for (const std::string& each : found) EXPECT_THAT(judged.output, HasSubstr(each));
   }
   rep.files["state.ndjson"] = clean;
   rep.files["state.ndjson"].push_back(line("stock", "order:2", "1"));

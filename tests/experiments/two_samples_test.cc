@@ -67,6 +67,21 @@ TEST(DifferenceTest, HasNoIntervalWhereTheRepetitionsAreTooFew) {
   EXPECT_FALSE(Difference({}, {1}, 0.95));
 }
 
+TEST(DifferenceTest, BeyondFiftyRepetitionsTheNormalApproximationGoesOnWhereTheExactEnds) {
+  // All pairs are distinct, so a bound tells its rank.
+  const auto rank = [](int n) {
+    std::vector<double> first, second;
+    for (int i = 0; i < n; ++i) {
+      first.push_back(static_cast<double>(n) * i);
+      second.push_back(i);
+    }
+    // The smallest of the pairs second - first is -n * (n - 1).
+    return *Difference(first, second, 0.99)->low + static_cast<double>(n) * (n - 1) + 1;
+  };
+  EXPECT_NEAR(rank(51) / (51 * 51), rank(50) / (50 * 50), 0.005);
+  EXPECT_NEAR(rank(50) / (50 * 50), 0.35, 0.01);  // 1/2 - 2.576 * sqrt(101 / (12 * 2500))
+}
+
 TEST(RatioTest, ExcludesOneExactlyWhenTheDifferenceExcludesZero) {
   Draw draw(kFirstSeed);
   int excluded = 0;
