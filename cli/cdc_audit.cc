@@ -21,7 +21,7 @@ constexpr Duration kPatience = std::chrono::seconds(30);
 /// only when the log has the end.
 struct Sources {
   StreamRecord stream;
-  DecisionRows rows;
+  FoundDecisions rows;
   std::optional<LoggedDecisions> log;
   std::map<Gid, std::string> heuristics;
 };
