@@ -87,9 +87,8 @@ class HeldView {
         position_key_(RedisPositionKey(options.name)),
         token_(LogId::Random().text()) {}
   ~HeldView() {
-    if (held_.empty() || !connection_) return;
     // What is left of it runs out by itself.
-    const Status ignored = Replace("").status();
+    const Status ignored = connection_ ? Release() : Status::Ok();
     static_cast<void>(ignored);
   }
 
@@ -112,6 +111,14 @@ class HeldView {
   Status Move(EventPosition position) {
     INDOUBT_ASSIGN_OR_RETURN(const bool moved, Replace(Text(position)));
     return moved ? Status::Ok() : RunOut();
+  }
+
+  /// Lets the view go on, unless it has gone on already.
+  Status Release() {
+    if (held_.empty()) return Status::Ok();
+    const auto released = Replace("");
+    held_.clear();
+    return released.status();
   }
 
   Result<ViewPosition> Position() {
@@ -210,6 +217,20 @@ class ConsistentCut::Impl {
     const SigpipeBlocked no_signal;
     INDOUBT_RETURN_IF_ERROR(redis_.Open());
     INDOUBT_RETURN_IF_ERROR(sqlite_.Open());
+    for (;;) {
+      const Status tried = Try(deadline, at_least);
+      // Where a sink took longer than a hold lasts, the cut did not come about.
+      if (tried.code() != StatusCode::kAborted || SystemClock().Now() >= deadline) return tried;
+      INDOUBT_RETURN_IF_ERROR(redis_.Release());
+    }
+  }
+
+  const ViewPosition& at() const { return at_; }
+  HeldView& redis() { return redis_; }
+  PinnedFile& sqlite() { return sqlite_; }
+
+ private:
+  Status Try(TimePoint deadline, Lsn at_least) {
     INDOUBT_RETURN_IF_ERROR(PinAtLeast({at_least, 0}, deadline));
     for (;;) {
       INDOUBT_ASSIGN_OR_RETURN(const bool ours, redis_.Acquire(at_.position));
@@ -225,11 +246,6 @@ class ConsistentCut::Impl {
     return AwaitRedis(deadline);
   }
 
-  const ViewPosition& at() const { return at_; }
-  HeldView& redis() { return redis_; }
-  PinnedFile& sqlite() { return sqlite_; }
-
- private:
   static Status Pause(TimePoint deadline, std::string_view what) {
     if (SystemClock().Now() >= deadline) {
       return Status(StatusCode::kDeadlineExceeded, fmt::format("waited for {}", what));

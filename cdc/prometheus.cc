@@ -81,6 +81,8 @@ void WriteViews(Writer& writer, const std::vector<ViewReport>& views) {
   each([](const ViewReport& view) { return view.lag_seconds; });
   writer.Metric("view_applied_events_total", "counter", "Events of the log that are shown.");
   each([](const ViewReport& view) { return view.applied; });
+  writer.Metric("view_parked_events", "gauge", "Events that the view could not take.");
+  each([](const ViewReport& view) { return view.parked; });
   writer.Metric("view_backlog_events", "gauge", "Events of the log that are not shown yet.");
   each([](const ViewReport& view) { return view.backlog; });
 }

@@ -98,9 +98,13 @@ ViewReport LookAtView(const ViewOptions& options) {
     return report;
   }
   report.position = position->position;
-  if (options.kind == ViewKind::kRedis) {
-    report.health = ReadRedisMark(options).WithContext("view " + options.name);
+  const auto parked = ReadParkedEvents(options);
+  if (parked) report.parked = parked->size();
+  report.health = parked.has_value() ? Status::Ok() : parked.error();
+  if (report.health.ok() && options.kind == ViewKind::kRedis) {
+    report.health = ReadRedisMark(options);
   }
+  report.health = report.health.WithContext("view " + options.name);
   return report;
 }
 

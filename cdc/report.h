@@ -51,6 +51,7 @@ struct ViewReport {
   /// event log yet, or part of the snapshot.
   std::optional<double> lag_seconds;
   std::optional<uint64_t> applied;  // events of the log that it shows
+  std::optional<uint64_t> parked;   // events that it could not take and has set aside
   std::optional<uint64_t> backlog;  // events of the log that it does not show yet
 };
 

@@ -13,8 +13,6 @@ namespace {
 // How long a statement waits for another connection's lock before it is busy.
 constexpr int kBusyMillis = 5000;
 constexpr size_t kMaxCachedStatements = 256;
-// Each checkpoint syncs twice: not more often than every 16 MiB.
-constexpr int kCheckpointPages = 4096;
 
 Status SqliteError(sqlite3* db, std::string_view doing) {
   StatusCode code = StatusCode::kIoError;
@@ -157,10 +155,6 @@ std::vector<Value> SqliteQuery::Row() const {
 
 Result<std::unique_ptr<SqliteDatabase>> SqliteDatabase::Open(const std::string& path,
                                                              Mode mode) {
-  // Nobody asks for SQLite's memory statistics, and keeping them takes a lock of the whole
-  // process at each allocation. Too late when something else has begun with SQLite: no harm.
-  static const int without_statistics = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-  static_cast<void>(without_statistics);
   if (mode == Mode::kDurableWriter) INDOUBT_RETURN_IF_ERROR(MakeIfAbsent(path));
   int flags = mode == Mode::kReadOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
   if (mode == Mode::kMemory) flags |= SQLITE_OPEN_MEMORY;
@@ -175,10 +169,7 @@ Result<std::unique_ptr<SqliteDatabase>> SqliteDatabase::Open(const std::string& 
   }
   sqlite3_busy_timeout(raw, kBusyMillis);
   if (mode == Mode::kDurableWriter) {
-    INDOUBT_RETURN_IF_ERROR(
-        db->Execute(fmt::format("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; "
-                                "PRAGMA wal_autocheckpoint={};",
-                                kCheckpointPages)));
+    INDOUBT_RETURN_IF_ERROR(db->Execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"));
   }
   return db;
 }

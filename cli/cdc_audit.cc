@@ -21,7 +21,7 @@ constexpr Duration kPatience = std::chrono::seconds(30);
 /// only when the log has the end.
 struct Sources {
   StreamRecord stream;
-  DecisionsRead rows;
+  FoundDecisions rows;
   std::optional<LoggedDecisions> log;
   std::map<Gid, std::string> heuristics;
 };
@@ -49,7 +49,7 @@ Result<Sources> Collect(const CdcVerbConfig& loaded) {
   const std::vector<Gid> gids = GidsWithHome(sources.stream);
   const PostgresOptions* last = LastResourceOf(loaded.config);
   if (!gids.empty() && last != nullptr) {
-    auto rows = ReadDecisions(last->dsn, gids, SystemClock().Now() + kPatience);
+    auto rows = ReadDecisionRows(last->dsn, gids, SystemClock().Now() + kPatience);
     if (!rows) return rows.error().WithContext("participants." + last->name);
     sources.rows = std::move(*rows);
   }

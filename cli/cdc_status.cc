@@ -57,6 +57,7 @@ Json ToJson(const ViewReport& view, const std::optional<double>& rate) {
           {"lag_seconds", OrNull(view.lag_seconds)},
           {"backlog_events", OrNull(view.backlog)},
           {"applied_events", OrNull(view.applied)},
+          {"parked_events", OrNull(view.parked)},
           {"rate_per_s", OrNull(rate)},
           {"problem", Problem(view.health)}};
 }
@@ -108,11 +109,12 @@ void PrintStatusLines(const CdcReport& report, const Rates& rates, const std::st
   for (size_t i = 0; i < report.views.size(); ++i) {
     const ViewReport& view = report.views[i];
     const auto rate = i < rates.views.size() ? rates.views[i] : std::nullopt;
-    PrintLine(fmt::format("view    {}: at {}, {} bytes and {} s late, {} events behind, {}",
-                          view.name, view.position ? view.position->lsn.ToString() : "unknown",
-                          OrUnknown(view.lag_bytes, "{}"),
-                          OrUnknown(view.lag_seconds, "{:.3f}"), OrUnknown(view.backlog, "{}"),
-                          rate ? fmt::format("{:.1f}/s", *rate) : "no rate"));
+    PrintLine(fmt::format(
+        "view    {}: at {}, {} bytes and {} s late, {} events behind, {} parked, {}", view.name,
+        view.position ? view.position->lsn.ToString() : "unknown",
+        OrUnknown(view.lag_bytes, "{}"), OrUnknown(view.lag_seconds, "{:.3f}"),
+        OrUnknown(view.backlog, "{}"), OrUnknown(view.parked, "{}"),
+        rate ? fmt::format("{:.1f}/s", *rate) : "no rate"));
   }
 }
 

@@ -64,8 +64,8 @@ Command SelectRows(const std::vector<Gid>& gids, size_t from) {
 
 }  // namespace
 
-Result<DecisionsRead> ReadDecisions(const std::string& dsn, const std::vector<Gid>& gids,
-                                    TimePoint deadline) {
+Result<FoundDecisions> ReadDecisionRows(const std::string& dsn, const std::vector<Gid>& gids,
+                                        TimePoint deadline) {
   INDOUBT_ASSIGN_OR_RETURN(const auto where, pg::ConnectionString::Parse(dsn));
   Connection connection(where);
   INDOUBT_RETURN_IF_ERROR(Await(connection, Connection::State::kIdle, deadline));
@@ -74,7 +74,7 @@ Result<DecisionsRead> ReadDecisions(const std::string& dsn, const std::vector<Gi
                                {.text = "SELECT to_regclass('indoubt.home')::text || ''"
                                         " WHERE to_regclass('indoubt.home') IS NOT NULL"},
                                deadline));
-  DecisionsRead rows;
+  FoundDecisions rows;
   if (made.empty()) return rows;
   INDOUBT_ASSIGN_OR_RETURN(const auto home,
                            Ask(connection, {.text = "SELECT id FROM indoubt.home"}, deadline));

@@ -10,7 +10,7 @@
 
 namespace indoubt {
 
-struct DecisionsRead {
+struct FoundDecisions {
   std::string home;  // the table's identity; empty: there is no decision table
   /// The rows that are there, of the gids that were asked for.
   std::map<Gid, DecisionOutcome> outcomes;
@@ -18,7 +18,7 @@ struct DecisionsRead {
 
 /// `dsn` is never shown. Blocks until `deadline`: kDeadlineExceeded, or kUnavailable with
 /// the server's words.
-Result<DecisionsRead> ReadDecisions(const std::string& dsn, const std::vector<Gid>& gids,
-                                    TimePoint deadline);
+Result<FoundDecisions> ReadDecisionRows(const std::string& dsn, const std::vector<Gid>& gids,
+                                        TimePoint deadline);
 
 }  // namespace indoubt

@@ -185,6 +185,22 @@ TEST_F(CdcSnapshotResumeTest, KeysOfTextAreComparedAsTheSourceOrdersThem) {
             Client().Query("SELECT name || '/' || part, balance FROM account"));
 }
 
+TEST_F(CdcSnapshotResumeTest, ALargeTransactionInBetweenCountsOnceOnBothSidesOfTheBoundary) {
+  Fill(4'000, 3'000);
+  DieAtChunk(2);  // moves is copied up to id 4,000 of 8,000
+  Client().Run(
+      "INSERT INTO moves(id, item, amount) SELECT 2 * n + 1, 'large', n FROM "
+      "generate_series(-20000, 20000) n");
+  Client().Run("UPDATE account SET balance = balance + 1");
+  DieAtChunk(2);
+  Client().Run("INSERT INTO moves(id, item, amount) VALUES (-100000, 'small', 1)");
+  FinishAndCompare();
+  EXPECT_EQ(ReadProgress().attempts_size(), 2);
+  EXPECT_NE(
+      SqliteOne(event_log_path_, "SELECT count(*) FROM events WHERE ordinal > 4294967296"),
+      "0");  // it came in parts
+}
+
 TEST_F(CdcSnapshotResumeTest, AfterATruncateItBeginsAnew) {
   Fill(5'000, 3'000);
   DieAtChunk(4);

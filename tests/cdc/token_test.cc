@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <sqlite3.h>
 
 #include "cdc/consistent_cut.h"
 #include "cdc/view_waiter.h"
@@ -115,7 +116,7 @@ TEST_F(CdcTokenTest, AReaderWithTheTokenOfItsWriteNeverReadsStaleAndOneWithoutDo
 
 TEST_F(CdcTokenTest, ACutShowsBothViewsAtOneLsnAndReadsWithoutOneAreFractured) {
   const Writer writer(postgres_->dsn(), "UPDATE moves SET amount = amount + 1");
-  int fractured_without = 0, reads = 0;
+  int fractured_without = 0, reads = 0, ran_out = 0;
   Lsn last;
   for (int i = 0; reads < Reads(); ++i, reads += kRows) {
     for (int row = 1; row <= kRows; ++row) fractured_without += InRedis(row) != InSqlite(row);
@@ -126,6 +127,10 @@ TEST_F(CdcTokenTest, ACutShowsBothViewsAtOneLsnAndReadsWithoutOneAreFractured) {
       gets.push_back({"HGET", fmt::format("moves:{}", row), "amount"});
     }
     const auto in_redis = (*cut)->ReadRedis(gets);
+    if (!in_redis && in_redis.error().code() == StatusCode::kAborted) {
+      ++ran_out;  // on a machine that stood still for 2 s: it says so, and shows nothing
+      continue;
+    }
     ASSERT_TRUE(in_redis) << in_redis.error().ToString();
     const auto in_sqlite = (*cut)->ReadSqlite({"SELECT amount FROM moves ORDER BY id", {}});
     ASSERT_TRUE(in_sqlite) << in_sqlite.error().ToString();
@@ -140,9 +145,12 @@ TEST_F(CdcTokenTest, ACutShowsBothViewsAtOneLsnAndReadsWithoutOneAreFractured) {
     ASSERT_GE((*cut)->lsn(), last) << "a cut never goes back";
     last = (*cut)->lsn();
   }
-  std::printf("%d cuts, %d commits beside them: 0 fractured; without a cut: %d of %d\n",
-              Reads(), writer.commits(), fractured_without, Reads());
+  std::printf(
+      "%d reads of both views in cuts, %d commits beside them: 0 fractured; without: %d; "
+      "%d cuts ran out\n",
+      reads, writer.commits(), fractured_without, ran_out);
   EXPECT_GT(fractured_without, 0) << "then this proves nothing";
+  EXPECT_LE(ran_out, Reads() / 100);
   EXPECT_GT(writer.commits(), 0);
 }
 
@@ -159,6 +167,33 @@ TEST_F(CdcTokenTest, ACutIsNotOlderThanTheTokenItIsAskedFor) {
     ASSERT_TRUE(amount) << amount.error().ToString();
     EXPECT_EQ(std::get<std::string>((*amount)[0].held), std::to_string(i));
   }
+}
+
+TEST_F(CdcTokenTest, ACutComesAboutAlthoughASinkTakesLongerThanAHoldLasts) {
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open(sqlite_path_.c_str(), &db), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(db, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+  Client().Run(Raise(1));
+  EXPECT_TRUE(Eventually([&] { return InRedis(1) == 1; }));
+  std::thread taker([&] {
+    const auto cut = ConsistentCut::Take(redis_view(), sqlite_view(), In(seconds(30)));
+    ASSERT_TRUE(cut) << cut.error().ToString();
+    const auto amount = (*cut)->ReadRedis({{"HGET", "moves:1", "amount"}});
+    ASSERT_TRUE(amount) << amount.error().ToString();
+    const auto row = (*cut)->ReadSqlite({"SELECT amount FROM moves WHERE id = 1", {}});
+    ASSERT_TRUE(row) << row.error().ToString();
+    EXPECT_EQ(std::get<std::string>((*amount)[0].held), "2");
+    EXPECT_EQ(std::get<int64_t>((*row)[0][0].held), 2);
+  });
+  const auto held = [&] {
+    return RedisOne(redis_->socket_path(), {"GET", "indoubt:cdc:hold:cache"}) != "";
+  };
+  EXPECT_TRUE(Eventually(held));
+  Client().Run(Raise(1));
+  EXPECT_TRUE(Eventually([&] { return !held() && InRedis(1) == 2; })) << "it has run out";
+  EXPECT_EQ(sqlite3_exec(db, "ROLLBACK", nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(db);
+  taker.join();
 }
 
 TEST_F(CdcTokenTest, AHoldThatRunsOutLetsTheViewGoOnAndItsReadsDoNotCount) {

@@ -32,6 +32,9 @@ TEST(CdcParked, AreListedAndTriedAgainByTheWorkerThatRuns) {
   ASSERT_EQ(listed["views"][1]["parked"].size(), 1u) << listed;
   EXPECT_THAT(listed["views"][1]["parked"][0]["reason"], HasSubstr("not that one"));
   EXPECT_THAT(listed["views"][1]["parked"][0]["lsn"], HasSubstr("0/"));
+  const Json status = Json::parse(shop.Cdc({"status", "--json", "--sample", "0s"}).out);
+  EXPECT_EQ(status["views"][0]["parked_events"], 0) << status;
+  EXPECT_EQ(status["views"][1]["parked_events"], 1) << status;
   const Ran in_vain = shop.Cdc({"retry", "table"});
   EXPECT_TRUE(in_vain.Exited(3)) << in_vain.out << in_vain.err;
   EXPECT_THAT(in_vain.out, HasSubstr("applied 0"));

@@ -89,6 +89,7 @@ TEST(CdcStatus, TellsOfSourceSlotLogAndViewsWhileTheWorkerRuns) {
     const Json view = ViewNamed(status, name);
     EXPECT_EQ(view["lag_bytes"], 0) << view;
     EXPECT_EQ(view["backlog_events"], 0) << view;
+    EXPECT_EQ(view["parked_events"], 0) << view;
     EXPECT_EQ(view["applied_events"], status["log"]["events"]) << view;
     EXPECT_TRUE(view["problem"].is_null()) << view;
     EXPECT_TRUE(view["rate_per_s"].is_null()) << "nobody watched: " << view;
