@@ -32,7 +32,8 @@ Result<toml::table> Parse(std::string_view text, const std::string& origin) {
 }
 
 /// Puts what `from` has into `into`, table by table. A table over a list of tables goes into
-/// each of them: fault.down is that of [[fault]].
+/// each of them: fault.down is that of [[fault]]. What varies is replaced whole: who names
+/// other axes does not want those of the file beside them.
 void Merge(toml::table& into, const toml::table& from) {
   for (const auto& [key, value] : from) {
     toml::table* here = into[key.str()].as_table();
@@ -43,7 +44,7 @@ void Merge(toml::table& into, const toml::table& from) {
       }
       continue;
     }
-    if (here != nullptr && value.is_table()) {
+    if (here != nullptr && value.is_table() && key.str() != "vary") {
       Merge(*here, *value.as_table());
     } else {
       into.insert_or_assign(key.str(), value);

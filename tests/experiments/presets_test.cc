@@ -30,8 +30,10 @@ class PresetsTest : public ::testing::TestWithParam<std::string> {
   Result<Scenario> Load() {
     auto whole = LoadScenario(GetParam());
     if (!whole || std::getenv("INDOUBT_LONG") != nullptr) return whole;
-    const std::vector<std::string> shorter{"matrix.paths=[\"" + whole->paths.front() + "\"]",
-                                           "fault=[]", "load.warmup=200ms", "load.duration=1s"};
+    std::vector<std::string> shorter{"matrix.paths=[\"" + whole->paths.front() + "\"]",
+                                     "matrix.vary={}", "fault=[]", "load.warmup=200ms",
+                                     "load.duration=1s"};
+    if (!whole->client_counts.empty()) shorter.emplace_back("matrix.clients=[4]");
     return LoadScenario(GetParam(), shorter);
   }
   ScratchFolder folder_{"indoubt-presets-test"};
