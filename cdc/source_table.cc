@@ -18,6 +18,49 @@ Result<uint32_t> ParseOid(const std::optional<std::string>& text) {
   return oid;
 }
 
+/// The columns into `result`, whose oid is known, and the order of its key's. `identity` is
+/// pg_class.relreplident.
+Status ReadColumns(PgConnection& connection, const std::string& identity,
+                   const std::string& table, TimePoint deadline,
+                   events::SnapshotProgress::Table& result) {
+  INDOUBT_ASSIGN_OR_RETURN(
+      const PgRows columns,
+      connection.Query(
+          fmt::format("SELECT a.attname, a.atttypid, '{}' = 'f' OR a.attnum = ANY(coalesce("
+                      "(SELECT i.indkey::int2[] FROM pg_index i WHERE i.indrelid = a.attrelid "
+                      "AND CASE '{}' WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END), "
+                      "'{{}}')), format_type(a.atttypid, a.atttypmod), "
+                      "(SELECT format('%I.%I', n.nspname, l.collname) FROM pg_collation l "
+                      "JOIN pg_namespace n ON n.oid = l.collnamespace "
+                      "WHERE l.oid = a.attcollation) FROM pg_attribute a WHERE a.attrelid = {} "
+                      "AND a.attnum > 0 "
+                      "AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum",
+                      identity, identity, result.shape().oid()),
+          deadline));
+  events::Relation* shape = result.mutable_shape();
+  bool has_key = false;
+  for (const auto& fields : columns) {
+    events::Column* column = shape->add_columns();
+    column->set_name(fields[0].value_or(""));
+    INDOUBT_ASSIGN_OR_RETURN(const uint32_t type, ParseOid(fields[1]));
+    column->set_type_oid(type);
+    column->set_key(fields[2] == "t" && identity != "n");
+    has_key = has_key || column->key();
+    if (!column->key() || identity == "f") continue;
+    auto* order = result.add_order();
+    order->set_place(static_cast<uint32_t>(shape->columns_size() - 1));
+    order->set_type(fields[3].value_or(""));
+    order->set_collation(fields[4].value_or(""));
+  }
+  if (!has_key) {
+    return Status(StatusCode::kRefused,
+                  fmt::format("cdc source: table \"{}\" has no replica identity; give it a "
+                              "primary key",
+                              table));
+  }
+  return Status::Ok();
+}
+
 }  // namespace
 
 Result<events::SnapshotProgress::Table> ReadSourceTable(PgConnection& connection,
@@ -51,40 +94,8 @@ Result<events::SnapshotProgress::Table> ReadSourceTable(PgConnection& connection
   result.set_qualified(row[5].value_or(""));
   INDOUBT_ASSIGN_OR_RETURN(const uint32_t filenode, ParseOid(row[6]));
   result.set_filenode(filenode);
-  INDOUBT_ASSIGN_OR_RETURN(
-      const PgRows columns,
-      connection.Query(
-          fmt::format("SELECT a.attname, a.atttypid, '{}' = 'f' OR a.attnum = ANY(coalesce("
-                      "(SELECT i.indkey::int2[] FROM pg_index i WHERE i.indrelid = a.attrelid "
-                      "AND CASE '{}' WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END), "
-                      "'{{}}')), format_type(a.atttypid, a.atttypmod), "
-                      "(SELECT format('%I.%I', n.nspname, l.collname) FROM pg_collation l "
-                      "JOIN pg_namespace n ON n.oid = l.collnamespace "
-                      "WHERE l.oid = a.attcollation) FROM pg_attribute a WHERE a.attrelid = {} "
-                      "AND a.attnum > 0 "
-                      "AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum",
-                      row[4].value_or(""), row[4].value_or(""), oid),
-          deadline));
-  bool has_key = false;
-  for (const auto& fields : columns) {
-    events::Column* column = shape->add_columns();
-    column->set_name(fields[0].value_or(""));
-    INDOUBT_ASSIGN_OR_RETURN(const uint32_t type, ParseOid(fields[1]));
-    column->set_type_oid(type);
-    column->set_key(fields[2] == "t" && row[4] != "n");
-    has_key = has_key || column->key();
-    if (!column->key() || row[4] == "f") continue;
-    auto* order = result.add_order();
-    order->set_place(static_cast<uint32_t>(shape->columns_size() - 1));
-    order->set_type(fields[3].value_or(""));
-    order->set_collation(fields[4].value_or(""));
-  }
-  if (!has_key) {
-    return Status(StatusCode::kRefused,
-                  fmt::format("cdc source: table \"{}\" has no replica identity; give it a "
-                              "primary key",
-                              table));
-  }
+  INDOUBT_RETURN_IF_ERROR(
+      ReadColumns(connection, row[4].value_or(""), table, deadline, result));
   return result;
 }
 

@@ -1,23 +1,23 @@
 #include "cdc/sqlite_event_log.h"
 
 #include <algorithm>
-#include <condition_variable>
 #include <map>
-#include <mutex>
 #include <set>
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "base/crc32c.h"
 #include "base/file.h"
 #include "base/gid.h"
+#include "cdc/sqlite_event_log_file.h"
 #include "cdc/sqlite_handle.h"
 #include "cdc/staged.h"
 
 namespace indoubt {
 namespace {
 
+using cdc_internal::kEventLogVersion;
+using cdc_internal::LogTail;
 using cdc_internal::SqliteDatabase;
 using cdc_internal::SqliteQuery;
 using cdc_internal::SqliteTransaction;
@@ -36,130 +36,7 @@ CREATE TABLE IF NOT EXISTS schemas(
   oid INTEGER NOT NULL, lsn INTEGER NOT NULL, ordinal INTEGER NOT NULL, shape BLOB NOT NULL,
   PRIMARY KEY(oid, lsn, ordinal)) WITHOUT ROWID;
 )";
-// 2: staged transactions and outcomes. 1 is read and becomes 2: it has neither.
-// 3: rows as the stream brings them, and transactions in parts.
-constexpr uint64_t kVersion = 3;
-constexpr uint64_t kWithOutcomes = 2;
 constexpr uint64_t kOldestVersion = 1;
-
-// Of an event whose memory is kept for a later one.
-constexpr int kMaxSpareChanges = 64;
-
-// What the appender knows and the readers wait for. Readers refer to the log's own and
-// so must go before it; they learn the end without asking SQLite.
-struct Tail {
-  mutable std::mutex mutex;
-  mutable std::condition_variable changed;
-  LogEnd end;                // guarded by mutex
-  bool interrupted = false;  // guarded by mutex
-
-  LogEnd Get() const {
-    const std::lock_guard lock(mutex);
-    return end;
-  }
-};
-
-class SqliteEventLogReader : public EventLogReader {
- public:
-  SqliteEventLogReader(std::unique_ptr<SqliteDatabase> db, const Tail& tail)
-      : db_(std::move(db)), tail_(tail) {}
-
-  Result<std::vector<LoggedEvent>> Read(EventPosition position, size_t max_events,
-                                        size_t max_bytes) override {
-    // By sequence: the payloads are stored in its order.
-    if (position != read_to_ || read_sequence_ == 0) {
-      INDOUBT_ASSIGN_OR_RETURN(read_sequence_, SequenceAt(position));
-      read_to_ = position;
-    }
-    INDOUBT_ASSIGN_OR_RETURN(
-        SqliteQuery * query,
-        db_->Cached("SELECT sequence, lsn, ordinal, crc, payload FROM events "
-                    "WHERE sequence > ?1 AND sequence <= ?2 ORDER BY sequence LIMIT ?3"));
-    query->Bind(1, read_sequence_);
-    query->Bind(2, tail_.Get().last_sequence);  // hides an unfinished snapshot, and parts
-    query->Bind(3, uint64_t{max_events});
-    std::vector<LoggedEvent> events;
-    events.reserve(spare_.size());
-    size_t bytes = 0;
-    for (;;) {
-      INDOUBT_ASSIGN_OR_RETURN(const bool more, query->Next());
-      if (!more) return events;
-      LoggedEvent event;
-      if (!spare_.empty()) {
-        event = std::move(spare_.back());
-        spare_.pop_back();
-      }
-      event.sequence = query->U64(0);
-      event.position = {Lsn{query->U64(1)}, query->U64(2)};
-      const std::string_view payload = query->View(4);
-      if (Crc32c(payload) != query->U64(3) ||
-          !event.transaction.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
-        query->Reset();
-        return Status(StatusCode::kCorrupt,
-                      fmt::format("event log {}: event {} is not what was written; restore "
-                                  "the file, or remove it, drop the slot and begin anew",
-                                  db_->path(), event.sequence));
-      }
-      bytes += payload.size();
-      read_to_ = event.position;
-      read_sequence_ = event.sequence;
-      events.push_back(std::move(event));
-      if (bytes >= max_bytes) {
-        query->Reset();
-        return events;
-      }
-    }
-  }
-
-  Result<std::optional<events::Relation>> ShapeBefore(uint32_t oid,
-                                                      EventPosition position) override {
-    INDOUBT_ASSIGN_OR_RETURN(
-        SqliteQuery * query,
-        db_->Cached("SELECT shape FROM schemas WHERE oid = ?1 AND (lsn, ordinal) < (?2, ?3) "
-                    "ORDER BY lsn DESC, ordinal DESC LIMIT 1"));
-    query->Bind(1, uint64_t{oid});
-    query->Bind(2, position.lsn.value);
-    query->Bind(3, position.ordinal);
-    INDOUBT_ASSIGN_OR_RETURN(const bool found, query->Next());
-    if (!found) return std::optional<events::Relation>();
-    events::Relation shape;
-    const bool parsed = shape.ParseFromString(query->Bytes(0));
-    query->Reset();
-    if (parsed) return std::optional(std::move(shape));
-    return Status(StatusCode::kCorrupt,
-                  fmt::format("event log {}: a shape of table {} is not what was written; "
-                              "restore the file, or remove it, drop the slot and begin anew",
-                              db_->path(), oid));
-  }
-
-  void Recycle(std::vector<LoggedEvent> events) override {
-    // What was large once would be kept for ever.
-    std::erase_if(events, [](const LoggedEvent& event) {
-      return event.transaction.changes_size() > kMaxSpareChanges;
-    });
-    spare_ = std::move(events);
-  }
-
-  Result<uint64_t> SequenceAt(EventPosition position) override {
-    INDOUBT_ASSIGN_OR_RETURN(
-        SqliteQuery * query,
-        db_->Cached("SELECT sequence FROM events WHERE (lsn, ordinal) <= (?1, ?2) "
-                    "ORDER BY lsn DESC, ordinal DESC LIMIT 1"));
-    query->Bind(1, position.lsn.value);
-    query->Bind(2, position.ordinal);
-    INDOUBT_ASSIGN_OR_RETURN(const bool found, query->Next());
-    const uint64_t sequence = found ? query->U64(0) : 0;
-    query->Reset();
-    return sequence;
-  }
-
- private:
-  std::unique_ptr<SqliteDatabase> db_;
-  const Tail& tail_;
-  std::vector<LoggedEvent> spare_;
-  EventPosition read_to_;       // of the last event that was read,
-  uint64_t read_sequence_ = 0;  // and its sequence; 0: none was
-};
 
 class SqliteEventLog : public EventLog {
  public:
@@ -217,7 +94,7 @@ class SqliteEventLog : public EventLog {
   std::string slot_;
   std::string payload_, shape_;  // scratch, for their memory
   uint64_t parts_ = 0;           // behind the last event, until their transaction's last comes
-  Tail tail_;
+  LogTail tail_;
 };
 
 Status SqliteEventLog::Load() {
@@ -225,16 +102,16 @@ Status SqliteEventLog::Load() {
   INDOUBT_RETURN_IF_ERROR(
       db_->Execute(fmt::format("INSERT INTO log SELECT {}, '{}', 0, '', 0 "
                                "WHERE NOT EXISTS (SELECT 1 FROM log)",
-                               kVersion, LogId::Random().text())));
+                               kEventLogVersion, LogId::Random().text())));
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query,
                            db_->Prepare("SELECT version, id, state, slot FROM log"));
   INDOUBT_RETURN_IF_ERROR(query.Next().status());
-  if (query.U64(0) < kOldestVersion || query.U64(0) > kVersion || query.U64(2) > 2) {
+  if (query.U64(0) < kOldestVersion || query.U64(0) > kEventLogVersion || query.U64(2) > 2) {
     return Status(
         StatusCode::kCorrupt,
         fmt::format("{} is an event log of version {}, state {}; this program "
                     "reads versions {} to {}",
-                    db_->path(), query.U64(0), query.U64(2), kOldestVersion, kVersion));
+                    db_->path(), query.U64(0), query.U64(2), kOldestVersion, kEventLogVersion));
   }
   id_ = query.Bytes(1);
   state_ = static_cast<EventLogState>(query.U64(2));
@@ -243,8 +120,8 @@ Status SqliteEventLog::Load() {
   INDOUBT_RETURN_IF_ERROR(ReadFormerIds());
   INDOUBT_RETURN_IF_ERROR(ReadShapes());
   INDOUBT_RETURN_IF_ERROR(db_->Execute(cdc_internal::kStagedSchema));
-  INDOUBT_RETURN_IF_ERROR(
-      db_->Execute(fmt::format("UPDATE log SET version = {0} WHERE version < {0}", kVersion)));
+  INDOUBT_RETURN_IF_ERROR(db_->Execute(
+      fmt::format("UPDATE log SET version = {0} WHERE version < {0}", kEventLogVersion)));
   if (state_ == EventLogState::kStreaming) {
     INDOUBT_ASSIGN_OR_RETURN(tail_.end, ReadEnd());
     INDOUBT_RETURN_IF_ERROR(DropParts());
@@ -528,45 +405,10 @@ void SqliteEventLog::Interrupt() {
 Result<std::unique_ptr<EventLogReader>> SqliteEventLog::NewReader() const {
   INDOUBT_ASSIGN_OR_RETURN(auto db,
                            SqliteDatabase::Open(db_->path(), SqliteDatabase::Mode::kReadOnly));
-  return std::unique_ptr<EventLogReader>(
-      std::make_unique<SqliteEventLogReader>(std::move(db), tail_));
-}
-
-StreamOutcome::Kind OutcomeKind(uint64_t stored) {
-  if (stored == 2) return StreamOutcome::Kind::kPrepared;
-  return stored == 1 ? StreamOutcome::Kind::kCommitted : StreamOutcome::Kind::kRolledBack;
+  return cdc_internal::MakeSqliteEventLogReader(std::move(db), tail_);
 }
 
 }  // namespace
-
-Result<StreamRecord> ReadStreamRecord(const std::string& path) {
-  if (access(path.c_str(), F_OK) != 0) {
-    return Status(StatusCode::kNotFound,
-                  fmt::format("there is no event log {}; start the worker first", path));
-  }
-  INDOUBT_ASSIGN_OR_RETURN(auto db,
-                           SqliteDatabase::Open(path, SqliteDatabase::Mode::kReadOnly));
-  INDOUBT_RETURN_IF_ERROR(db->Execute("BEGIN"));  // one state of the file
-  StreamRecord record;
-  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery log, db->Prepare("SELECT version, complete FROM log"));
-  INDOUBT_ASSIGN_OR_RETURN(const bool found, log.Next());
-  if (!found || log.U64(0) < kWithOutcomes || log.U64(0) > kVersion) {
-    return Status(StatusCode::kRefused,
-                  fmt::format("{} is an event log of another version, which does not say how "
-                              "two-phase transactions ended; run this version's worker on it",
-                              path));
-  }
-  record.complete = Lsn{log.U64(1)};
-  log.Reset();
-  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery rows,
-                           db->Prepare("SELECT gid, committed, lsn FROM outcomes UNION ALL "
-                                       "SELECT gid, 2, lsn FROM staged ORDER BY lsn"));
-  for (;;) {
-    INDOUBT_ASSIGN_OR_RETURN(const bool more, rows.Next());
-    if (!more) return record;
-    record.outcomes.push_back({rows.Bytes(0), OutcomeKind(rows.U64(1)), Lsn{rows.U64(2)}});
-  }
-}
 
 Result<std::unique_ptr<EventLog>> OpenSqliteEventLog(const std::string& path) {
   INDOUBT_ASSIGN_OR_RETURN(auto lock, PosixFileSystem().Lock(path + ".lock"));

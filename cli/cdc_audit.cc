@@ -102,23 +102,11 @@ const char* WordOf(StreamOutcome::Kind kind) {
   return "?";
 }
 
-const char* WordOf(DecisionOutcome outcome) {
-  switch (outcome) {
-    case DecisionOutcome::kCommitted:
-      return "committed";
-    case DecisionOutcome::kAborted:
-      return "rolled_back";
-    case DecisionOutcome::kUnknown:
-      return "unknown";
-  }
-  return "?";
-}
-
 // Nothing decided yet is no abort yet, as long as the branch is prepared.
 std::string Decided(const AuditedBranch& branch) {
   const bool open = branch.stream == StreamOutcome::Kind::kPrepared &&
                     branch.decided.outcome == DecisionOutcome::kAborted;
-  return open ? "undecided" : WordOf(branch.decided.outcome);
+  return open ? "undecided" : DecisionWord(branch.decided.outcome);
 }
 
 Json ToJson(const std::vector<AuditedBranch>& branches) {

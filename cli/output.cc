@@ -51,6 +51,18 @@ void Note(const std::string& line) {
 
 bool FinishOutput() { return std::fflush(stdout) == 0 && std::ferror(stdout) == 0; }
 
+const char* DecisionWord(DecisionOutcome outcome) {
+  switch (outcome) {
+    case DecisionOutcome::kCommitted:
+      return "committed";
+    case DecisionOutcome::kAborted:
+      return "rolled_back";
+    case DecisionOutcome::kUnknown:
+      break;
+  }
+  return "unknown";
+}
+
 Json ToJson(const Value& value) {
   struct Visitor {
     Json operator()(std::monostate) const { return nullptr; }

@@ -29,6 +29,9 @@ bool FinishOutput();
 /// The text and a line feed on stderr.
 void Note(const std::string& line);
 
+/// "committed", "rolled_back" or "unknown": the words of the command line's JSON.
+const char* DecisionWord(DecisionOutcome outcome);
+
 /// docs/configuration.md has the table of types.
 Json ToJson(const Value& value);
 Json ToJson(const TransactionOutcome& outcome);

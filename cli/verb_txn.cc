@@ -54,18 +54,6 @@ OperatorTrace Myself(const TxnArguments& arguments) {
           {}};
 }
 
-const char* ToWord(DecisionOutcome outcome) {
-  switch (outcome) {
-    case DecisionOutcome::kCommitted:
-      return "committed";
-    case DecisionOutcome::kAborted:
-      return "rolled_back";
-    case DecisionOutcome::kUnknown:
-      break;
-  }
-  return "unknown";
-}
-
 const char* OutcomeWord(const TransactionView& view) {
   return view.forgotten ? "forgotten" : ToString(view.outcome);
 }
@@ -74,8 +62,8 @@ Json ToJson(const TransactionView& view) {
   Json by_hand;
   if (view.operator_decision) {
     const OperatorDecision& decision = *view.operator_decision;
-    by_hand = {{"decided", ToWord(decision.decided)},
-               {"known", ToWord(decision.known)},
+    by_hand = {{"decided", DecisionWord(decision.decided)},
+               {"known", DecisionWord(decision.known)},
                {"who", decision.by.who},
                {"at", decision.by.at},
                {"reason", decision.by.reason.empty() ? Json() : Json(decision.by.reason)}};

@@ -1,18 +1,15 @@
 // Every kind of fault that a scenario can name, in a short run over real stores: it is
 // seen to act, it is healed, and the paths that promise consistency keep it.
 #include <cstdlib>
-#include <fstream>
 #include <string>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
-#include <signal.h>
 
-#include "experiments/run.h"
-#include "faults/process.h"
 #include "faults/servers.h"
+#include "tests/experiments/run_fixture.h"
 
 namespace indoubt {
 namespace {
@@ -35,33 +32,14 @@ down = "1500ms"
 )" + fault;
 }
 
-json ReadJson(const std::string& path) {
-  std::ifstream file(path);
-  return json::parse(file, nullptr, false);
-}
-
 struct FaultCase {
   const char* name;
   const char* fault;
   const char* target;  // as recorded
 };
 
-class ShortRunTest : public testing::Test {
- protected:
-  void SetUp() override {
-    const char* binary = std::getenv("INDOUBT_BINARY");
-    ASSERT_NE(binary, nullptr) << "ctest sets INDOUBT_BINARY";
-    signal(SIGPIPE, SIG_IGN);  // as the program does: a closed connection is an error value
-    options_.binary = binary;
-    options_.out_folder = folder_.path() + "/runs";
-    options_.argv = {"indoubt", "run", "short.toml"};
-  }
-  ScratchFolder folder_{"indoubt-fault-kinds-test"};
-  RunOptions options_;
-};
-
-class FaultKindsTest : public ShortRunTest, public testing::WithParamInterface<FaultCase> {};
-using GivenServerTest = ShortRunTest;
+class FaultKindsTest : public RunTest, public testing::WithParamInterface<FaultCase> {};
+using GivenServerTest = RunTest;
 
 TEST_P(FaultKindsTest, IsSeenHealedAndLeavesTheStoresConsistent) {
   const auto scenario = ParseScenario(ShortRun(GetParam().fault), "short.toml");

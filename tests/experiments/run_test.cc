@@ -14,7 +14,7 @@
 #include <signal.h>
 
 #include "experiments/summary/summary.h"
-#include "faults/process.h"
+#include "tests/experiments/run_fixture.h"
 
 namespace indoubt {
 namespace {
@@ -36,11 +36,6 @@ kind = "kill"
 point = { 2pc = "voted@ledger", cdc = "cdc_appended", dual-write = "dual_write_first@ledger" }
 down = "1500ms"
 )";
-
-json ReadJson(const std::string& path) {
-  std::ifstream file(path);
-  return json::parse(file, nullptr, false);
-}
 
 std::vector<json> ReadLines(const std::string& path) {
   std::vector<json> lines;
@@ -64,20 +59,6 @@ void ExpectVotesAndDecisions(const std::string& rep) {
   EXPECT_FALSE(logged.empty());
   EXPECT_TRUE(std::includes(committed.begin(), committed.end(), logged.begin(), logged.end()));
 }
-
-class RunTest : public testing::Test {
- protected:
-  void SetUp() override {
-    const char* binary = std::getenv("INDOUBT_BINARY");
-    ASSERT_NE(binary, nullptr) << "ctest sets INDOUBT_BINARY";
-    signal(SIGPIPE, SIG_IGN);  // as the program does: a closed connection is an error value
-    options_.binary = binary;
-    options_.out_folder = folder_.path() + "/runs";
-    options_.argv = {"indoubt", "run", "short file.toml"};
-  }
-  ScratchFolder folder_{"indoubt-run-test"};
-  RunOptions options_;
-};
 
 TEST_F(RunTest, EveryPathDiesHealsAndLeavesItsRecords) {
   const auto scenario = ParseScenario(kShort, "short.toml");

@@ -1,0 +1,37 @@
+// What those who write the event log's file, follow it and audit it share. Private to this
+// room.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+
+#include "cdc/event_log.h"
+#include "cdc/sqlite_handle.h"
+
+namespace indoubt::cdc_internal {
+
+// 2: staged transactions and outcomes. 1 is read and becomes 2: it has neither.
+// 3: rows as the stream brings them, and transactions in parts.
+inline constexpr uint64_t kEventLogVersion = 3;
+
+// What the appender knows and the readers wait for. Readers refer to the log's own and
+// so must go before it; they learn the end without asking SQLite.
+struct LogTail {
+  mutable std::mutex mutex;
+  mutable std::condition_variable changed;
+  LogEnd end;                // guarded by mutex
+  bool interrupted = false;  // guarded by mutex
+
+  LogEnd Get() const {
+    const std::lock_guard lock(mutex);
+    return end;
+  }
+};
+
+/// A reader over `db`, which was opened for reading; `tail` must outlive it.
+std::unique_ptr<EventLogReader> MakeSqliteEventLogReader(std::unique_ptr<SqliteDatabase> db,
+                                                         const LogTail& tail);
+
+}  // namespace indoubt::cdc_internal

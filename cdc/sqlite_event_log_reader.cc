@@ -1,0 +1,124 @@
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/crc32c.h"
+#include "cdc/sqlite_event_log_file.h"
+
+namespace indoubt::cdc_internal {
+namespace {
+
+// Of an event whose memory is kept for a later one.
+constexpr int kMaxSpareChanges = 64;
+
+class SqliteEventLogReader : public EventLogReader {
+ public:
+  SqliteEventLogReader(std::unique_ptr<SqliteDatabase> db, const LogTail& tail)
+      : db_(std::move(db)), tail_(tail) {}
+
+  Result<std::vector<LoggedEvent>> Read(EventPosition position, size_t max_events,
+                                        size_t max_bytes) override {
+    // By sequence: the payloads are stored in its order.
+    if (position != read_to_ || read_sequence_ == 0) {
+      INDOUBT_ASSIGN_OR_RETURN(read_sequence_, SequenceAt(position));
+      read_to_ = position;
+    }
+    INDOUBT_ASSIGN_OR_RETURN(
+        SqliteQuery * query,
+        db_->Cached("SELECT sequence, lsn, ordinal, crc, payload FROM events "
+                    "WHERE sequence > ?1 AND sequence <= ?2 ORDER BY sequence LIMIT ?3"));
+    query->Bind(1, read_sequence_);
+    query->Bind(2, tail_.Get().last_sequence);  // hides an unfinished snapshot, and parts
+    query->Bind(3, uint64_t{max_events});
+    std::vector<LoggedEvent> events;
+    events.reserve(spare_.size());
+    size_t bytes = 0;
+    for (;;) {
+      INDOUBT_ASSIGN_OR_RETURN(const bool more, query->Next());
+      if (!more) return events;
+      LoggedEvent event;
+      if (!spare_.empty()) {
+        event = std::move(spare_.back());
+        spare_.pop_back();
+      }
+      event.sequence = query->U64(0);
+      event.position = {Lsn{query->U64(1)}, query->U64(2)};
+      const std::string_view payload = query->View(4);
+      if (Crc32c(payload) != query->U64(3) ||
+          !event.transaction.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
+        query->Reset();
+        return Status(StatusCode::kCorrupt,
+                      fmt::format("event log {}: event {} is not what was written; restore "
+                                  "the file, or remove it, drop the slot and begin anew",
+                                  db_->path(), event.sequence));
+      }
+      bytes += payload.size();
+      read_to_ = event.position;
+      read_sequence_ = event.sequence;
+      events.push_back(std::move(event));
+      if (bytes >= max_bytes) {
+        query->Reset();
+        return events;
+      }
+    }
+  }
+
+  Result<std::optional<events::Relation>> ShapeBefore(uint32_t oid,
+                                                      EventPosition position) override {
+    INDOUBT_ASSIGN_OR_RETURN(
+        SqliteQuery * query,
+        db_->Cached("SELECT shape FROM schemas WHERE oid = ?1 AND (lsn, ordinal) < (?2, ?3) "
+                    "ORDER BY lsn DESC, ordinal DESC LIMIT 1"));
+    query->Bind(1, uint64_t{oid});
+    query->Bind(2, position.lsn.value);
+    query->Bind(3, position.ordinal);
+    INDOUBT_ASSIGN_OR_RETURN(const bool found, query->Next());
+    if (!found) return std::optional<events::Relation>();
+    events::Relation shape;
+    const bool parsed = shape.ParseFromString(query->Bytes(0));
+    query->Reset();
+    if (parsed) return std::optional(std::move(shape));
+    return Status(StatusCode::kCorrupt,
+                  fmt::format("event log {}: a shape of table {} is not what was written; "
+                              "restore the file, or remove it, drop the slot and begin anew",
+                              db_->path(), oid));
+  }
+
+  void Recycle(std::vector<LoggedEvent> events) override {
+    // What was large once would be kept for ever.
+    std::erase_if(events, [](const LoggedEvent& event) {
+      return event.transaction.changes_size() > kMaxSpareChanges;
+    });
+    spare_ = std::move(events);
+  }
+
+  Result<uint64_t> SequenceAt(EventPosition position) override {
+    INDOUBT_ASSIGN_OR_RETURN(
+        SqliteQuery * query,
+        db_->Cached("SELECT sequence FROM events WHERE (lsn, ordinal) <= (?1, ?2) "
+                    "ORDER BY lsn DESC, ordinal DESC LIMIT 1"));
+    query->Bind(1, position.lsn.value);
+    query->Bind(2, position.ordinal);
+    INDOUBT_ASSIGN_OR_RETURN(const bool found, query->Next());
+    const uint64_t sequence = found ? query->U64(0) : 0;
+    query->Reset();
+    return sequence;
+  }
+
+ private:
+  std::unique_ptr<SqliteDatabase> db_;
+  const LogTail& tail_;
+  std::vector<LoggedEvent> spare_;
+  EventPosition read_to_;       // of the last event that was read,
+  uint64_t read_sequence_ = 0;  // and its sequence; 0: none was
+};
+
+}  // namespace
+
+std::unique_ptr<EventLogReader> MakeSqliteEventLogReader(std::unique_ptr<SqliteDatabase> db,
+                                                         const LogTail& tail) {
+  return std::make_unique<SqliteEventLogReader>(std::move(db), tail);
+}
+
+}  // namespace indoubt::cdc_internal
