@@ -111,8 +111,13 @@ class AsioProxy final : public Proxy {
     });
   }
   std::optional<ProxyStrike> strike() override {
-    const std::lock_guard lock(mutex_);
-    return strike_;
+    // Behind the strike that a client may have felt already.
+    std::optional<ProxyStrike> strike;
+    OnThread([&] {
+      const std::lock_guard lock(mutex_);
+      strike = strike_;
+    });
+    return strike;
   }
   std::optional<ProxyStrike> AwaitStrike(TimePoint deadline) override {
     std::unique_lock lock(mutex_);

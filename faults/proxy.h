@@ -81,6 +81,7 @@ class Proxy {
   virtual void StrikeAll(ProxyAction action) = 0;
   /// Replaces the trigger that was armed, and forgets its strike.
   virtual void Arm(const ProxyTrigger& trigger) = 0;
+  /// None until it struck. Who has felt a strike finds it here.
   virtual std::optional<ProxyStrike> strike() = 0;
   /// Waits for it; none when it has not come by `deadline`.
   virtual std::optional<ProxyStrike> AwaitStrike(TimePoint deadline) = 0;
