@@ -3,7 +3,6 @@
 #include <exception>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -47,30 +46,22 @@ int Main(int argc, char** argv) {
   if (const Status status = ConfigureFailPointsFromEnvironment(); !status.ok()) {
     return Fail(status);
   }
-  CLI::App app("Two-phase commit over PostgreSQL, Redis and SQLite, measured against CDC");
-  app.name("indoubt");
-  app.set_version_flag("--version", "indoubt " INDOUBT_VERSION);
-  app.require_subcommand(1);
-  Action action;
+  CommandLine line("indoubt",
+                   "Two-phase commit over PostgreSQL, Redis and SQLite, measured against CDC",
+                   "indoubt " INDOUBT_VERSION);
   for (auto* add : {AddRun, AddReport, AddCompare, AddExplain, AddValidate, AddExec, AddRecover,
                     AddTxn, AddLog, AddDoctor, AddServe, AddCdc, AddList, AddLab}) {
-    add(app, action);
+    add(line.program());
   }
   SetGivenArguments(argc, argv);
   HideAddresses(argc, argv);
-  try {
-    std::vector<std::string> words = GivenArguments();
-    std::reverse(words.begin(), words.end());  // as CLI11 takes them
-    app.parse(std::move(words));
-  } catch (const CLI::ParseError& error) {
-    if (app.exit(error) == 0) return CheckedOutput(kDone);
-    const std::vector<std::string>& given = GivenArguments();
-    if (std::find(given.begin(), given.end(), "--json") != given.end()) {
-      PrintError(ToString(StatusCode::kInvalidArgument), error.what());
-    }
-    return CheckedOutput(kUsage);
+  const std::vector<std::string>& given = GivenArguments();
+  const auto action = line.Parse(given);
+  if (action) return CheckedOutput((*action)());
+  if (std::find(given.begin(), given.end(), "--json") != given.end()) {
+    PrintError(ToString(action.error().code()), action.error().message());
   }
-  return CheckedOutput(action());
+  return CheckedOutput(kUsage);
 }
 
 }  // namespace

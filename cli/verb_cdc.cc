@@ -69,69 +69,57 @@ int Run(const std::string& config) {
   return health.ok() ? static_cast<int>(kEnvironment) : Fail(health);
 }
 
-void AddRetry(CLI::App& retry, Action& action, const std::shared_ptr<std::string>& config,
+void AddRetry(Verb retry, const std::shared_ptr<std::string>& config,
               const std::shared_ptr<bool>& json) {
   auto view = std::make_shared<std::string>();
-  retry.add_option("VIEW", *view, "Name of the view")->required();
+  retry.Value("VIEW", *view, "Name of the view").Required();
   auto timeout = std::make_shared<std::string>("10s");
-  AddDuration(retry, "--timeout", *timeout, "How long to wait for the worker")
-      ->capture_default_str();
-  retry.callback([&action, config, view, timeout, json] {
-    action = [config, view, timeout, json] {
-      return RetryParked(*config, *view, ParseDuration(*timeout).value_or(Duration::zero()),
-                         *json);
-    };
+  retry.Duration("--timeout", *timeout, "How long to wait for the worker").ShowDefault();
+  retry.Does([config, view, timeout, json] {
+    return RetryParked(*config, *view, ParseDuration(*timeout).value_or(Duration::zero()),
+                       *json);
   });
 }
 
 }  // namespace
 
-void AddCdc(CLI::App& app, Action& action) {
-  CLI::App* verb = app.add_subcommand("cdc", "Change data capture into derived views");
-  verb->require_subcommand(1);
+void AddCdc(Verb program) {
+  Verb verb = program.Add("cdc", "Change data capture into derived views");
   auto config = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
-  CLI::App* run = verb->add_subcommand("run", "The worker, until SIGTERM");
-  CLI::App* status = verb->add_subcommand("status", "How far each view is");
-  CLI::App* audit = verb->add_subcommand(
-      "audit", "Holds the source's stream against the coordinator's decisions");
-  CLI::App* parked = verb->add_subcommand("parked", "The events that views could not take");
-  CLI::App* retry = verb->add_subcommand("retry", "Lets the worker try a view's parked events");
-  CLI::App* wait = verb->add_subcommand("wait", "Until a view shows what a write's LSN says");
-  for (CLI::App* part : {run, status, audit, parked, retry, wait}) {
-    part->add_option("-c,--config", *config, "Configuration file")->required();
+  Verb run = verb.Add("run", "The worker, until SIGTERM");
+  Verb status = verb.Add("status", "How far each view is");
+  Verb audit =
+      verb.Add("audit", "Holds the source's stream against the coordinator's decisions");
+  Verb parked = verb.Add("parked", "The events that views could not take");
+  Verb retry = verb.Add("retry", "Lets the worker try a view's parked events");
+  Verb wait = verb.Add("wait", "Until a view shows what a write's LSN says");
+  for (Verb part : {run, status, audit, parked, retry, wait}) {
+    part.Value("-c,--config", *config, "Configuration file").Required();
   }
-  for (CLI::App* part : {status, audit, parked, retry, wait}) {
-    part->add_flag("--json", *json, "One JSON object on stdout");
+  for (Verb part : {status, audit, parked, retry, wait}) {
+    part.Flag("--json", *json, "One JSON object on stdout");
   }
-  parked->callback([&action, config, json] {
-    action = [config, json] { return ListParked(*config, *json); };
-  });
-  AddRetry(*retry, action, config, json);
-  audit->callback([&action, config, json] {
-    action = [config, json] { return AuditCdc(*config, *json); };
-  });
+  parked.Does([config, json] { return ListParked(*config, *json); });
+  AddRetry(retry, config, json);
+  audit.Does([config, json] { return AuditCdc(*config, *json); });
   auto awaited = std::make_shared<CdcWaitArguments>();
   auto timeout = std::make_shared<std::string>("5s");
-  wait->add_option("VIEW", awaited->view, "Which view")->required();
-  wait->add_option("LSN", awaited->lsn, "A write's token, e.g. 0/16B3748")->required();
-  AddDuration(*wait, "--timeout", *timeout, "How long")->capture_default_str();
-  wait->callback([&action, config, json, awaited, timeout] {
-    action = [config, json, awaited, timeout] {
-      awaited->config = *config;
-      awaited->json = *json;
-      awaited->timeout = ParseDuration(*timeout).value_or(Duration::zero());
-      return WaitForCdcView(*awaited);
-    };
+  wait.Value("VIEW", awaited->view, "Which view").Required();
+  wait.Value("LSN", awaited->lsn, "A write's token, e.g. 0/16B3748").Required();
+  wait.Duration("--timeout", *timeout, "How long").ShowDefault();
+  wait.Does([config, json, awaited, timeout] {
+    awaited->config = *config;
+    awaited->json = *json;
+    awaited->timeout = ParseDuration(*timeout).value_or(Duration::zero());
+    return WaitForCdcView(*awaited);
   });
   auto sample = std::make_shared<std::string>("1s");
-  AddDuration(*status, "--sample", *sample, "How long to watch the rates; 0s: not at all")
-      ->capture_default_str();
-  run->callback([&action, config] { action = [config] { return Run(*config); }; });
-  status->callback([&action, config, json, sample] {
-    action = [config, json, sample] {
-      return ShowCdcStatus(*config, ParseDuration(*sample).value_or(Duration::zero()), *json);
-    };
+  status.Duration("--sample", *sample, "How long to watch the rates; 0s: not at all")
+      .ShowDefault();
+  run.Does([config] { return Run(*config); });
+  status.Does([config, json, sample] {
+    return ShowCdcStatus(*config, ParseDuration(*sample).value_or(Duration::zero()), *json);
   });
 }
 

@@ -46,17 +46,16 @@ int Compare(const CompareArguments& arguments) {
 
 }  // namespace
 
-void AddCompare(CLI::App& app, Action& action) {
-  CLI::App* verb = app.add_subcommand("compare", "Two runs of one scenario: what got worse?");
+void AddCompare(Verb program) {
+  Verb verb = program.Add("compare", "Two runs of one scenario: what got worse?");
   auto arguments = std::make_shared<CompareArguments>();
-  verb->add_option("BASE", arguments->base, "Folder of the run to compare with")->required();
-  verb->add_option("CANDIDATE", arguments->candidate, "Folder of the run to judge")->required();
-  verb->add_flag("--gate", arguments->gate,
-                 "Exit 10 when something got worse beyond the noise, 11 when the candidate "
-                 "violates correctness, 12 when nothing can be told");
-  verb->add_flag("--json", arguments->json, "One JSON object on stdout");
-  verb->callback(
-      [&action, arguments] { action = [arguments] { return Compare(*arguments); }; });
+  verb.Value("BASE", arguments->base, "Folder of the run to compare with").Required();
+  verb.Value("CANDIDATE", arguments->candidate, "Folder of the run to judge").Required();
+  verb.Flag("--gate", arguments->gate,
+            "Exit 10 when something got worse beyond the noise, 11 when the candidate "
+            "violates correctness, 12 when nothing can be told");
+  verb.Flag("--json", arguments->json, "One JSON object on stdout");
+  verb.Does([arguments] { return Compare(*arguments); });
 }
 
 }  // namespace indoubt::cli

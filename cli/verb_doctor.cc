@@ -81,22 +81,18 @@ int Doctor(const std::string& config_path, const std::string& timeout, bool json
 
 }  // namespace
 
-void AddDoctor(CLI::App& app, Action& action) {
-  CLI::App* verb = app.add_subcommand("doctor", "Can these participants keep the promise?");
+void AddDoctor(Verb program) {
+  Verb verb = program.Add("doctor", "Can these participants keep the promise?");
   auto config = std::make_shared<std::string>();
   auto timeout = std::make_shared<std::string>("5s");
   auto json = std::make_shared<bool>(false), repair = std::make_shared<bool>(false);
-  verb->add_option("-c,--config", *config, "Configuration file")->required();
-  AddDuration(*verb, "--timeout", *timeout, "For each participant")->capture_default_str();
-  verb->add_flag("--json", *json, "One JSON object on stdout");
-  verb->add_flag(
-      "--repair", *repair,
-      "First mend what of indoubt's is missing, changed or left over in SQLite files");
-  verb->callback([&action, config, timeout, json, repair] {
-    action = [config, timeout, json, repair] {
-      return Doctor(*config, *timeout, *json, *repair);
-    };
-  });
+  verb.Value("-c,--config", *config, "Configuration file").Required();
+  verb.Duration("--timeout", *timeout, "For each participant").ShowDefault();
+  verb.Flag("--json", *json, "One JSON object on stdout");
+  verb.Flag("--repair", *repair,
+            "First mend what of indoubt's is missing, changed or left over in SQLite files");
+  verb.Does(
+      [config, timeout, json, repair] { return Doctor(*config, *timeout, *json, *repair); });
 }
 
 }  // namespace indoubt::cli

@@ -235,42 +235,37 @@ int Exec(const ExecArguments& arguments) {
 
 }  // namespace
 
-void AddExec(CLI::App& app, Action& action) {
-  CLI::App* verb = app.add_subcommand("exec", "One transaction across participants");
+void AddExec(Verb program) {
+  Verb verb = program.Add("exec", "One transaction across participants");
   auto arguments = std::make_shared<ExecArguments>();
-  verb->add_option("-c,--config", arguments->config, "Configuration file");
+  const Option config = verb.Value("-c,--config", arguments->config, "Configuration file");
   // Checked and shown here; read in their order by StatementsFromArguments.
   auto checked = std::make_shared<std::pair<std::vector<std::string>, std::vector<int64_t>>>();
-  verb->add_option("--on", checked->first, "NAME STATEMENT, repeated")
-      ->type_size(2)
-      ->expected(1)
-      ->take_all()
-      ->allow_extra_args(false);
-  verb->add_option("--rows", checked->second, "The statement before must touch this many rows")
-      ->check([](const std::string& text) {
+  verb.Value("--on", checked->first, "NAME STATEMENT, repeated").TwoValuesEach();
+  verb.Value("--rows", checked->second, "The statement before must touch this many rows")
+      .Check([](const std::string& text) {
         const bool digits = !text.empty() && text.size() <= 18 &&
                             text.find_first_not_of("0123456789") == std::string::npos;
         return digits ? std::string() : "must be a count of rows, e.g. 1";
       })
-      ->allow_extra_args(false);
+      .OneValueEach();
   auto params = std::make_shared<std::vector<std::string>>();
-  verb->add_option("--param", *params, "Bound parameter of the statement before, in order")
-      ->allow_extra_args(false);
-  verb->add_option("FILE", arguments->file, "TOML with [[statement]]");
-  verb->add_option("--server", arguments->server, "A running `indoubt serve` to hand it to");
-  AddDuration(*verb, "--timeout", arguments->timeout, "Until the decision, e.g. 5s");
-  verb->add_option("--id", arguments->id,
-                   "Names the request: asked again by the same name it is not done twice");
-  verb->add_option("--return", arguments->answer_when,
-                   "Whether a commit is told once it is applied everywhere, or decided")
-      ->check(CLI::IsMember({"applied", "decided"}));
-  verb->add_flag("--json", arguments->json, "One JSON object on stdout");
-  verb->callback([&action, arguments, checked, params] {
+  verb.Value("--param", *params, "Bound parameter of the statement before, in order")
+      .OneValueEach();
+  verb.Value("FILE", arguments->file, "TOML with [[statement]]");
+  const Option server =
+      verb.Value("--server", arguments->server, "A running `indoubt serve` to hand it to");
+  verb.RequireEither(config, server);
+  verb.Duration("--timeout", arguments->timeout, "Until the decision, e.g. 5s");
+  verb.Value("--id", arguments->id,
+             "Names the request: asked again by the same name it is not done twice");
+  verb.Value("--return", arguments->answer_when,
+             "Whether a commit is told once it is applied everywhere, or decided")
+      .OneOf({"applied", "decided"});
+  verb.Flag("--json", arguments->json, "One JSON object on stdout");
+  verb.Does([arguments, checked, params] {
     arguments->raw = GivenArguments();
-    if (arguments->config.empty() && arguments->server.empty()) {
-      throw CLI::RequiredError("--config or --server");
-    }
-    action = [arguments] { return Exec(*arguments); };
+    return Exec(*arguments);
   });
 }
 

@@ -28,17 +28,15 @@ int Explain(const std::string& run, const std::string& gid, bool json) {
 
 }  // namespace
 
-void AddExplain(CLI::App& app, Action& action) {
-  CLI::App* verb = app.add_subcommand("explain", "One transaction's story");
+void AddExplain(Verb program) {
+  Verb verb = program.Add("explain", "One transaction's story");
   auto run = std::make_shared<std::string>();
   auto gid = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
-  verb->add_option("RUN", *run, "Folder of a run")->required();
-  verb->add_option("GID", *gid, "The transaction")->required();
-  verb->add_flag("--json", *json, "One JSON object on stdout");
-  verb->callback([&action, run, gid, json] {
-    action = [run, gid, json] { return Explain(*run, *gid, *json); };
-  });
+  verb.Value("RUN", *run, "Folder of a run").Required();
+  verb.Value("GID", *gid, "The transaction").Required();
+  verb.Flag("--json", *json, "One JSON object on stdout");
+  verb.Does([run, gid, json] { return Explain(*run, *gid, *json); });
 }
 
 }  // namespace indoubt::cli

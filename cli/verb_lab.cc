@@ -8,28 +8,24 @@
 
 namespace indoubt::cli {
 
-void AddLab(CLI::App& app, Action& action) {
-  CLI::App* verb = app.add_subcommand("lab", "Servers of the experiments' own");
-  verb->group("");  // not in --help
-  verb->require_subcommand(1);
+void AddLab(Verb program) {
+  Verb verb = program.Add("lab", "Servers of the experiments' own");
+  verb.Hide();  // not in --help
   auto options = std::make_shared<LabServerOptions>();
   const auto add = [&](const char* name, const char* help, auto function) {
-    CLI::App* part = verb->add_subcommand(name, help);
-    part->add_option("--listen", options->listen, "Address")->required();
-    part->add_option("--postgres", options->stores.postgres_dsn, "DSN")
-        ->envname("INDOUBT_LAB_POSTGRES")
-        ->required();
-    part->add_option("--redis", options->stores.redis_uri, "URI")
-        ->envname("INDOUBT_LAB_REDIS")
-        ->required();
-    part->add_option("--sqlite", options->stores.sqlite_path, "Path")->required();
-    part->add_option("--clients", options->clients, "Most operations at once")
-        ->check(CLI::Range(1, 4096));
-    part->callback([&action, options, function] {
-      action = [options, function] {
-        const Status status = function(*options);
-        return status.ok() ? static_cast<int>(kDone) : Fail(status);
-      };
+    Verb part = verb.Add(name, help);
+    part.Value("--listen", options->listen, "Address").Required();
+    part.Value("--postgres", options->stores.postgres_dsn, "DSN")
+        .OrEnvironment("INDOUBT_LAB_POSTGRES")
+        .Required();
+    part.Value("--redis", options->stores.redis_uri, "URI")
+        .OrEnvironment("INDOUBT_LAB_REDIS")
+        .Required();
+    part.Value("--sqlite", options->stores.sqlite_path, "Path").Required();
+    part.Value("--clients", options->clients, "Most operations at once").Between(1, 4096);
+    part.Does([options, function] {
+      const Status status = function(*options);
+      return status.ok() ? static_cast<int>(kDone) : Fail(status);
     });
   };
   add("raw-server", "The bound: prepares and commits without a coordinator", RunRawServer);

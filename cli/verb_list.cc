@@ -92,26 +92,21 @@ int ListAllRuns(const std::string& folder, bool json) {
 
 }  // namespace
 
-void AddList(CLI::App& app, Action& action) {
-  CLI::App* verb = app.add_subcommand("list", "Scenarios, fail points, checks and runs");
-  verb->require_subcommand(1);
-  verb->add_subcommand("faults", "Kinds of faults, and every fail point and where it lies")
-      ->callback([&action] { action = ListFaults; });
-  verb->add_subcommand(
-          "scenarios",
-          "Those that the binary carries, each with about how long it takes and its question")
-      ->callback([&action] { action = ListScenarios; });
-  verb->add_subcommand("checks", "What is checked, and every figure that a scenario may expect")
-      ->callback([&action] { action = ListChecks; });
-  CLI::App* runs =
-      verb->add_subcommand("runs", "Date, scenario, status and verdict of each run");
+void AddList(Verb program) {
+  Verb verb = program.Add("list", "Scenarios, fail points, checks and runs");
+  verb.Add("faults", "Kinds of faults, and every fail point and where it lies")
+      .Does(ListFaults);
+  verb.Add("scenarios",
+           "Those that the binary carries, each with about how long it takes and its question")
+      .Does(ListScenarios);
+  verb.Add("checks", "What is checked, and every figure that a scenario may expect")
+      .Does(ListChecks);
+  Verb runs = verb.Add("runs", "Date, scenario, status and verdict of each run");
   auto folder = std::make_shared<std::string>("runs");
   auto json = std::make_shared<bool>(false);
-  runs->add_option("--out", *folder, "Folder of the runs")->capture_default_str();
-  runs->add_flag("--json", *json, "One JSON object a run");
-  runs->callback([&action, folder, json] {
-    action = [folder, json] { return ListAllRuns(*folder, *json); };
-  });
+  runs.Value("--out", *folder, "Folder of the runs").ShowDefault();
+  runs.Flag("--json", *json, "One JSON object a run");
+  runs.Does([folder, json] { return ListAllRuns(*folder, *json); });
 }
 
 }  // namespace indoubt::cli

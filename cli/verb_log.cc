@@ -32,16 +32,14 @@ int Inspect(const std::string& path, bool json) {
 
 }  // namespace
 
-void AddLog(CLI::App& app, Action& action) {
-  CLI::App* verb = app.add_subcommand("log", "The decision log");
-  verb->require_subcommand(1);
-  CLI::App* inspect = verb->add_subcommand("inspect", "One record a line, damage included");
+void AddLog(Verb program) {
+  Verb verb = program.Add("log", "The decision log");
+  Verb inspect = verb.Add("inspect", "One record a line, damage included");
   auto path = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
-  inspect->add_option("PATH", *path, "The log's folder, or one segment")->required();
-  inspect->add_flag("--json", *json, "One JSON object a line");
-  inspect->callback(
-      [&action, path, json] { action = [path, json] { return Inspect(*path, *json); }; });
+  inspect.Value("PATH", *path, "The log's folder, or one segment").Required();
+  inspect.Flag("--json", *json, "One JSON object a line");
+  inspect.Does([path, json] { return Inspect(*path, *json); });
 }
 
 }  // namespace indoubt::cli

@@ -103,20 +103,17 @@ int Recover(const RecoverArguments& arguments) {
 
 }  // namespace
 
-void AddRecover(CLI::App& app, Action& action) {
-  CLI::App* verb = app.add_subcommand("recover", "One recovery pass, then exit");
+void AddRecover(Verb program) {
+  Verb verb = program.Add("recover", "One recovery pass, then exit");
   auto arguments = std::make_shared<RecoverArguments>();
-  verb->add_option("-c,--config", arguments->config, "Configuration file")->required();
-  verb->add_option("--adopt", arguments->adopt,
-                   "Also settle branches of this node that another log (LOG-ID) left");
-  verb->add_flag(
-      "--accept-empty-log", arguments->accept_empty_log,
-      "Accept for good a log that has decided nothing, beside branches of this node");
-  AddDuration(*verb, "--timeout", arguments->timeout, "For the whole pass")
-      ->capture_default_str();
-  verb->add_flag("--json", arguments->json, "One JSON object on stdout");
-  verb->callback(
-      [&action, arguments] { action = [arguments] { return Recover(*arguments); }; });
+  verb.Value("-c,--config", arguments->config, "Configuration file").Required();
+  verb.Value("--adopt", arguments->adopt,
+             "Also settle branches of this node that another log (LOG-ID) left");
+  verb.Flag("--accept-empty-log", arguments->accept_empty_log,
+            "Accept for good a log that has decided nothing, beside branches of this node");
+  verb.Duration("--timeout", arguments->timeout, "For the whole pass").ShowDefault();
+  verb.Flag("--json", arguments->json, "One JSON object on stdout");
+  verb.Does([arguments] { return Recover(*arguments); });
 }
 
 }  // namespace indoubt::cli

@@ -57,19 +57,17 @@ int Report(const std::vector<std::string>& runs, const std::string& output,
 
 }  // namespace
 
-void AddReport(CLI::App& app, Action& action) {
-  CLI::App* verb = app.add_subcommand("report", "Build the report from a run's data");
+void AddReport(Verb program) {
+  Verb verb = program.Add("report", "Build the report from a run's data");
   auto runs = std::make_shared<std::vector<std::string>>();
   auto output = std::make_shared<std::string>();
-  verb->add_option("RUN", *runs, "Folders of runs")->required();
-  verb->add_option("-o,--output", *output, "One file over all of them");
+  verb.Value("RUN", *runs, "Folders of runs").Required();
+  verb.Value("-o,--output", *output, "One file over all of them");
   auto history = std::make_shared<std::string>();
-  verb->add_option("--history", *history,
-                   "Each repetition's history too: json, or edn as Jepsen and Elle read it")
-      ->check(CLI::IsMember({"json", "edn"}));
-  verb->callback([&action, runs, output, history] {
-    action = [runs, output, history] { return Report(*runs, *output, *history); };
-  });
+  verb.Value("--history", *history,
+             "Each repetition's history too: json, or edn as Jepsen and Elle read it")
+      .OneOf({"json", "edn"});
+  verb.Does([runs, output, history] { return Report(*runs, *output, *history); });
 }
 
 }  // namespace indoubt::cli

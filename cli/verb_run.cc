@@ -140,28 +140,26 @@ int Run(const RunArguments& arguments) {
 
 }  // namespace
 
-void AddRun(CLI::App& app, Action& action) {
-  CLI::App* verb = app.add_subcommand("run", "Run a scenario and report on it");
+void AddRun(Verb program) {
+  Verb verb = program.Add("run", "Run a scenario and report on it");
   auto arguments = std::make_shared<RunArguments>();
-  verb->add_option("SCENARIO", arguments->scenario, "A name (list scenarios) or a file")
-      ->required();
-  verb->add_option("--set", arguments->set, "KEY=VALUE, over the scenario's own; repeated")
-      ->allow_extra_args(false);
-  verb->add_option("--repeat", arguments->repeat, "Repetitions of each cell")
-      ->check(CLI::Range(1, 1000));
-  verb->add_option("--seed", arguments->seed, "Of schedule and workload")
-      ->check([](const std::string& text) {
+  verb.Value("SCENARIO", arguments->scenario, "A name (list scenarios) or a file").Required();
+  verb.Value("--set", arguments->set, "KEY=VALUE, over the scenario's own; repeated")
+      .OneValueEach();
+  verb.Value("--repeat", arguments->repeat, "Repetitions of each cell").Between(1, 1000);
+  verb.Value("--seed", arguments->seed, "Of schedule and workload")
+      .Check([](const std::string& text) {
         return text.starts_with("-") ? "must be 0 or more" : std::string();
       });
-  verb->add_option("--out", arguments->out, "Folder of the runs")->capture_default_str();
-  verb->add_option("--postgres", arguments->postgres,
-                   "DSN of a running server; tables of an earlier run are dropped");
-  verb->add_option("--redis", arguments->redis,
-                   "URI of a running server; keys of an earlier run are dropped");
-  verb->add_flag("--keep", arguments->keep, "Keep the stores' data folders");
-  verb->add_flag("--json", arguments->json, "The summary as JSON on stdout");
-  verb->add_flag("--quiet", arguments->quiet, "No progress on stderr");
-  verb->callback([&action, arguments] { action = [arguments] { return Run(*arguments); }; });
+  verb.Value("--out", arguments->out, "Folder of the runs").ShowDefault();
+  verb.Value("--postgres", arguments->postgres,
+             "DSN of a running server; tables of an earlier run are dropped");
+  verb.Value("--redis", arguments->redis,
+             "URI of a running server; keys of an earlier run are dropped");
+  verb.Flag("--keep", arguments->keep, "Keep the stores' data folders");
+  verb.Flag("--json", arguments->json, "The summary as JSON on stdout");
+  verb.Flag("--quiet", arguments->quiet, "No progress on stderr");
+  verb.Does([arguments] { return Run(*arguments); });
 }
 
 }  // namespace indoubt::cli

@@ -87,17 +87,14 @@ int Serve(const std::string& config_path, bool accept_empty_log) {
 
 }  // namespace
 
-void AddServe(CLI::App& app, Action& action) {
-  CLI::App* verb = app.add_subcommand("serve", "The coordinator as a gRPC service");
+void AddServe(Verb program) {
+  Verb verb = program.Add("serve", "The coordinator as a gRPC service");
   auto config = std::make_shared<std::string>();
   auto accept = std::make_shared<bool>(false);
-  verb->add_option("-c,--config", *config, "Configuration file")->required();
-  verb->add_flag(
-      "--accept-empty-log", *accept,
-      "Accept for good a log that has decided nothing, beside branches of this node");
-  verb->callback([&action, config, accept] {
-    action = [config, accept] { return Serve(*config, *accept); };
-  });
+  verb.Value("-c,--config", *config, "Configuration file").Required();
+  verb.Flag("--accept-empty-log", *accept,
+            "Accept for good a log that has decided nothing, beside branches of this node");
+  verb.Does([config, accept] { return Serve(*config, *accept); });
 }
 
 }  // namespace indoubt::cli

@@ -172,39 +172,35 @@ int Forget(const TxnArguments& arguments) {
 
 }  // namespace
 
-void AddTxn(CLI::App& app, Action& action) {
-  CLI::App* verb = app.add_subcommand("txn", "Transactions that are not over, or heuristic");
-  verb->require_subcommand(1);
+void AddTxn(Verb program) {
+  Verb verb = program.Add("txn", "Transactions that are not over, or heuristic");
   auto arguments = std::make_shared<TxnArguments>();
   const auto add = [&](const char* name, const char* help, bool takes_gid, auto function) {
-    CLI::App* part = verb->add_subcommand(name, help);
-    if (takes_gid) part->add_option("GID", arguments->gid, "Which transaction")->required();
-    part->add_option("-c,--config", arguments->config, "Configuration file")->required();
-    AddDuration(*part, "--timeout", arguments->timeout, "For asking the participants")
-        ->capture_default_str();
-    part->add_flag("--json", arguments->json, "JSON on stdout");
-    part->callback([&action, arguments, function] {
-      action = [arguments, function] { return function(*arguments); };
-    });
+    Verb part = verb.Add(name, help);
+    if (takes_gid) part.Value("GID", arguments->gid, "Which transaction").Required();
+    part.Value("-c,--config", arguments->config, "Configuration file").Required();
+    part.Duration("--timeout", arguments->timeout, "For asking the participants").ShowDefault();
+    part.Flag("--json", arguments->json, "JSON on stdout");
+    part.Does([arguments, function] { return function(*arguments); });
     return part;
   };
   add("list", "In doubt, decided and not applied everywhere, or heuristic", false, List);
   add("show", "One of them, or whether it ended", true, Show);
-  CLI::App* commit = add(
+  Verb commit = add(
       "commit", "Commit one in doubt, on your own authority", true,
       [](const TxnArguments& given) { return Resolve(given, DecisionOutcome::kCommitted); });
-  CLI::App* rollback =
+  Verb rollback =
       add("rollback", "Roll one in doubt back, on your own authority", true,
           [](const TxnArguments& given) { return Resolve(given, DecisionOutcome::kAborted); });
-  rollback->add_flag("--force", arguments->force, "Although its commit is decided");
-  CLI::App* forget =
+  rollback.Flag("--force", arguments->force, "Although its commit is decided");
+  Verb forget =
       add("forget", "Drop a heuristic outcome, or what was decided by hand", true, Forget);
-  for (CLI::App* part : {commit, rollback}) {
-    part->add_option("--adopt", arguments->adopt,
-                     "It is of this other log (LOG-ID), which is lost for good");
+  for (Verb part : {commit, rollback}) {
+    part.Value("--adopt", arguments->adopt,
+               "It is of this other log (LOG-ID), which is lost for good");
   }
-  for (CLI::App* part : {commit, rollback, forget}) {
-    part->add_option("--reason", arguments->reason, "Why; kept in the log");
+  for (Verb part : {commit, rollback, forget}) {
+    part.Value("--reason", arguments->reason, "Why; kept in the log");
   }
 }
 

@@ -9,17 +9,15 @@
 
 namespace indoubt::cli {
 
-void AddValidate(CLI::App& app, Action& action) {
-  CLI::App* verb = app.add_subcommand("validate", "Check a scenario, with line and column");
+void AddValidate(Verb program) {
+  Verb verb = program.Add("validate", "Check a scenario, with line and column");
   auto file = std::make_shared<std::string>();
-  verb->add_option("FILE", *file, "Scenario file")->required();
-  verb->callback([&action, file] {
-    action = [file]() -> int {
-      const auto scenario = LoadScenario(*file);
-      if (!scenario) return Fail(scenario.error());
-      PrintLine(fmt::format("{}: scenario \"{}\" is valid", *file, scenario->name));
-      return kDone;
-    };
+  verb.Value("FILE", *file, "Scenario file").Required();
+  verb.Does([file]() -> int {
+    const auto scenario = LoadScenario(*file);
+    if (!scenario) return Fail(scenario.error());
+    PrintLine(fmt::format("{}: scenario \"{}\" is valid", *file, scenario->name));
+    return kDone;
   });
 }
 

@@ -1,7 +1,5 @@
 #include "cli/verbs.h"
 
-#include "base/duration.h"
-
 namespace indoubt::cli {
 namespace {
 
@@ -15,13 +13,5 @@ std::vector<std::string>& Given() {
 const std::vector<std::string>& GivenArguments() { return Given(); }
 
 void SetGivenArguments(int argc, char** argv) { Given().assign(argv + 1, argv + argc); }
-
-CLI::Option* AddDuration(CLI::App& verb, const std::string& name, std::string& text,
-                         const std::string& help) {
-  return verb.add_option(name, text, help)->check([](const std::string& given) {
-    const auto duration = ParseDuration(given);
-    return duration ? std::string() : duration.error().message();
-  });
-}
 
 }  // namespace indoubt::cli

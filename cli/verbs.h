@@ -1,40 +1,32 @@
-// One function a verb: adds itself to the command line, and when chosen sets what
-// runs after parsing. main.cc calls them all.
+// One function a verb: adds itself to the command line, with what it does when it is
+// chosen. main.cc calls them all.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
+#include "cli/command_line.h"
 
 namespace indoubt::cli {
 
-/// What the chosen verb does; returns the process' exit code.
-using Action = std::function<int()>;
-
-void AddExec(CLI::App& app, Action& action);
-void AddRecover(CLI::App& app, Action& action);
-void AddTxn(CLI::App& app, Action& action);
-void AddLog(CLI::App& app, Action& action);
-void AddDoctor(CLI::App& app, Action& action);
-void AddServe(CLI::App& app, Action& action);
-void AddCdc(CLI::App& app, Action& action);
-void AddList(CLI::App& app, Action& action);
-void AddRun(CLI::App& app, Action& action);
-void AddReport(CLI::App& app, Action& action);
-void AddCompare(CLI::App& app, Action& action);
-void AddExplain(CLI::App& app, Action& action);
-void AddValidate(CLI::App& app, Action& action);
+void AddExec(Verb program);
+void AddRecover(Verb program);
+void AddTxn(Verb program);
+void AddLog(Verb program);
+void AddDoctor(Verb program);
+void AddServe(Verb program);
+void AddCdc(Verb program);
+void AddList(Verb program);
+void AddRun(Verb program);
+void AddReport(Verb program);
+void AddCompare(Verb program);
+void AddExplain(Verb program);
+void AddValidate(Verb program);
 /// Servers that the experiments start as processes of their own; not for people.
-void AddLab(CLI::App& app, Action& action);
+void AddLab(Verb program);
 
 /// The command line as main() got it, without the program's name.
 const std::vector<std::string>& GivenArguments();
 void SetGivenArguments(int argc, char** argv);
-
-/// A --timeout option that takes a duration with its unit.
-CLI::Option* AddDuration(CLI::App& verb, const std::string& name, std::string& text,
-                         const std::string& help);
 
 }  // namespace indoubt::cli
