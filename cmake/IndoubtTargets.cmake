@@ -1,3 +1,9 @@
+# What is precompiled for all, and for the tests with GoogleTest beside it.
+set(INDOUBT_COMMON_HEADERS
+  <algorithm> <atomic> <chrono> <condition_variable> <cstdint> <deque> <functional> <map>
+  <memory> <mutex> <optional> <set> <string> <string_view> <thread> <unordered_map>
+  <utility> <variant> <vector> <fmt/core.h> <fmt/format.h>)
+
 # indoubt_library(<room> SOURCES ... PUBLIC <targets> PRIVATE <targets>)
 #
 # One static library for a room: target indoubt_<room>, alias indoubt::<room>.
@@ -13,15 +19,23 @@ function(indoubt_library room)
   endif()
 endfunction()
 
-# indoubt_test(<name> SOURCES ... LINK <targets> [LABELS ...] [TIMEOUT seconds] [SERIAL])
+# indoubt_test(<name> SOURCES ... LINK <targets> [LABELS ...] [TIMEOUT seconds] [SERIAL]
+#              [OPTIMISED] [LONG])
 #
 # One GoogleTest program. LABELS: "unit" needs no server and also runs under the
 # sanitizers; "store" starts real servers; "crash" kills things. SERIAL keeps
-# ctest from running it beside others (it measures, or uses both cores).
+# ctest from running it beside others (it measures, or uses both cores); LONG lets it
+# start among the first, so that not all wait for it at the end. Its own sources are
+# compiled without optimisation, which halves the time of the longest part of the build;
+# what they test is not. OPTIMISED: they are too, as the test spends its time in them.
 function(indoubt_test name)
-  cmake_parse_arguments(ARG "SERIAL" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "SERIAL;OPTIMISED;LONG" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
-  target_precompile_headers(${name} REUSE_FROM indoubt_base)
+  if(ARG_OPTIMISED)
+    target_precompile_headers(${name} REUSE_FROM indoubt_base)
+  else()
+    indoubt_compile_as_test(${name})
+  endif()
   target_link_libraries(${name} PRIVATE ${ARG_LINK} GTest::gmock GTest::gtest_main)
   set_target_properties(${name} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
@@ -37,9 +51,18 @@ function(indoubt_test name)
   endif()
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
     ENVIRONMENT "INDOUBT_BINARY=${CMAKE_BINARY_DIR}/bin/indoubt")
+  if(ARG_LONG)
+    set_tests_properties(${name} PROPERTIES COST 100)
+  endif()
   if(ARG_SERIAL)
     set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
   endif()
+endfunction()
+
+# indoubt_compile_as_test(<target>): without optimisation, with the tests' precompiled header.
+function(indoubt_compile_as_test target)
+  target_compile_options(${target} PRIVATE $<$<CONFIG:RelWithDebInfo>:-O0>)
+  target_precompile_headers(${target} REUSE_FROM indoubt_test_headers)
 endfunction()
 
 # indoubt_program(<target>): what every program that ships or is measured gets.

@@ -1,0 +1,1 @@
+// Nothing: what its target is for is the header that CMake precompiles for it.
