@@ -44,11 +44,12 @@ void BranchState::Finish(Ending ending, std::vector<Statement> last, FinishedCal
 
 void BranchState::SendLast(std::vector<Statement> last) {
   if (!done_) return Refuse(Status(StatusCode::kDeadlineExceeded, "too late"));
+  // A prepare can be taken back when the rows turn out to be others than expected, or too
+  // many; a commit cannot.
   bool with_final = ending_ != Ending::kPrepare || may_write_;
   for (const Statement& statement : last) {
-    with_final = with_final && !statement.expect_rows;
-    // A commit cannot be taken back when the rows turn out to be too many.
-    with_final = with_final && (ending_ == Ending::kPrepare || !MayReturnRows(statement.text));
+    if (ending_ == Ending::kPrepare) break;
+    with_final = with_final && !statement.expect_rows && !MayReturnRows(statement.text);
   }
   std::vector<Command> commands = OpeningCommands(/*stays_open=*/false);
   const size_t opening = commands.size();
@@ -57,6 +58,7 @@ void BranchState::SendLast(std::vector<Statement> last) {
   const bool flush = ending_ == Ending::kCommit && with_final;
   Command& asked = commands.emplace_back();
   asked = ending_ == Ending::kDecide ? InsertCommitRow(gid_, others_) : AskTransactionId(flush);
+  asked.keep = !taint_;
   if (with_final) {
     commands.push_back({.text = ending_ == Ending::kPrepare
                                     ? fmt::format("PREPARE TRANSACTION '{}'", branch_)
@@ -79,10 +81,8 @@ void BranchState::OnLast(ScriptReply reply, size_t opening, const std::vector<St
   const Status status = TakeStatementReplies(reply, opening, last);
   const bool lost_on_the_way = !status.ok() && status.code() == StatusCode::kUnavailable;
   if (lost_on_the_way && with_final) return OnFinal(reply, asked + 1);
-  if (!status.ok() && with_final && !reply.FirstError()) {
-    // Prepared all the same: not a no, so that the coordinator rolls it back.
-    return Conclude({.kind = Finished::Kind::kUnknown, .reason = status.message()});
-  }
+  const bool got_through = reply.FirstError().value_or(asked + 1) > asked;
+  if (!status.ok() && with_final && got_through) return TakeBack(reply, asked + 1, status);
   if (!status.ok()) return Refuse(status);
   if (reply.replies[asked].kind == Reply::Kind::kError) {
     return Refuse(Status(StatusCode::kAborted, WhyRefused(ending_, reply.replies[asked])));
@@ -96,6 +96,20 @@ void BranchState::OnLast(ScriptReply reply, size_t opening, const std::vector<St
     return EndReadOnly(TextAt(reply.replies[asked], 1) == "serializable");
   }
   SendFinal();
+}
+
+/// It ran to its end, and what came back is not what was asked for.
+void BranchState::TakeBack(const ScriptReply& reply, size_t index, const Status& why) {
+  const Finished prepared = ReadFinalReply(ending_, reply, index);
+  if (prepared.kind == Finished::Kind::kNo) return Refuse(why);
+  Finished finished{.kind = Finished::Kind::kUnknown, .reason = why.message()};
+  if (prepared.kind == Finished::Kind::kUnknown) return Conclude(std::move(finished));
+  lease_->Run({Command{.text = fmt::format("ROLLBACK PREPARED '{}'", branch_)}}, limit(),
+              [self = shared_from_this(), finished](const ScriptReply& answer) mutable {
+                const bool gone = !answer.lost && !answer.FirstError();
+                if (gone) finished.kind = Finished::Kind::kNo;
+                self->Conclude(std::move(finished));
+              });
 }
 
 void BranchState::SendFinal() {

@@ -43,7 +43,7 @@ void BranchState::Open(const std::vector<Statement>& statements, Step next,
 std::vector<Command> BranchState::OpeningCommands(bool stays_open) {
   std::vector<Command> commands;
   if (!begun_) {
-    commands.push_back({.text = "BEGIN"});
+    commands.push_back({.text = "BEGIN", .keep = !taint_});
     // Tells everybody who waits for its locks whose they are (lock_graph.h).
     commands.push_back(
         {.text = fmt::format("SET LOCAL application_name = '{}'", gid_.ToString())});
@@ -70,7 +70,10 @@ void BranchState::Run(std::vector<Command> commands, ScriptCallback done) {
 void BranchState::AddStatements(const std::vector<Statement>& statements,
                                 std::vector<Command>& commands) {
   for (const Statement& statement : statements) {
-    commands.push_back({.text = statement.text, .params = statement.params, .bounded = true});
+    commands.push_back({.text = statement.text,
+                        .params = statement.params,
+                        .bounded = true,
+                        .keep = !taint_ && MayBeKept(statement.text)});
   }
 }
 

@@ -65,6 +65,7 @@ class BranchState : public std::enable_shared_from_this<BranchState> {
   void SendLast(std::vector<Statement> last);
   void OnLast(ScriptReply reply, size_t opening, const std::vector<Statement>& last,
               bool with_final);
+  void TakeBack(const ScriptReply& reply, size_t index, const Status& why);
   void SendFinal();
   void OnFinal(const ScriptReply& reply, size_t index);
   void EndReadOnly(bool serializable);

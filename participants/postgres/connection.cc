@@ -99,25 +99,55 @@ void Connection::Run(const std::vector<Command>& commands) {
   INDOUBT_CHECK(state_ == State::kIdle && !finished_, "one script at a time");
   script_ = ScriptReply{};
   script_.replies.resize(commands.size());
-  next_reply_ = 0;
-  reply_has_result_ = false;
+  steps_.clear();
+  next_step_ = 0;
+  step_has_result_ = false;
   room_ = kMaxResultBytes;
   bounded_.clear();
   state_ = State::kRunning;
-  for (const Command& command : commands) {
-    const WireParameters parameters(command.params);
-    const bool sent =
-        PQsendQueryParams(connection_.get(), command.text.c_str(), parameters.count(),
-                          parameters.types(), parameters.values(), parameters.lengths(),
-                          parameters.formats(), /*resultFormat=*/0) == 1 &&
-        (!command.flush_after || PQsendFlushRequest(connection_.get()) == 1);
-    if (!sent) return Break(PQerrorMessage(connection_.get()));
+  kept_.StartScript();
+  for (size_t i = 0; i < commands.size(); ++i) {
+    if (!Send(commands[i], i)) return Break(PQerrorMessage(connection_.get()));
     // The first of a pipeline is the current one from now on, the others after a null.
-    if (bounded_.empty()) PQsetSingleRowMode(connection_.get());
-    bounded_.push_back(command.bounded);
+    if (i == 0) PQsetSingleRowMode(connection_.get());
+    bounded_.push_back(commands[i].bounded);
   }
   if (PQpipelineSync(connection_.get()) != 1) return Break(PQerrorMessage(connection_.get()));
   Flush();
+}
+
+/// False when libpq cannot.
+bool Connection::Send(const Command& command, size_t number) {
+  PGconn* const to = connection_.get();
+  const WireParameters parameters(command.params);
+  KeptStatements::Found kept;
+  if (command.keep) kept = kept_.Find(command.text, parameters.types());
+  for (const std::string& name : kept.let_go) {
+    steps_.push_back({Step::Does::kDeallocate, number, name});
+    const std::string deallocate = "DEALLOCATE " + name;
+    if (PQsendQueryParams(to, deallocate.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0) !=
+        1) {
+      return false;
+    }
+  }
+  if (kept.parse) {
+    steps_.push_back({Step::Does::kPrepare, number, kept.name});
+    if (PQsendPrepare(to, kept.name.c_str(), command.text.c_str(), parameters.count(),
+                      parameters.types().data()) != 1) {
+      return false;
+    }
+  }
+  const bool sent =
+      kept.name.empty()
+          ? PQsendQueryParams(to, command.text.c_str(), parameters.count(),
+                              parameters.types().data(), parameters.values(),
+                              parameters.lengths(), parameters.formats(),
+                              /*resultFormat=*/0) == 1
+          : PQsendQueryPrepared(to, kept.name.c_str(), parameters.count(), parameters.values(),
+                                parameters.lengths(), parameters.formats(),
+                                /*resultFormat=*/0) == 1;
+  steps_.push_back({Step::Does::kRun, number, std::move(kept.name)});
+  return sent && (!command.flush_after || PQsendFlushRequest(to) == 1);
 }
 
 void Connection::Flush() {
@@ -135,8 +165,8 @@ void Connection::ReadReplies() {
     if (!result) {
       if (last_was_null) break;
       last_was_null = true;
-      if (reply_has_result_) ++next_reply_;
-      reply_has_result_ = false;
+      if (step_has_result_) ++next_step_;
+      step_has_result_ = false;
       // Row by row, so that libpq holds no result whole. (Refused before a sync's reply.)
       PQsetSingleRowMode(connection_.get());
       continue;
@@ -152,20 +182,19 @@ void Connection::ReadReplies() {
 void Connection::TakeResult(PGresult* result) {
   const ExecStatusType status = PQresultStatus(result);
   if (status == PGRES_PIPELINE_SYNC) return FinishScript(/*lost=*/false);
-  if (next_reply_ >= script_.replies.size()) return;  // a FATAL after the last reply
-  Reply& reply = script_.replies[next_reply_];
-  reply_has_result_ = true;
-  if (status == PGRES_PIPELINE_ABORTED) return;
+  if (next_step_ >= steps_.size()) return;  // a FATAL after the last reply
+  const Step& step = steps_[next_step_];
+  Reply& reply = script_.replies[step.command];
+  step_has_result_ = true;
+  if (status == PGRES_PIPELINE_ABORTED) return Skipped(step);
   if (status == PGRES_SINGLE_TUPLE) return TakeRow(result, reply);
   if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY) {
+    if (step.does != Step::Does::kRun) return;
     reply.kind = Reply::Kind::kDone;
     reply.tag = PQcmdStatus(result);
     reply.result.rows = ReadResult(result).rows;  // the values came row by row
   } else if (status == PGRES_FATAL_ERROR && PQresultErrorField(result, PG_DIAG_SQLSTATE)) {
-    reply.kind = Reply::Kind::kError;
-    reply.result = StatementResult{};
-    reply.sqlstate = Field(result, PG_DIAG_SQLSTATE);
-    reply.message = DescribeError(result);
+    TakeError(result, step, reply);
   } else if (status == PGRES_FATAL_ERROR) {
     Break(PQresultErrorMessage(result));  // libpq's own: the connection is gone
   } else {
@@ -173,10 +202,27 @@ void Connection::TakeResult(PGresult* result) {
   }
 }
 
+void Connection::TakeError(PGresult* result, const Step& step, Reply& reply) {
+  reply.kind = Reply::Kind::kError;
+  reply.result = StatementResult{};
+  reply.sqlstate = Field(result, PG_DIAG_SQLSTATE);
+  reply.message = DescribeError(result);
+  if (step.statement.empty()) return;
+  const bool gone = reply.sqlstate == KeptStatements::kNoSuchStatement;
+  if (step.does != Step::Does::kRun && !gone) return Skipped(step);
+  kept_.Failed(step.statement, reply.sqlstate);
+}
+
+/// It had no effect on what the session keeps.
+void Connection::Skipped(const Step& step) {
+  if (step.does == Step::Does::kPrepare) kept_.NotPrepared(step.statement);
+  if (step.does == Step::Does::kDeallocate) kept_.StillThere(step.statement);
+}
+
 void Connection::TakeRow(PGresult* result, Reply& reply) {
   if (reply.too_big) return;
   StatementResult one = ReadResult(result);
-  const size_t size = bounded_[next_reply_] ? SizeInMemory(one) : 0;
+  const size_t size = bounded_[steps_[next_step_].command] ? SizeInMemory(one) : 0;
   if (size > room_) {
     reply.too_big = true;
     reply.result = StatementResult{};

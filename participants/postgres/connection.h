@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "participants/participant.h"
 #include "participants/postgres/connection_string.h"
+#include "participants/postgres/kept_statements.h"
 
 namespace indoubt::pg {
 
@@ -23,6 +24,8 @@ struct Command {
   /// A user's: when the rows of all such of a script pass kMaxResultBytes, those of the
   /// command that does so are read and dropped.
   bool bounded = false;
+  /// The session may keep it prepared, if it comes again (MayBeKept, kept_statements.h).
+  bool keep = false;
 };
 
 struct Reply {
@@ -77,11 +80,20 @@ class Connection {
   bool InTransaction() const;
 
  private:
+  /// One request of a pipeline, and its result.
+  struct Step {
+    enum class Does { kDeallocate, kPrepare, kRun } does = Does::kRun;
+    size_t command = 0;     // of the script
+    std::string statement;  // a kept one's name; empty: sent by its text
+  };
   void AdvanceConnect();
+  bool Send(const Command& command, size_t number);
   void Flush();
   void ReadReplies();
   void TakeResult(PGresult* result);
+  void TakeError(PGresult* result, const Step& step, Reply& reply);
   void TakeRow(PGresult* result, Reply& reply);
+  void Skipped(const Step& step);
   void FinishScript(bool lost);
 
   const ConnectionString& where_;
@@ -91,10 +103,12 @@ class Connection {
   bool wants_write_ = false;
   std::string broken_reason_;
   ScriptReply script_;
+  std::vector<Step> steps_;    // of the script
   std::vector<bool> bounded_;  // of the script's commands
   size_t room_ = 0;            // what the results of those may still take
-  size_t next_reply_ = 0;
-  bool reply_has_result_ = false;
+  size_t next_step_ = 0;
+  bool step_has_result_ = false;
+  KeptStatements kept_;
   std::optional<ScriptReply> finished_;
 };
 

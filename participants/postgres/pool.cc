@@ -1,5 +1,7 @@
 #include "participants/postgres/pool.h"
 
+#include <utility>
+
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -57,14 +59,14 @@ void Pool::Wake() {
 }
 
 bool Pool::Post(std::function<void()> task) {
-  bool was_empty = false;
+  bool was_asleep = false;
   {
     const std::lock_guard lock(mutex_);
     if (closed_) return false;
-    was_empty = tasks_.empty();
     tasks_.push_back(std::move(task));
+    was_asleep = std::exchange(asleep_, false);
   }
-  if (was_empty) Wake();
+  if (was_asleep) Wake();
   return true;
 }
 
@@ -127,11 +129,17 @@ void Pool::Poll() {
   {
     const std::lock_guard lock(mutex_);
     if (!tasks_.empty() || stop_) wait = Duration{};
+    wait = std::max(wait, Duration{});
+    asleep_ = wait > Duration{};
   }
-  wait = std::max(wait, Duration{});
   const timespec timeout{std::chrono::duration_cast<std::chrono::seconds>(wait).count(),
                          (wait % std::chrono::seconds(1)).count()};
-  if (ppoll(polled.data(), polled.size(), &timeout, nullptr) <= 0) return;
+  const int ready = ppoll(polled.data(), polled.size(), &timeout, nullptr);
+  {
+    const std::lock_guard lock(mutex_);
+    asleep_ = false;
+  }
+  if (ready <= 0) return;
   if (polled[0].revents != 0) {
     uint64_t count = 0;
     [[maybe_unused]] const ssize_t got = read(wake_fd_, &count, sizeof count);

@@ -127,7 +127,8 @@ class Pool {
   std::mutex mutex_;
   std::vector<std::function<void()>> tasks_;  // guarded by mutex_
   bool closed_ = false;                       // guarded by mutex_
-  bool stop_ = false;                         // guarded by mutex_
+  bool asleep_ = false;  // guarded by mutex_: a task must wake the thread; else it looks
+  bool stop_ = false;    // guarded by mutex_
   const int wake_fd_;
 
   // The pool's thread only.

@@ -139,6 +139,19 @@ bool MayReturnRows(std::string_view sql) {
   return !IsOneOf(FirstKeyword(sql), kWriting) || ContainsIgnoringCase(sql, "RETURNING");
 }
 
+bool MayBeKept(std::string_view sql) {
+  constexpr size_t kLongest = 8192;  // bytes; the server holds it, and its plan
+  constexpr std::array<std::string_view, 7> kPlain{"SELECT", "INSERT", "UPDATE", "DELETE",
+                                                   "VALUES", "WITH",   "MERGE"};
+  if (sql.size() > kLongest || !IsOneOf(FirstKeyword(sql), kPlain)) return false;
+  for (size_t at = 0; at < sql.size(); ++at) {
+    const char next = at + 1 < sql.size() ? sql[at + 1] : '\0';
+    const bool parameter = next >= '0' && next <= '9';
+    if (sql[at] == '\'' || (sql[at] == '$' && !parameter)) return false;
+  }
+  return sql.find('*') == sql.npos || !MayReturnRows(sql);
+}
+
 bool MayChangeSession(std::string_view sql) {
   constexpr std::array<std::string_view, 7> kPlain{"SELECT", "INSERT", "UPDATE", "DELETE",
                                                    "VALUES", "WITH",   "MERGE"};

@@ -17,7 +17,7 @@ class WireParameters {
   /// `values` has passed CheckStatement.
   explicit WireParameters(const std::vector<Value>& values);
   int count() const { return static_cast<int>(pointers_.size()); }
-  const Oid* types() const { return types_.data(); }
+  const std::vector<Oid>& types() const { return types_; }
   const char* const* values() const { return pointers_.data(); }
   const int* lengths() const { return lengths_.data(); }
   const int* formats() const { return formats_.data(); }

@@ -60,7 +60,7 @@ Result<std::unique_ptr<RedisConnection>> RedisConnection::Connect(const RedisAdd
           : redisConnectUnixWithTimeout(address.unix_path.c_str(), limit);
   std::unique_ptr<RedisConnection> connection(new RedisConnection(context, address.Shown()));
   if (context == nullptr || context->err != 0) return connection->Broken();
-  redisSetTimeout(context, limit);
+  INDOUBT_RETURN_IF_ERROR(connection->AllowSilence(timeout));
   std::vector<RedisArguments> greeting;
   if (!address.password.empty()) {
     greeting.push_back(address.user.empty()
@@ -76,6 +76,13 @@ Result<std::unique_ptr<RedisConnection>> RedisConnection::Connect(const RedisAdd
     }
   }
   return connection;
+}
+
+Status RedisConnection::AllowSilence(Duration silence) {
+  if (silence == silence_) return Status::Ok();
+  if (redisSetTimeout(context_.get(), ToTimeval(silence)) != REDIS_OK) return Broken();
+  silence_ = silence;
+  return Status::Ok();
 }
 
 Status RedisConnection::Broken() const {

@@ -20,9 +20,14 @@ using RedisArguments = std::vector<std::string>;
 /// Belongs to one thread at a time.
 class RedisConnection {
  public:
-  /// Connects, authenticates, selects the database. kUnavailable, without secrets.
+  /// Connects, authenticates, selects the database. `timeout` is also the silence allowed.
+  /// kUnavailable, without secrets.
   static Result<std::unique_ptr<RedisConnection>> Connect(const RedisAddress& address,
                                                           Duration timeout);
+
+  /// For how long the server may send nothing (or take nothing) from now on before the
+  /// connection counts as broken; at least 1 ms. kUnavailable when the socket refuses it.
+  Status AllowSilence(Duration silence);
 
   /// Sends all, then reads all. A reply may be an error of the server's own; kUnavailable
   /// when the connection broke: then the commands may or may not have run, and this
@@ -42,6 +47,7 @@ class RedisConnection {
       : context_(context, redisFree), shown_(std::move(shown)) {}
   Status Broken() const;
 
+  Duration silence_{};  // what the socket was told
   std::unique_ptr<redisContext, void (*)(redisContext*)> context_;
   const std::string shown_;
 };

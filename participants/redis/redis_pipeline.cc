@@ -11,7 +11,21 @@ namespace {
 
 constexpr size_t kMostQueued = 10'000;
 constexpr size_t kMostInBatch = 256;
-constexpr auto kCallTimeout = std::chrono::seconds(2);
+// How long the server may say nothing: as long as no call of the batch is late, within these.
+// Calls that come meanwhile wait as well, so that a server that hangs must not hold the thread
+// for the longest deadline.
+constexpr auto kLeastSilence = std::chrono::seconds(2);
+constexpr auto kMostSilence = std::chrono::seconds(10);
+
+/// In whole seconds, so that the socket need not be told anew for every batch.
+std::chrono::seconds SilenceAllowed(const std::deque<RedisCall>& batch) {
+  const auto earliest = std::min_element(
+      batch.begin(), batch.end(),
+      [](const RedisCall& a, const RedisCall& b) { return a.deadline < b.deadline; });
+  const auto left =
+      std::chrono::ceil<std::chrono::seconds>(earliest->deadline - SystemClock().Now());
+  return std::clamp<std::chrono::seconds>(left, kLeastSilence, kMostSilence);
+}
 
 }  // namespace
 
@@ -97,7 +111,7 @@ Status RedisPipeline::EnsureConnected() {
   }
   if (connection_ != nullptr && connection_->LooksClosed()) connection_.reset();
   if (connection_ != nullptr) return Status::Ok();
-  INDOUBT_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(address_, kCallTimeout));
+  INDOUBT_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(address_, kLeastSilence));
   INDOUBT_ASSIGN_OR_RETURN(const PreflightReport report,
                            InspectRedis(*connection, durability_));
   if (!report.problems.empty()) {
@@ -147,6 +161,7 @@ void RedisPipeline::SendBatch(std::deque<RedisCall> batch) {
   std::vector<RedisArguments> commands;
   commands.reserve(batch.size());
   for (const RedisCall& call : batch) commands.push_back(call.command);
+  if (status.ok()) status = connection_->AllowSilence(SilenceAllowed(batch));
   bool sent = false;
   for (int attempt = 0; status.ok() && attempt < 2; ++attempt) {
     sent = true;

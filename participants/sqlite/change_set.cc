@@ -29,6 +29,7 @@ std::string Literal(const SqlValue& value) {
 }
 
 bool ChangesUniqueValue(const TableModel& table, const RowChange& change) {
+  if (table.partial_unique) return true;  // any column may bring the row into the index
   for (size_t i = 1; i < table.keys.size(); ++i) {  // keys[0] is the primary key
     for (int column : table.keys[i].columns) {
       const auto at = static_cast<size_t>(column);

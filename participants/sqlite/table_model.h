@@ -36,6 +36,7 @@ struct TableModel {
   std::vector<UniqueKey> keys;  // the primary key first
   std::vector<ForeignKey> foreign_keys;
   bool user_triggers = false;
+  bool partial_unique = false;     // a UNIQUE index covers only the rows of its WHERE
   std::string unrepeatable_check;  // a function in a CHECK (check_constraints.h), or empty
   std::string fingerprint;         // changes when anything does that an apply depends on
 

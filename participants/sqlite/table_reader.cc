@@ -133,10 +133,11 @@ Status LoadKeys(Connection& connection, TableModel& table) {
   }
   const SqlValue name = table.name;
   INDOUBT_ASSIGN_OR_RETURN(auto indexes,
-                           connection.Query("SELECT name, origin FROM pragma_index_list(?1) "
+                           connection.Query("SELECT name, origin, partial FROM pragma_index_list(?1) "
                                             "WHERE \"unique\" = 1 ORDER BY name",
                                             {&name, 1}));
   for (const Row& index : indexes) {
+    table.partial_unique |= IntegerOf(index[2]) != 0;
     INDOUBT_RETURN_IF_ERROR(
         LoadIndexKey(connection, TextOf(index[0]), TextOf(index[1]) == "pk", table));
   }

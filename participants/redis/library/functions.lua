@@ -41,8 +41,22 @@ local function prepare(_, args)
   return {'yes', tx.results}
 end
 
+-- An error when another database of this server holds the branch: the uri names the wrong
+-- one. Calls that follow in the same function go to whatever database was looked at last.
+local function prepared_elsewhere(branch)
+  for database = 0, MOST_DATABASES - 1 do
+    local selected = redis.pcall('SELECT', tostring(database))
+    if selected.err then return nil end
+    if redis.pcall('HEXISTS', PREPARED, branch) == 1 then
+      return redis.error_reply('ERR the branch is prepared in database ' .. database ..
+                               ' of this server; correct the database in the uri')
+    end
+  end
+  return nil
+end
+
 -- {'done'} | {'heuristic', reason}; an error, and nothing written, when the user lost
--- the right to write.
+-- the right to write, or the branch is in another database.
 local function commit(_, args)
   local branch = args[1]
   local packed = redis.call('HGET', PREPARED, branch)
@@ -53,7 +67,8 @@ local function commit(_, args)
     if redis.call('EXISTS', ABORTED .. branch) == 1 then
       return {'heuristic', 'the branch was rolled back'}
     end
-    return {'heuristic', 'the prepared branch is gone: the data was lost (FLUSHALL, failover) ' ..
+    return prepared_elsewhere(branch) or
+           {'heuristic', 'the prepared branch is gone: the data was lost (FLUSHALL, failover) ' ..
                          'or somebody rolled it back'}
   end
   local intent = cmsgpack.unpack(packed)
@@ -73,7 +88,7 @@ local function commit(_, args)
   return {'heuristic', outcome}
 end
 
--- {'done'} | {'heuristic', reason}
+-- {'done'} | {'heuristic', reason}; an error when the branch is in another database
 local function rollback(_, args)
   local branch = args[1]
   local packed = redis.call('HGET', PREPARED, branch)
@@ -85,7 +100,7 @@ local function rollback(_, args)
     return {'heuristic', 'the branch was committed already'}
   end
   redis.call('SET', ABORTED .. branch, '', 'EX', ABORTED_SECONDS)
-  return {'done'}
+  return prepared_elsewhere(branch) or {'done'}
 end
 
 -- As prepare, but applied at once: {'yes', results} | {'no', ...} | {'locked', ...}

@@ -30,6 +30,8 @@ local ABORTED = 'indoubt:aborted:'
 -- Longer than any request can hang in a socket; a later prepare is an orphan.
 local ABORTED_SECONDS = '600'
 local LONGEST_STRING = 512 * 1024 * 1024
+-- Looked through for a branch that is not where it should be.
+local MOST_DATABASES = 64
 -- Lua's unpack() allows about 8000 values.
 local CHUNK = 2000
 

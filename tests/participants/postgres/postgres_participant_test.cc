@@ -143,8 +143,9 @@ TEST_F(PostgresParticipantTest, ResultsBeyondTheirBoundAreNeitherKeptNorAYes) {
   const Gid gid = NewTestGid();
   const PrepareReply at_once =
       PrepareNow(*participant_, gid, {Sql("DELETE FROM held"), Sql(endless)});
-  EXPECT_EQ(at_once.vote.kind, VoteKind::kUnknown) << "prepared, though too big";
+  EXPECT_EQ(at_once.vote.kind, VoteKind::kNo);
   EXPECT_THAT(at_once.vote.reason, HasSubstr("more than 64 MiB"));
+  EXPECT_EQ(store_->Psql("SELECT count(*) FROM pg_prepared_xacts"), "0") << "taken back";
   EXPECT_EQ(RollbackNow(*participant_, gid).kind, AckKind::kDone);
   auto alone = participant_->Begin(NewTestGid(), TestDeadline());
   const OnePhaseReply committed =

@@ -45,6 +45,17 @@ TEST(MayChangeSession, KnowsWhatOutlivesATransaction) {
   EXPECT_FALSE(MayChangeSession("UPDATE t SET x = 1"));
 }
 
+TEST(MayBeKept, LeavesOutWhatIsReadWhenItIsParsed) {
+  EXPECT_TRUE(MayBeKept("UPDATE t SET x = x * $1 WHERE id = $2"));
+  EXPECT_TRUE(MayBeKept("SELECT x FROM t WHERE id = $1 FOR UPDATE"));
+  for (const char* text : {"INSERT INTO t VALUES ('now')", "INSERT INTO t VALUES ($$now$$)",
+                           "INSERT INTO t VALUES ($a$now$a$)", "SELECT * FROM t",
+                           "DELETE FROM t RETURNING *", "SET x = 1", "PREPARE p AS SELECT 1"}) {
+    EXPECT_FALSE(MayBeKept(text)) << text;
+  }
+  EXPECT_FALSE(MayBeKept("UPDATE t SET x = 1 -- " + std::string(10'000, 'x')));
+}
+
 TEST(WidenXid, TakesTheTurnBeforeTheNext) {
   EXPECT_EQ(WidenXid(700, 800), 700u);
   EXPECT_EQ(WidenXid(5, (uint64_t{3} << 32) + 10), (uint64_t{3} << 32) + 5);

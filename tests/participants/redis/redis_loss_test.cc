@@ -125,6 +125,23 @@ TEST_F(RedisLoss, FlushAfterARestartIsHeuristicForEveryCommitAndNothingForARollb
   EXPECT_EQ(Say({"EXISTS", "k", "l"}), "0");
 }
 
+TEST_F(RedisLoss, WrongDatabaseIsNamedAndWhatIsPreparedStaysForTheRightOne) {
+  const Gid committed = NewTestGid(), rolled_back = NewTestGid();
+  ASSERT_EQ(Prepare(committed, {"SET k v"}).kind, VoteKind::kYes);
+  ASSERT_EQ(Prepare(rolled_back, {"SET l v"}).kind, VoteKind::kYes);
+  const auto wrong = MakeRedis("unix://" + server_->socket_path() + "?db=3");
+  const Ack commit = StartCommit(*wrong, committed, "", TestDeadline()).get();
+  EXPECT_EQ(commit.kind, AckKind::kRetry);
+  EXPECT_THAT(commit.reason, HasSubstr("prepared in database 0"));
+  const Ack rollback = StartRollback(*wrong, rolled_back, "", TestDeadline()).get();
+  EXPECT_EQ(rollback.kind, AckKind::kRetry);
+  EXPECT_THAT(rollback.reason, HasSubstr("prepared in database 0"));
+  EXPECT_EQ(CommitNow(*participant_, committed, "").kind, AckKind::kDone);
+  EXPECT_EQ(RollbackNow(*participant_, rolled_back).kind, AckKind::kDone);
+  EXPECT_EQ(Say({"GET", "k"}), "v");
+  ExpectClean();
+}
+
 TEST_F(RedisLoss, StreamsAreRefusedByNameWithTheReasonAndWithoutAWrite) {
   ASSERT_NE(Say({"XADD", "events", "1-1", "k", "v"}), "");
   for (const char* line :

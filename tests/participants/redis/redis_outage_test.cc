@@ -36,6 +36,15 @@ class RedisOutage : public OwnRedis {
   }
 };
 
+TEST_F(RedisOutage, SlowAnswerIsWaitedForWhileNoDeadlineHasPassed) {
+  const Gid gid = NewTestGid();
+  ASSERT_EQ(Prepare(gid, {"SET k 1"}).kind, VoteKind::kYes);  // connected
+  Say({"CLIENT", "PAUSE", "2500", "WRITE"});                  // longer than the least wait
+  const Vote slow = Prepare(NewTestGid(), {"SET other 1"});
+  EXPECT_EQ(slow.kind, VoteKind::kYes) << slow.reason;
+  EXPECT_EQ(CommitNow(*participant_, gid, "").kind, AckKind::kDone);
+}
+
 TEST_F(RedisOutage, TooFewReplicas) {
   ExpectRetried(
       "NOREPLICAS",

@@ -21,21 +21,27 @@ constexpr const char* kSchema =
     " ON DELETE CASCADE ON UPDATE CASCADE) WITHOUT ROWID;"
     "CREATE TABLE total (id INTEGER PRIMARY KEY, n);"
     "CREATE TRIGGER counts AFTER INSERT ON item BEGIN UPDATE total SET n = n + 1; END;"
-    "INSERT INTO total VALUES (1, 0)";
+    "INSERT INTO total VALUES (1, 0);"
+    "CREATE TABLE seat (id INTEGER PRIMARY KEY, place INTEGER, taken INTEGER, note);"
+    "CREATE UNIQUE INDEX one_a_place ON seat (place) WHERE taken;"
+    "INSERT INTO seat VALUES (0, 1, 1, ''), (1, 1, 0, ''), (2, 2, 1, ''), (3, 2, 0, '');"
+    // Imported past its CHECK, as the shell can.
+    "PRAGMA ignore_check_constraints = ON;"
+    "INSERT INTO item VALUES (100, 'import', 1.5, 5000)";
 
 class SqliteRepeat : public testing::Test {
  protected:
   void SetUp() override {
     Ask(path_, kSchema);
     Ask(twin_, kSchema);
-    auto made = MakeSqliteParticipant({"store", path_, {"item", "tag", "total"}});
+    auto made = MakeSqliteParticipant({"store", path_, {"item", "tag", "total", "seat"}});
     ASSERT_TRUE(made) << made.error().ToString();
     participant_ = *std::move(made);
   }
 
   std::string SomeStatement() {
     const uint64_t id = random_() % 8, other = random_() % 8;
-    switch (random_() % 9) {
+    switch (random_() % 12) {
       case 0:
         return fmt::format("INSERT INTO item VALUES ({}, 'c{}', {}, '{}')", id, other, id,
                            other * 300);
@@ -53,7 +59,15 @@ class SqliteRepeat : public testing::Test {
         return fmt::format("UPDATE tag SET name = upper(name), item = {} WHERE name = 'T{}'",
                            id, other);
       case 7:
-        return fmt::format("UPDATE item SET price = price * 3, n = n || '0' WHERE id > {}", id);
+        return fmt::format(
+            "UPDATE item SET price = price * 3, n = n || '0' WHERE id > {} AND id < 100", id);
+      case 8:
+        return fmt::format("UPDATE item SET price = {} WHERE id = {}", other,
+                           id < 4 ? id : 100);
+      case 9:
+        return fmt::format("UPDATE seat SET taken = {} WHERE id = {}", other % 2, id % 4);
+      case 10:
+        return fmt::format("UPDATE seat SET note = note || 'x' WHERE id = {}", id % 4);
       default:
         return fmt::format("UPDATE item SET id = id + 10 * {} WHERE id < 5", random_() % 2);
     }
@@ -76,7 +90,8 @@ class SqliteRepeat : public testing::Test {
     std::string all;
     for (const char* row :
          {"quote(id)||quote(code)||quote(price)||quote(n) AS r FROM item",
-          "quote(name)||quote(item) AS r FROM tag", "quote(id)||quote(n) AS r FROM total"}) {
+          "quote(name)||quote(item) AS r FROM tag", "quote(id)||quote(n) AS r FROM total",
+          "quote(id)||quote(place)||quote(taken)||quote(note) AS r FROM seat"}) {
       all += Ask(path,
                  fmt::format("SELECT group_concat(r, ' ') FROM (SELECT {} ORDER BY r)", row)) +
              "\n";

@@ -226,6 +226,35 @@ TEST_F(SqliteSchemas, ViewsVirtualTablesAndOtherFilesAreNotChangedByABranch) {
   EXPECT_EQ(Ask(path_, "SELECT count(*) FROM person"), "2");
 }
 
+TEST_F(SqliteSchemas, RowsThatChangePlacesUnderAPartialIndexAreCarriedOut) {
+  Create(
+      "CREATE TABLE seat (id INTEGER PRIMARY KEY, place, taken, note);"
+      "CREATE UNIQUE INDEX one_a_place ON seat (place) WHERE taken;"
+      "INSERT INTO seat VALUES (1, 7, 1, ''), (2, 7, 0, '')",
+      {"seat"});
+  const Gid gid = NewTestGid();
+  // The row that gets the place is changed first, so that it also comes first at commit.
+  const PrepareReply reply = PrepareNow(*participant_, gid,
+                                        {{"UPDATE seat SET note = 'next' WHERE id = 2", {}, {}},
+                                         {"UPDATE seat SET taken = 0 WHERE id = 1", {}, {}},
+                                         {"UPDATE seat SET taken = 1 WHERE id = 2", {}, {}}});
+  ASSERT_EQ(reply.vote.kind, VoteKind::kYes) << reply.vote.reason;
+  ExpectCommits(gid, reply.vote.token);
+  EXPECT_EQ(Ask(path_, "SELECT group_concat(id || ':' || taken || note, ' ') FROM seat"),
+            "1:0 2:1next");
+}
+
+TEST_F(SqliteSchemas, RowThatWasImportedPastItsCheckIsANoAndNotAFailedCommit) {
+  Create(
+      "CREATE TABLE part (id INTEGER PRIMARY KEY, n CHECK (n < 1000), note);"
+      "PRAGMA ignore_check_constraints = ON; INSERT INTO part VALUES (1, 5000, '')",
+      {"part"});
+  // SQLite looks at a CHECK only when its columns change; commit writes the whole row.
+  ExpectNo("UPDATE part SET note = 'x' WHERE id = 1", "cannot be repeated at commit");
+  ExpectCarriedOut("UPDATE part SET n = 5, note = 'x' WHERE id = 1",
+                   "SELECT n || note FROM part", "5x");
+}
+
 TEST_F(SqliteSchemas, AddedColumnAndDroppedTableInBetweenAreHeuristic) {
   for (const char* change : {"ALTER TABLE pet ADD COLUMN name TEXT DEFAULT 'x'",
                              "DROP TABLE pet", "CREATE UNIQUE INDEX one ON pet (owner)"}) {
