@@ -14,6 +14,11 @@
 #include "experiments/report/run_index.h"
 #include "experiments/run.h"
 #include "experiments/summary/judgement.h"
+#include "faults/belongings.h"
+
+#ifndef INDOUBT_VERSION
+#error "the build defines INDOUBT_VERSION"
+#endif
 
 namespace indoubt::cli {
 namespace {
@@ -21,7 +26,7 @@ namespace {
 constexpr double kProgressSeconds = 5;
 
 struct RunArguments {
-  std::string scenario, out = "runs", postgres, redis;
+  std::string scenario, resume, out = "runs", postgres, redis;
   std::vector<std::string> set;
   int repeat = 0;
   std::optional<uint64_t> seed;
@@ -50,12 +55,22 @@ class ProgressLines {
   std::string phase_;
 };
 
-/// Sets `stop` at the first SIGINT or SIGTERM; the second ends the process.
+void EndAtOnce() {
+  TakeEverythingAway();
+  Note("indoubt: ended at once; what was recorded before can be resumed");
+}
+
+/// Sets `stop` at the first SIGINT or SIGTERM; the second ends the process, and what it has
+/// started and made with it.
 class StopOnSignal {
  public:
   explicit StopOnSignal(std::atomic<bool>& stop)
       : thread_([this, &stop] {
-          if (AwaitTermination([this] { return over_.load(); })) stop = true;
+          if (!AwaitTermination([this] { return over_.load(); }, EndAtOnce)) return;
+          stop = true;
+          Note(
+              "indoubt: interrupted: heals, compares and saves what there is; once more ends "
+              "at once");
         }) {}
   ~StopOnSignal() {
     over_ = true;
@@ -93,6 +108,7 @@ RunOptions ToOptions(const RunArguments& arguments, const std::atomic<bool>& sto
   RunOptions options;
   options.out_folder = arguments.out;
   options.binary = std::filesystem::read_symlink("/proc/self/exe");
+  options.version = INDOUBT_VERSION;
   options.argv = RecordedArguments();
   if (arguments.repeat > 0) options.repeat = arguments.repeat;
   options.seed = arguments.seed;
@@ -117,17 +133,30 @@ int Tell(const RunResult& result, const Json& summary, bool json) {
     PrintLine("report: " + result.folder + "/report.html");
   }
   for (const std::string& reason : judgement.reasons) Note("indoubt: " + reason);
+  if (result.status == "interrupted") {
+    Note("indoubt: to complete it: indoubt run --resume " + result.folder);
+  }
   return result.status == "interrupted" ? static_cast<int>(kInterrupted)
                                         : judgement.exit_code();
 }
 
+Result<RunResult> RunOrResume(const RunArguments& arguments, const std::atomic<bool>& stop) {
+  const RunOptions options = ToOptions(arguments, stop);
+  if (!arguments.resume.empty()) return ResumeRun(arguments.resume, options);
+  INDOUBT_ASSIGN_OR_RETURN(const Scenario scenario,
+                           LoadScenario(arguments.scenario, arguments.set));
+  return RunScenario(scenario, options);
+}
+
 int Run(const RunArguments& arguments) {
-  const auto scenario = LoadScenario(arguments.scenario, arguments.set);
-  if (!scenario) return Fail(scenario.error());
+  if (arguments.scenario.empty() && arguments.resume.empty()) {
+    return Fail(Status(StatusCode::kInvalidArgument,
+                       "run: name a SCENARIO (indoubt list scenarios), or --resume RUN"));
+  }
   BlockTermination();
   std::atomic<bool> stop{false};
   const StopOnSignal watcher(stop);
-  const auto result = RunScenario(*scenario, ToOptions(arguments, stop));
+  const auto result = RunOrResume(arguments, stop);
   if (!result) return Fail(result.error());
   for (const std::string& warning : result->warnings) Note("indoubt: warning: " + warning);
   const auto summary = WriteReports(result->folder);
@@ -143,17 +172,24 @@ int Run(const RunArguments& arguments) {
 void AddRun(CLI::App& app, Action& action) {
   CLI::App* verb = app.add_subcommand("run", "Run a scenario and report on it");
   auto arguments = std::make_shared<RunArguments>();
-  verb->add_option("SCENARIO", arguments->scenario, "A name (list scenarios) or a file")
-      ->required();
-  verb->add_option("--set", arguments->set, "KEY=VALUE, over the scenario's own; repeated")
-      ->allow_extra_args(false);
-  verb->add_option("--repeat", arguments->repeat, "Repetitions of each cell")
-      ->check(CLI::Range(1, 1000));
-  verb->add_option("--seed", arguments->seed, "Of schedule and workload")
-      ->check([](const std::string& text) {
-        return text.starts_with("-") ? "must be 0 or more" : std::string();
-      });
-  verb->add_option("--out", arguments->out, "Folder of the runs")->capture_default_str();
+  CLI::Option* scenario =
+      verb->add_option("SCENARIO", arguments->scenario, "A name (list scenarios) or a file");
+  CLI::Option* set =
+      verb->add_option("--set", arguments->set, "KEY=VALUE, over the scenario's own; repeated")
+          ->allow_extra_args(false);
+  CLI::Option* repeat =
+      verb->add_option("--repeat", arguments->repeat, "Repetitions of each cell")
+          ->check(CLI::Range(1, 1000));
+  CLI::Option* seed = verb->add_option("--seed", arguments->seed, "Of schedule and workload")
+                          ->check([](const std::string& text) {
+                            return text.starts_with("-") ? "must be 0 or more" : std::string();
+                          });
+  CLI::Option* out =
+      verb->add_option("--out", arguments->out, "Folder of the runs")->capture_default_str();
+  CLI::Option* resume = verb->add_option(
+      "--resume", arguments->resume, "Folder of a stopped run, to complete it as it was begun");
+  for (CLI::Option* of_the_run : {scenario, set, repeat, seed, out})
+    resume->excludes(of_the_run);
   verb->add_option("--postgres", arguments->postgres,
                    "DSN of a running server; tables of an earlier run are dropped");
   verb->add_option("--redis", arguments->redis,

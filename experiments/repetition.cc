@@ -49,7 +49,7 @@ class Repetition {
   Status Run(const std::function<void(const StoreEndpoints&)>& stores_up) {
     Note("stores");
     LabStoresOptions stores{
-        options_.postgres_dsn, options_.redis_uri, options_.keep, {}, plan_.seed};
+        options_.postgres_dsn, options_.redis_uri, options_.keep, {}, plan_.seed, plan_.folder};
     if (const FaultPlan* fault = Planned()) stores.proxied = ProxiedStore(*fault);
     INDOUBT_ASSIGN_OR_RETURN(stores_, LabStores::Start(stores));
     INDOUBT_RETURN_IF_ERROR(shop_->SetUp(stores_->direct()));
