@@ -161,8 +161,9 @@ int Run(const RunArguments& arguments) {
   for (const std::string& warning : result->warnings) Note("indoubt: warning: " + warning);
   const auto summary = WriteReports(result->folder);
   if (!summary) return Fail(summary.error());
-  const Status indexed =
-      WriteRunIndex(std::filesystem::path(result->folder).parent_path().string());
+  const std::string runs = std::filesystem::path(result->folder).parent_path().string();
+  const bool begun_there = arguments.resume.empty();  // a stopped run may have been moved
+  const Status indexed = begun_there || IsRunsFolder(runs) ? WriteRunIndex(runs) : Status::Ok();
   if (!indexed.ok()) Note("indoubt: warning: " + indexed.message());
   return Tell(*result, *summary, arguments.json);
 }

@@ -52,6 +52,21 @@ void Merge(toml::table& into, const toml::table& from) {
   }
 }
 
+/// "fault.down=3s" is that of [[fault]]: without one there is nothing to change.
+Status CheckThereToChange(const toml::table& document, const toml::table& change,
+                          const std::string& origin) {
+  for (const char* key : {"fault", "expect"}) {
+    const toml::array* list = document[key].as_array();
+    if (!change[key].is_table() || (list != nullptr && !list->empty())) continue;
+    return Status(
+        StatusCode::kInvalidArgument,
+        fmt::format("{0}: this scenario has no [[{1}]] to change; give it a whole one: "
+                    "--set '{1}=[{{...}}]', or write a scenario of your own",
+                    origin, key));
+  }
+  return Status::Ok();
+}
+
 Status Override(toml::table& document, const std::string& assignment) {
   const size_t equals = assignment.find('=');
   const std::string origin = "--set " + assignment;
@@ -66,6 +81,7 @@ Status Override(toml::table& document, const std::string& assignment) {
     parsed = Parse(quoted, origin);
   }
   if (!parsed) return parsed.error();
+  INDOUBT_RETURN_IF_ERROR(CheckThereToChange(document, *parsed, origin));
   Merge(document, *parsed);
   return Status::Ok();
 }
@@ -224,6 +240,14 @@ void ReadFaults(ScenarioTable& document, Scenario& scenario) {
     }
     table.NoOthers();
     scenario.faults.push_back(std::move(fault));
+  }
+  for (const std::vector<Variation>& axis : scenario.vary) {
+    if (!scenario.faults.empty() || !axis.front().key.starts_with("fault.")) continue;
+    document.Table("matrix").Wrong(
+        "vary",
+        fmt::format("{} varies, and there is no [[fault]]; --set 'matrix.vary={{}}' lets "
+                    "nothing vary",
+                    axis.front().key));
   }
 }
 
