@@ -13,6 +13,8 @@
 #include "experiments/report/report.h"
 #include "experiments/report/run_index.h"
 #include "experiments/run.h"
+#include "experiments/summary/control.h"
+#include "experiments/summary/flips.h"
 #include "experiments/summary/judgement.h"
 #include "faults/belongings.h"
 
@@ -129,6 +131,12 @@ int Tell(const RunResult& result, const Json& summary, bool json) {
     for (const auto& expected : summary.value("expect", Json::array())) {
       PrintLine(fmt::format("{:7} {} (observed {})", expected["verdict"].get<std::string>(),
                             expected["check"].get<std::string>(), expected["observed"].dump()));
+    }
+    for (const std::string& sentence : ControlSentences(summary)) {
+      PrintLine("control: " + sentence);
+    }
+    for (const std::string& sentence : FlipSentences(summary)) {
+      PrintLine("this flips if: " + sentence);
     }
     PrintLine("report: " + result.folder + "/report.html");
   }

@@ -160,6 +160,7 @@ json DescribeCells(const std::vector<MatrixCell>& cells) {
   json described = json::array();
   for (const MatrixCell& cell : cells) {
     json params = json::object();
+    if (cell.again) params["again"] = true;
     if (cell.clients_vary) params["load.clients"] = cell.clients;
     if (cell.last_resource_varies) params["last_resource"] = cell.last_resource;
     for (const Variation& each : cell.variations) params[each.key] = json::parse(each.value);
