@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/output.h"
+#include "cli/run_progress.h"
 #include "cli/termination.h"
 #include "cli/verbs.h"
 #include "experiments/report/report.h"
@@ -25,36 +26,12 @@
 namespace indoubt::cli {
 namespace {
 
-constexpr double kProgressSeconds = 5;
-
 struct RunArguments {
   std::string scenario, resume, out = "runs", postgres, redis;
   std::vector<std::string> set;
   int repeat = 0;
   std::optional<uint64_t> seed;
   bool keep = false, json = false, quiet = false;
-};
-
-/// One line every few seconds, and whenever something happens.
-class ProgressLines {
- public:
-  explicit ProgressLines(bool quiet) : quiet_(quiet) {}
-  void operator()(const RunProgress& progress) {
-    const bool due = progress.elapsed_s >= last_ + kProgressSeconds ||
-                     !progress.event.empty() || progress.phase != phase_;
-    if (quiet_ || !due) return;
-    last_ = progress.elapsed_s;
-    phase_ = progress.phase;
-    Note(fmt::format("[{:4.0f}s] {}/{} {} rep {} of {}: {}, {} completed, {} in flight{}{}",
-                     progress.elapsed_s, progress.done + 1, progress.total, progress.cell,
-                     progress.rep, progress.reps, progress.phase, progress.completed,
-                     progress.in_flight, progress.event.empty() ? "" : ": ", progress.event));
-  }
-
- private:
-  const bool quiet_;
-  double last_ = -kProgressSeconds;
-  std::string phase_;
 };
 
 void EndAtOnce() {
@@ -70,6 +47,7 @@ class StopOnSignal {
       : thread_([this, &stop] {
           if (!AwaitTermination([this] { return over_.load(); }, EndAtOnce)) return;
           stop = true;
+          if (TerminalWidth()) Note("");  // a progress line may be under the cursor
           Note(
               "indoubt: interrupted: heals, compares and saves what there is; once more ends "
               "at once");
@@ -117,7 +95,7 @@ RunOptions ToOptions(const RunArguments& arguments, const std::atomic<bool>& sto
   if (!arguments.postgres.empty()) options.postgres_dsn = arguments.postgres;
   if (!arguments.redis.empty()) options.redis_uri = arguments.redis;
   options.keep = arguments.keep;
-  options.progress = ProgressLines(arguments.quiet);
+  options.progress = ProgressLines(arguments.quiet, TerminalWidth());
   options.stop = &stop;
   return options;
 }

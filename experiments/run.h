@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "experiments/observer/observed.h"
 #include "experiments/scenario.h"
 
 namespace indoubt {
@@ -24,7 +25,9 @@ struct RunProgress {
   double elapsed_s = 0;  // since the run began
   int64_t completed = 0;
   int in_flight = 0;
-  std::string event;  // e.g. "coordinator killed"; empty mostly
+  std::string event;                 // e.g. "coordinator killed"; empty mostly
+  std::string fault;                 // what is broken now; empty: nothing
+  std::optional<Observed> observed;  // while there is load
 };
 
 struct RunOptions {
