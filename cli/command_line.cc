@@ -44,6 +44,11 @@ Option& Option::TwoValuesEach() {
   return *this;
 }
 
+Option& Option::Excludes(const Option& other) {
+  option_->excludes(other.option_);
+  return *this;
+}
+
 Option& Option::OrEnvironment(const std::string& variable) {
   option_->envname(variable);
   return *this;

@@ -42,6 +42,8 @@ class Option {
   Option& OneValueEach();
   /// It may be repeated and takes two values each time.
   Option& TwoValuesEach();
+  /// To give both is an error.
+  Option& Excludes(const Option& other);
   /// Where it is not given, this environment variable is read.
   Option& OrEnvironment(const std::string& variable);
 

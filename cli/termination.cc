@@ -28,15 +28,17 @@ void BlockTermination() {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 }
 
-bool AwaitTermination(const std::function<bool()>& give_up) {
+bool AwaitTermination(const std::function<bool()>& give_up,
+                      const std::function<void()>& at_once) {
   const sigset_t signals = TerminationSignals();
   const timespec interval{.tv_sec = 0, .tv_nsec = 50'000'000};
   while (sigtimedwait(&signals, nullptr, &interval) < 0) {
     if (give_up()) return false;
   }
-  std::thread([signals] {
+  std::thread([signals, at_once] {
     int signal = 0;
     sigwait(&signals, &signal);
+    if (at_once) at_once();
     _exit(kInterrupted);
   }).detach();
   return true;

@@ -14,8 +14,10 @@ namespace indoubt::cli {
 void BlockTermination();
 
 /// Returns true when a signal came, false when `give_up` said so; asks it every
-/// 50 ms. From then on a further signal ends the process with exit code 130.
-bool AwaitTermination(const std::function<bool()>& give_up);
+/// 50 ms. From then on a further signal ends the process with exit code 130, after
+/// `at_once`, which is called on a thread of its own beside all others.
+bool AwaitTermination(const std::function<bool()>& give_up,
+                      const std::function<void()>& at_once = {});
 
 /// Notices a first SIGINT or SIGTERM, from now until the process ends; a second one ends
 /// it with exit code 130. Make one, before any thread starts. Thread-safe.

@@ -11,13 +11,15 @@
 namespace indoubt::cli {
 namespace {
 
-/// The index of the folder that holds this run. Not a part of the run itself: that it
-/// cannot be written, as in a folder of somebody else's, does not fail the report.
+/// The index of the runs' folder that holds this run; a run that was copied elsewhere is
+/// nobody's reason to write there. Not a part of the run itself: that it cannot be written
+/// does not fail the report.
 Status WriteIndexAbove(const std::string& run) {
   std::error_code error;
   const std::filesystem::path folder = std::filesystem::canonical(run, error);
   if (error) return Status(StatusCode::kIoError, run + ": " + error.message());
-  return WriteRunIndex(folder.parent_path().string());
+  const std::string above = folder.parent_path().string();
+  return IsRunsFolder(above) ? WriteRunIndex(above) : Status::Ok();
 }
 
 /// history.json or history.edn beside the records of each repetition.

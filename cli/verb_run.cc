@@ -8,54 +8,49 @@
 #include <unistd.h>
 
 #include "cli/output.h"
+#include "cli/run_progress.h"
 #include "cli/termination.h"
 #include "cli/verbs.h"
 #include "experiments/report/report.h"
 #include "experiments/report/run_index.h"
 #include "experiments/run.h"
+#include "experiments/summary/control.h"
+#include "experiments/summary/flips.h"
 #include "experiments/summary/judgement.h"
+#include "faults/belongings.h"
+
+#ifndef INDOUBT_VERSION
+#error "the build defines INDOUBT_VERSION"
+#endif
 
 namespace indoubt::cli {
 namespace {
 
-constexpr double kProgressSeconds = 5;
-
 struct RunArguments {
-  std::string scenario, out = "runs", postgres, redis;
+  std::string scenario, resume, out = "runs", postgres, redis;
   std::vector<std::string> set;
   int repeat = 0;
   std::optional<uint64_t> seed;
   bool keep = false, json = false, quiet = false;
 };
 
-/// One line every few seconds, and whenever something happens.
-class ProgressLines {
- public:
-  explicit ProgressLines(bool quiet) : quiet_(quiet) {}
-  void operator()(const RunProgress& progress) {
-    const bool due = progress.elapsed_s >= last_ + kProgressSeconds ||
-                     !progress.event.empty() || progress.phase != phase_;
-    if (quiet_ || !due) return;
-    last_ = progress.elapsed_s;
-    phase_ = progress.phase;
-    Note(fmt::format("[{:4.0f}s] {}/{} {} rep {} of {}: {}, {} completed, {} in flight{}{}",
-                     progress.elapsed_s, progress.done + 1, progress.total, progress.cell,
-                     progress.rep, progress.reps, progress.phase, progress.completed,
-                     progress.in_flight, progress.event.empty() ? "" : ": ", progress.event));
-  }
+void EndAtOnce() {
+  TakeEverythingAway();
+  Note("indoubt: ended at once; what was recorded before can be resumed");
+}
 
- private:
-  const bool quiet_;
-  double last_ = -kProgressSeconds;
-  std::string phase_;
-};
-
-/// Sets `stop` at the first SIGINT or SIGTERM; the second ends the process.
+/// Sets `stop` at the first SIGINT or SIGTERM; the second ends the process, and what it has
+/// started and made with it.
 class StopOnSignal {
  public:
   explicit StopOnSignal(std::atomic<bool>& stop)
       : thread_([this, &stop] {
-          if (AwaitTermination([this] { return over_.load(); })) stop = true;
+          if (!AwaitTermination([this] { return over_.load(); }, EndAtOnce)) return;
+          stop = true;
+          if (TerminalWidth()) Note("");  // a progress line may be under the cursor
+          Note(
+              "indoubt: interrupted: heals, compares and saves what there is; once more ends "
+              "at once");
         }) {}
   ~StopOnSignal() {
     over_ = true;
@@ -93,13 +88,14 @@ RunOptions ToOptions(const RunArguments& arguments, const std::atomic<bool>& sto
   RunOptions options;
   options.out_folder = arguments.out;
   options.binary = std::filesystem::read_symlink("/proc/self/exe");
+  options.version = INDOUBT_VERSION;
   options.argv = RecordedArguments();
   if (arguments.repeat > 0) options.repeat = arguments.repeat;
   options.seed = arguments.seed;
   if (!arguments.postgres.empty()) options.postgres_dsn = arguments.postgres;
   if (!arguments.redis.empty()) options.redis_uri = arguments.redis;
   options.keep = arguments.keep;
-  options.progress = ProgressLines(arguments.quiet);
+  options.progress = ProgressLines(arguments.quiet, TerminalWidth());
   options.stop = &stop;
   return options;
 }
@@ -114,26 +110,46 @@ int Tell(const RunResult& result, const Json& summary, bool json) {
       PrintLine(fmt::format("{:7} {} (observed {})", expected["verdict"].get<std::string>(),
                             expected["check"].get<std::string>(), expected["observed"].dump()));
     }
+    for (const std::string& sentence : ControlSentences(summary)) {
+      PrintLine("control: " + sentence);
+    }
+    for (const std::string& sentence : FlipSentences(summary)) {
+      PrintLine("this flips if: " + sentence);
+    }
     PrintLine("report: " + result.folder + "/report.html");
   }
   for (const std::string& reason : judgement.reasons) Note("indoubt: " + reason);
+  if (result.status == "interrupted") {
+    Note("indoubt: to complete it: indoubt run --resume " + result.folder);
+  }
   return result.status == "interrupted" ? static_cast<int>(kInterrupted)
                                         : judgement.exit_code();
 }
 
+Result<RunResult> RunOrResume(const RunArguments& arguments, const std::atomic<bool>& stop) {
+  const RunOptions options = ToOptions(arguments, stop);
+  if (!arguments.resume.empty()) return ResumeRun(arguments.resume, options);
+  INDOUBT_ASSIGN_OR_RETURN(const Scenario scenario,
+                           LoadScenario(arguments.scenario, arguments.set));
+  return RunScenario(scenario, options);
+}
+
 int Run(const RunArguments& arguments) {
-  const auto scenario = LoadScenario(arguments.scenario, arguments.set);
-  if (!scenario) return Fail(scenario.error());
+  if (arguments.scenario.empty() && arguments.resume.empty()) {
+    return Fail(Status(StatusCode::kInvalidArgument,
+                       "run: name a SCENARIO (indoubt list scenarios), or --resume RUN"));
+  }
   BlockTermination();
   std::atomic<bool> stop{false};
   const StopOnSignal watcher(stop);
-  const auto result = RunScenario(*scenario, ToOptions(arguments, stop));
+  const auto result = RunOrResume(arguments, stop);
   if (!result) return Fail(result.error());
   for (const std::string& warning : result->warnings) Note("indoubt: warning: " + warning);
   const auto summary = WriteReports(result->folder);
   if (!summary) return Fail(summary.error());
-  const Status indexed =
-      WriteRunIndex(std::filesystem::path(result->folder).parent_path().string());
+  const std::string runs = std::filesystem::path(result->folder).parent_path().string();
+  const bool begun_there = arguments.resume.empty();  // a stopped run may have been moved
+  const Status indexed = begun_there || IsRunsFolder(runs) ? WriteRunIndex(runs) : Status::Ok();
   if (!indexed.ok()) Note("indoubt: warning: " + indexed.message());
   return Tell(*result, *summary, arguments.json);
 }
@@ -143,15 +159,23 @@ int Run(const RunArguments& arguments) {
 void AddRun(Verb program) {
   Verb verb = program.Add("run", "Run a scenario and report on it");
   auto arguments = std::make_shared<RunArguments>();
-  verb.Value("SCENARIO", arguments->scenario, "A name (list scenarios) or a file").Required();
-  verb.Value("--set", arguments->set, "KEY=VALUE, over the scenario's own; repeated")
-      .OneValueEach();
-  verb.Value("--repeat", arguments->repeat, "Repetitions of each cell").Between(1, 1000);
-  verb.Value("--seed", arguments->seed, "Of schedule and workload")
-      .Check([](const std::string& text) {
-        return text.starts_with("-") ? "must be 0 or more" : std::string();
-      });
-  verb.Value("--out", arguments->out, "Folder of the runs").ShowDefault();
+  const Option scenario =
+      verb.Value("SCENARIO", arguments->scenario, "A name (list scenarios) or a file");
+  const Option set =
+      verb.Value("--set", arguments->set, "KEY=VALUE, over the scenario's own; repeated")
+          .OneValueEach();
+  const Option repeat =
+      verb.Value("--repeat", arguments->repeat, "Repetitions of each cell").Between(1, 1000);
+  const Option seed = verb.Value("--seed", arguments->seed, "Of schedule and workload")
+                          .Check([](const std::string& text) {
+                            return text.starts_with("-") ? "must be 0 or more" : std::string();
+                          });
+  const Option out = verb.Value("--out", arguments->out, "Folder of the runs").ShowDefault();
+  Option resume = verb.Value("--resume", arguments->resume,
+                             "Folder of a stopped run, to complete it as it was begun");
+  for (const Option& of_the_run : {scenario, set, repeat, seed, out}) {
+    resume.Excludes(of_the_run);
+  }
   verb.Value("--postgres", arguments->postgres,
              "DSN of a running server; tables of an earlier run are dropped");
   verb.Value("--redis", arguments->redis,

@@ -42,6 +42,10 @@ Result<std::string> FaultDirector::Step() {
   return std::string();
 }
 
+std::string FaultDirector::Active() const {
+  return observed_ && !healed_ ? fault_->target() + " " + fault_->struck_word() : "";
+}
+
 Status FaultDirector::Heal() {
   INDOUBT_RETURN_IF_ERROR(fault_->Heal());
   healed_ = SystemClock().Now();

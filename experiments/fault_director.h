@@ -23,6 +23,8 @@ class FaultDirector {
 
   /// Does what is due. Returns what happened just now, for a person; empty: nothing.
   Result<std::string> Step();
+  /// What is broken now, for a person: "coordinator killed"; empty: nothing is.
+  std::string Active() const;
   /// Heals at once what is broken: the repetition is over.
   Status HealNow();
   /// rep.json's `faults`.

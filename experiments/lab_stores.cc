@@ -1,17 +1,85 @@
 #include "experiments/lab_stores.h"
 
 #include <filesystem>
+#include <fstream>
 
 #include <fmt/format.h>
 
 #include "experiments/workloads/shop_names.h"
 
 namespace indoubt {
+namespace {
+
+// In the stores' folder: whose stores they are. In the record's: where they are.
+constexpr const char* kWhose = "/records";
+constexpr const char* kWhere = "/stores";
+
+std::string FirstLine(const std::string& path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  return line;
+}
+
+Status WriteLine(const std::string& path, const std::string& line) {
+  std::ofstream file(path);
+  file << line << "\n";
+  file.close();
+  return file ? Status::Ok() : Status(StatusCode::kIoError, "cannot write " + path);
+}
+
+}  // namespace
+
+Status RemoveLeftStores(const std::string& record_folder) {
+  const std::string folder = FirstLine(record_folder + kWhere);
+  if (folder.empty() || FirstLine(folder + kWhose) != record_folder) return Status::Ok();
+  std::error_code error;
+  const bool ours = std::filesystem::exists(folder + "/pg", error) &&
+                    std::filesystem::exists(folder + "/redis", error);
+  const std::string path = folder + "/path";
+  const bool owes = std::filesystem::exists(path + "/decisions", error) ||
+                    std::filesystem::exists(path + "/indoubt.toml", error);
+  if (!ours && owes) {
+    return Status(
+        StatusCode::kRefused,
+        fmt::format("a repetition that was killed may have left transactions in doubt "
+                    "and a replication slot on the given servers: settle them with "
+                    "`indoubt recover` on its log {0}/decisions (a configuration may "
+                    "be there: {0}/indoubt.toml, which names the slot), and remove {1}",
+                    path, folder));
+  }
+  std::filesystem::remove_all(folder, error);
+  if (error) {
+    return Status(
+        StatusCode::kIoError,
+        fmt::format("{} was left behind and cannot be removed: {}", folder, error.message()));
+  }
+  std::filesystem::remove(record_folder + kWhere, error);
+  return Status::Ok();
+}
+
+LabStores::RecordFile::~RecordFile() {
+  std::error_code ignored;  // it names a folder that is gone, and nobody is misled
+  if (!path.empty()) std::filesystem::remove(path, ignored);
+}
+
+Status LabStores::Record(const std::string& record_folder, bool keep) {
+  const std::string where = record_folder + kWhere;
+  INDOUBT_RETURN_IF_ERROR(WriteLine(folder() + kWhose, record_folder));
+  INDOUBT_RETURN_IF_ERROR(WriteLine(where, folder()));
+  if (!keep) record_.path = where;
+  return Status::Ok();
+}
 
 Result<std::unique_ptr<LabStores>> LabStores::Start(const LabStoresOptions& options) {
   std::unique_ptr<LabStores> stores(new LabStores());
-  if (options.keep) stores->folder_.Keep();
   const std::string& folder = stores->folder();
+  if (!options.record_folder.empty()) {
+    INDOUBT_RETURN_IF_ERROR(stores->Record(options.record_folder, options.keep));
+  }
+  if (options.keep) stores->folder_.Keep();
+  // The decisions about branches on a given server.
+  if (options.postgres_dsn || options.redis_uri) stores->folder_.KeepAtOnce();
   if (options.postgres_dsn) {
     stores->direct_.postgres_dsn = *options.postgres_dsn;
   } else {

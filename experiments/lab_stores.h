@@ -22,7 +22,15 @@ struct LabStoresOptions {
   /// The store ("accounts", "stock") whose connections from the path go through a proxy.
   std::string proxied;
   uint64_t seed = 1;  // of the proxy's jitter
+  /// Where the records are. While the stores are there, its file `stores` says where, so
+  /// that what a killed process left behind can be found; empty: nowhere.
+  std::string record_folder;
 };
+
+/// Removes the stores' folder that a process which was killed left behind, as
+/// `record_folder`/stores names it; nothing when there is none, or when it is no more that
+/// repetition's. kRefused when given servers may still wait for what is inside.
+Status RemoveLeftStores(const std::string& record_folder);
 
 /// Gone with their folder when destroyed. Use from one thread.
 class LabStores {
@@ -46,7 +54,17 @@ class LabStores {
  private:
   LabStores() = default;
   Status StartProxy(const std::string& store, uint64_t seed);
+  Status Record(const std::string& record_folder, bool keep);
 
+  /// The file `stores`; an empty path: none, or it stays.
+  struct RecordFile {
+    std::string path;
+    RecordFile() = default;
+    ~RecordFile();
+    RecordFile(const RecordFile&) = delete;
+    RecordFile& operator=(const RecordFile&) = delete;
+  };
+  RecordFile record_;  // before what it tells of, so that it goes last
   ScratchFolder folder_{"indoubt-run"};
   std::unique_ptr<PostgresServer> postgres_;
   std::unique_ptr<RedisServer> redis_;

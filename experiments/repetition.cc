@@ -49,7 +49,7 @@ class Repetition {
   Status Run(const std::function<void(const StoreEndpoints&)>& stores_up) {
     Note("stores");
     LabStoresOptions stores{
-        options_.postgres_dsn, options_.redis_uri, options_.keep, {}, plan_.seed};
+        options_.postgres_dsn, options_.redis_uri, options_.keep, {}, plan_.seed, plan_.folder};
     if (const FaultPlan* fault = Planned()) stores.proxied = ProxiedStore(*fault);
     INDOUBT_ASSIGN_OR_RETURN(stores_, LabStores::Start(stores));
     INDOUBT_RETURN_IF_ERROR(shop_->SetUp(stores_->direct()));
@@ -108,7 +108,7 @@ class Repetition {
     FaultDirector director(fault_.get(), Planned() == nullptr ? FaultPlan{} : *Planned(),
                            times.measure_from);
     load.Start(times);
-    Status status = Watch(load, times, director);
+    Status status = Watch(load, *observer, times, director);
     load.StopIssuing();
     if (SystemClock().Now() < times.measure_to) times.measure_to = SystemClock().Now();
     if (status.ok()) status = director.HealNow();
@@ -125,7 +125,8 @@ class Repetition {
   }
 
   /// Until the load is over or somebody stops it.
-  Status Watch(const LoadGenerator& load, const LoadTimes& times, FaultDirector& director) {
+  Status Watch(const LoadGenerator& load, const Observer& observer, const LoadTimes& times,
+               FaultDirector& director) {
     TimePoint next_note;
     for (;;) {
       const TimePoint now = SystemClock().Now();
@@ -136,7 +137,11 @@ class Repetition {
       }
       INDOUBT_ASSIGN_OR_RETURN(const std::string event, director.Step());
       if (!event.empty() || now >= next_note) {
-        Note(now < times.measure_from ? "warmup" : "measure", &load, event);
+        RunProgress progress = Progress(now < times.measure_from ? "warmup" : "measure", &load);
+        progress.event = event;
+        progress.fault = director.Active();
+        progress.observed = observer.Now();
+        note_(std::move(progress));
         next_note = now + kNoteEvery;
       }
       std::this_thread::sleep_for(kStep);
@@ -147,14 +152,24 @@ class Repetition {
   /// warning, and shows in the comparison.
   Status Drain(const LoadGenerator& load, Observer& observer) {
     const TimePoint deadline = SystemClock().Now() + load_.drain;
-    Note("drain", &load);
+    TimePoint next_note;
+    const auto tell = [&] {
+      if (SystemClock().Now() < next_note) return;
+      next_note = SystemClock().Now() + kNoteEvery;
+      RunProgress progress = Progress("drain", &load);
+      progress.observed = observer.Now();
+      note_(std::move(progress));
+    };
     while (load.counts().in_flight > 0 && SystemClock().Now() < deadline) {
+      tell();
       std::this_thread::sleep_for(kDrainPoll);
     }
+    tell();
     Status drained = path_->Drain(deadline);
     if (drained.code() == StatusCode::kInternal) return drained;
     if (!drained.ok()) outcome_.warnings.push_back(path_->name() + ": " + drained.message());
     while (observer.lag().pending() > 0 && SystemClock().Now() < deadline) {
+      tell();
       std::this_thread::sleep_for(kDrainPoll);
     }
     return Status::Ok();
@@ -212,19 +227,19 @@ class Repetition {
     }
   }
 
-  void Note(const std::string& phase, const LoadGenerator* load = nullptr,
-            const std::string& event = "") {
+  void Note(const std::string& phase) { note_(Progress(phase, nullptr)); }
+
+  RunProgress Progress(const std::string& phase, const LoadGenerator* load) const {
     RunProgress progress;
     progress.cell = plan_.cell.name;
     progress.rep = plan_.n;
     progress.phase = phase;
-    progress.event = event;
     if (load != nullptr) {
       const LoadCounts counts = load->counts();
       progress.completed = counts.completed;
       progress.in_flight = counts.in_flight;
     }
-    note_(std::move(progress));
+    return progress;
   }
 
   const Scenario& scenario_;

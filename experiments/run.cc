@@ -10,8 +10,10 @@
 
 #include "base/gid.h"
 #include "experiments/environment.h"
+#include "experiments/lab_stores.h"
 #include "experiments/ndjson.h"
 #include "experiments/repetition.h"
+#include "experiments/stopped_run.h"
 #include "experiments/workloads/random.h"
 #include "experiments/workloads/shop.h"
 #include "experiments/workloads/shop_names.h"
@@ -65,16 +67,44 @@ class ScenarioRun {
 
   Result<RunResult> Run() {
     INDOUBT_RETURN_IF_ERROR(MakeFolder());
+    INDOUBT_ASSIGN_OR_RETURN(const auto lock, RunFolderLock::Take(folder_));
     DescribeRun();
     env_ = DescribeMachine(folder_, options_.binary);
     INDOUBT_RETURN_IF_ERROR(ReplaceJson(folder_ + "/env.json", env_));
     INDOUBT_RETURN_IF_ERROR(Save());
+    return RunWhatIsMissing();
+  }
+
+  /// `here`: the environment as it is now. Its folder is locked by the caller.
+  Result<RunResult> Resume(StoppedRun stopped, const json& here,
+                           const std::vector<std::string>& doubts) {
+    folder_ = stopped.folder;
+    id_ = stopped.run.at("id");
+    INDOUBT_ASSIGN_OR_RETURN(const auto aside, SetAsideHalfRepetitions(stopped));
+    run_ = std::move(stopped.run);
+    env_ = std::move(stopped.env);
+    for (const char* key : {"versions", "durability"}) {
+      if (env_.at(key).at("postgres").is_null()) env_[key] = here.at(key);
+    }
+    env_complete_ = true;
+    CountRecorded();
+    RecordResumption(here, aside, doubts);
+    INDOUBT_RETURN_IF_ERROR(ReplaceJson(folder_ + "/env.json", env_));
+    run_["status"] = "running";
+    run_["ended_at"] = nullptr;
+    INDOUBT_RETURN_IF_ERROR(Save());
+    return RunWhatIsMissing();
+  }
+
+ private:
+  Result<RunResult> RunWhatIsMissing() {
     for (int n = 1; n <= repeat_ && !interrupted_; ++n) {
       for (const size_t cell : CellOrder(seed_, n, cells_.size())) {
-        if (Stopped()) break;
+        if (IsRecorded(run_.at("cells").at(cell), n)) continue;
+        interrupted_ = interrupted_ || Stopped();
+        if (interrupted_) break;
         INDOUBT_RETURN_IF_ERROR(RunOne(cell, n));
       }
-      interrupted_ = interrupted_ || Stopped();
     }
     run_["status"] = interrupted_ ? "interrupted" : failed_ ? "failed" : "done";
     run_["ended_at"] = WallClockNow();
@@ -82,7 +112,35 @@ class ScenarioRun {
     return RunResult{folder_, run_["status"], run_["warnings"]};
   }
 
- private:
+  void CountRecorded() {
+    for (const json& cell : run_.at("cells")) {
+      for (const json& rep : cell.at("reps")) {
+        ++done_;
+        failed_ = failed_ || rep.at("status") == "failed";
+      }
+    }
+  }
+
+  void RecordResumption(const json& here, const std::vector<std::string>& aside,
+                        const std::vector<std::string>& doubts) {
+    const std::string when = WallClockNow();
+    run_["resumed"].push_back({{"at", when},
+                               {"git_sha", here.at("git_sha")},
+                               {"kept", done_},
+                               {"set_aside", aside},
+                               {"differences", doubts}});
+    std::string warning =
+        fmt::format("resumed at {}: {} of {} repetitions were recorded before", when, done_,
+                    repeat_ * static_cast<int>(cells_.size()));
+    for (const std::string& dir : aside) {
+      warning += fmt::format("; {} was cut off, counts for nothing and was run again", dir);
+    }
+    AddWarning(warning);
+    for (const std::string& doubt : doubts) {
+      AddWarning(fmt::format("resumed at {}: {} (then and now)", when, doubt));
+    }
+  }
+
   bool Stopped() const { return options_.stop != nullptr && options_.stop->load(); }
 
   Status MakeFolder() {
@@ -90,11 +148,11 @@ class ScenarioRun {
     id_ = fmt::format("{}-{}-{}", when, scenario_.name, LogId::Random().text().substr(0, 6));
     std::error_code error;
     const std::filesystem::path out = std::filesystem::absolute(options_.out_folder, error);
-    folder_ = (out / id_).string();
-    std::filesystem::create_directories(folder_, error);
+    std::filesystem::create_directories(out / id_, error);
+    if (!error) folder_ = std::filesystem::canonical(out / id_, error).string();
     if (error) {
       return Status(StatusCode::kIoError,
-                    fmt::format("cannot make {}: {}", folder_, error.message()));
+                    fmt::format("cannot make {}: {}", (out / id_).string(), error.message()));
     }
     std::ofstream file(folder_ + "/scenario.toml");
     file << scenario_.resolved;
@@ -109,17 +167,6 @@ class ScenarioRun {
   }
 
   void DescribeRun() {
-    json cells = json::array();
-    for (const MatrixCell& cell : cells_) {
-      json params = json::object();
-      if (cell.clients_vary) params["load.clients"] = cell.clients;
-      if (cell.last_resource_varies) params["last_resource"] = cell.last_resource;
-      for (const Variation& each : cell.variations) params[each.key] = json::parse(each.value);
-      cells.push_back({{"name", cell.name},
-                       {"path", cell.path},
-                       {"params", params},
-                       {"reps", json::array()}});
-    }
     json expect = json::array();
     for (const std::string& check : scenario_.expect) expect.push_back({{"check", check}});
     std::string reproduce;
@@ -138,13 +185,24 @@ class ScenarioRun {
             {"question", scenario_.question},
             {"status", "running"},
             {"seed", seed_},
+            {"repeat", repeat_},
+            {"given", GivenServers()},
+            {"version", options_.version},
+            {"scenario_crc32c", ScenarioChecksum(scenario_.resolved)},
             {"argv", options_.argv},
             {"reproduce", reproduce},
             {"started_at", WallClockNow()},
             {"ended_at", nullptr},
-            {"cells", cells},
+            {"cells", DescribeCells(cells_)},
             {"expect", expect},
             {"warnings", warnings}};
+  }
+
+  json GivenServers() const {
+    json given = json::array();
+    if (options_.postgres_dsn) given.push_back("postgres");
+    if (options_.redis_uri) given.push_back("redis");
+    return given;
   }
 
   void AddWarning(const std::string& warning) {
@@ -177,14 +235,15 @@ class ScenarioRun {
     ++done_;
     for (const std::string& warning : outcome.warnings) AddWarning(warning);
     if (!env_written.ok()) AddWarning("env.json: " + env_written.message());
-    failed_ = failed_ || !outcome.status.ok();
+    // Cut off, it may have failed for that: it is run again when the run is resumed.
+    failed_ = failed_ || (!outcome.status.ok() && !outcome.interrupted);
     interrupted_ = interrupted_ || outcome.interrupted;
     run_["cells"][index]["reps"].push_back(
         {{"n", n},
          {"dir", dir},
-         {"status", !outcome.status.ok()  ? "failed"
-                    : outcome.interrupted ? "interrupted"
-                                          : "done"},
+         {"status", outcome.interrupted    ? "interrupted"
+                    : !outcome.status.ok() ? "failed"
+                                           : "done"},
          {"error", outcome.status.ok() ? json(nullptr) : json(outcome.status.message())}});
     return Save();
   }
@@ -223,14 +282,49 @@ std::vector<size_t> CellOrder(uint64_t seed, int n, size_t cells) {
   return order;
 }
 
+namespace {
+
+/// The environment as a run's first repetition finds it, on stores like its own.
+Result<json> DescribeHere(const StoppedRun& stopped, const RunOptions& options) {
+  json here = DescribeMachine(stopped.folder, options.binary);
+  LabStoresOptions like;
+  like.postgres_dsn = options.postgres_dsn;
+  like.redis_uri = options.redis_uri;
+  INDOUBT_ASSIGN_OR_RETURN(const auto stores, LabStores::Start(like));
+  INDOUBT_RETURN_IF_ERROR(Shop(stopped.scenario.workload).SetUp(stores->direct()));
+  INDOUBT_RETURN_IF_ERROR(AddStores(stores->direct(), here));
+  return here;
+}
+
+Status CheckGivenServers(const Scenario& scenario, const RunOptions& options) {
+  INDOUBT_RETURN_IF_ERROR(CheckBreakable(scenario, options));
+  return Shop::CheckDroppable(options.postgres_dsn.value_or(""),
+                              options.redis_uri.value_or(""));
+}
+
+}  // namespace
+
 Result<RunResult> RunScenario(const Scenario& scenario, const RunOptions& options) {
   if (options.repeat && *options.repeat < 1) {
     return Status(StatusCode::kInvalidArgument, "--repeat must be at least 1");
   }
-  INDOUBT_RETURN_IF_ERROR(CheckBreakable(scenario, options));
-  INDOUBT_RETURN_IF_ERROR(
-      Shop::CheckDroppable(options.postgres_dsn.value_or(""), options.redis_uri.value_or("")));
+  INDOUBT_RETURN_IF_ERROR(CheckGivenServers(scenario, options));
   return ScenarioRun(scenario, options).Run();
+}
+
+Result<RunResult> ResumeRun(const std::string& run_folder, const RunOptions& options) {
+  INDOUBT_ASSIGN_OR_RETURN(const auto lock, RunFolderLock::Take(run_folder));
+  INDOUBT_ASSIGN_OR_RETURN(StoppedRun stopped, ReadStoppedRun(run_folder, options));
+  INDOUBT_RETURN_IF_ERROR(RemoveWhatItLeft(stopped));
+  INDOUBT_RETURN_IF_ERROR(CheckGivenServers(stopped.scenario, options));
+  INDOUBT_ASSIGN_OR_RETURN(const json here, DescribeHere(stopped, options));
+  std::vector<std::string> doubts;
+  INDOUBT_RETURN_IF_ERROR(CheckSameEnvironment(stopped, here, doubts));
+  RunOptions as_begun = options;
+  as_begun.repeat = stopped.run.at("repeat").get<int>();
+  as_begun.seed = stopped.run.at("seed").get<uint64_t>();
+  const Scenario scenario = stopped.scenario;
+  return ScenarioRun(scenario, as_begun).Resume(std::move(stopped), here, doubts);
 }
 
 }  // namespace indoubt

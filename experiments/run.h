@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "experiments/observer/observed.h"
 #include "experiments/scenario.h"
 
 namespace indoubt {
@@ -24,12 +25,15 @@ struct RunProgress {
   double elapsed_s = 0;  // since the run began
   int64_t completed = 0;
   int in_flight = 0;
-  std::string event;  // e.g. "coordinator killed"; empty mostly
+  std::string event;                 // e.g. "coordinator killed"; empty mostly
+  std::string fault;                 // what is broken now; empty: nothing
+  std::optional<Observed> observed;  // while there is load
 };
 
 struct RunOptions {
   std::string out_folder;         // holds the runs, e.g. "runs"; made if absent
   std::string binary;             // the indoubt executable, for processes of their own
+  std::string version;            // of indoubt, for run.json
   std::vector<std::string> argv;  // as asked for, for run.json
   std::optional<int> repeat;      // instead of the scenario's
   std::optional<uint64_t> seed;
@@ -57,5 +61,12 @@ std::vector<size_t> CellOrder(uint64_t seed, int n, size_t cells);
 /// kNotFound for missing servers, kUnavailable and kRefused for given ones, kIoError); a
 /// repetition that failed is in run.json, with the run's status "failed".
 Result<RunResult> RunScenario(const Scenario& scenario, const RunOptions& options);
+
+/// Completes the stopped run in `run_folder`: what is recorded stays, a half repetition is
+/// moved aside and run again, all with the run's own scenario and seeds; repeat, seed,
+/// out_folder and argv of `options` count for nothing. Beside the errors of RunScenario
+/// kInvalidArgument and kLocked say why it cannot be resumed (stopped_run.h); the run is
+/// then as it was.
+Result<RunResult> ResumeRun(const std::string& run_folder, const RunOptions& options);
 
 }  // namespace indoubt

@@ -1,10 +1,8 @@
 #include "experiments/scenario.h"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <fstream>
-#include <set>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -13,13 +11,12 @@
 #include "experiments/faults/fault.h"
 #include "experiments/paths/path.h"
 #include "experiments/scenario_expect.h"
+#include "experiments/scenario_matrix.h"
 #include "experiments/scenario_reader.h"
 #include "experiments/workloads/shop_names.h"
 
 namespace indoubt {
 namespace {
-
-constexpr int64_t kMostClients = 1024;
 
 Result<toml::table> Parse(std::string_view text, const std::string& origin) {
   try {
@@ -52,6 +49,21 @@ void Merge(toml::table& into, const toml::table& from) {
   }
 }
 
+/// "fault.down=3s" is that of [[fault]]: without one there is nothing to change.
+Status CheckThereToChange(const toml::table& document, const toml::table& change,
+                          const std::string& origin) {
+  for (const char* key : {"fault", "expect"}) {
+    const toml::array* list = document[key].as_array();
+    if (!change[key].is_table() || (list != nullptr && !list->empty())) continue;
+    return Status(
+        StatusCode::kInvalidArgument,
+        fmt::format("{0}: this scenario has no [[{1}]] to change; give it a whole one: "
+                    "--set '{1}=[{{...}}]', or write a scenario of your own",
+                    origin, key));
+  }
+  return Status::Ok();
+}
+
 Status Override(toml::table& document, const std::string& assignment) {
   const size_t equals = assignment.find('=');
   const std::string origin = "--set " + assignment;
@@ -66,67 +78,9 @@ Status Override(toml::table& document, const std::string& assignment) {
     parsed = Parse(quoted, origin);
   }
   if (!parsed) return parsed.error();
+  INDOUBT_RETURN_IF_ERROR(CheckThereToChange(document, *parsed, origin));
   Merge(document, *parsed);
   return Status::Ok();
-}
-
-/// Of "fault.point.PATH", which is of that path's cells alone; else empty.
-std::string PathOfKey(const std::string& key) {
-  constexpr std::string_view kPrefix = "fault.point.";
-  return key.starts_with(kPrefix) ? key.substr(kPrefix.size()) : "";
-}
-
-void ReadVariations(ScenarioTable vary, Scenario& scenario) {
-  constexpr std::array<std::string_view, 3> kTables{"load.", "workload.", "fault."};
-  for (const std::string& key : vary.Keys()) {
-    const auto fits = [&](std::string_view prefix) { return key.starts_with(prefix); };
-    if (std::none_of(kTables.begin(), kTables.end(), fits)) {
-      vary.Wrong(key, "only keys of load, workload and fault can vary, e.g. \"fault.down\"");
-    }
-    if (key == "load.clients") vary.Wrong(key, "is written as matrix.clients");
-    std::vector<std::string> values;
-    vary.ReadScalars(key, values);
-    if (vary.Has(key) && values.empty()) vary.Wrong(key, "names no value");
-    std::vector<Variation> axis;
-    for (std::string& value : values) axis.push_back({key, std::move(value)});
-    if (!axis.empty()) scenario.vary.push_back(std::move(axis));
-  }
-}
-
-/// A value as part of a cell's name, which is a folder's too.
-std::string InName(const std::string& value) {
-  std::string name;
-  for (const char c : value) {
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-                       (c >= 'A' && c <= 'Z') || c == '.' || c == '_' || c == '-';
-    if (plain) name += c;
-    if (c == '@' || c == ':') name += '-';
-  }
-  return name;
-}
-
-void ReadMatrix(ScenarioTable matrix, Scenario& scenario) {
-  matrix.Require("paths");
-  matrix.Read("paths", scenario.paths);
-  matrix.Read("clients", scenario.client_counts, 1, kMostClients);
-  matrix.Read("last_resource", scenario.last_resource);
-  ReadVariations(matrix.Table("vary"), scenario);
-  const auto takes_one = [](const std::string& path) { return CanHaveLastResource(path); };
-  if (!scenario.last_resource.empty() &&
-      std::none_of(scenario.paths.begin(), scenario.paths.end(), takes_one)) {
-    matrix.Wrong("last_resource", "no path of the matrix has one; it is for 2pc, 2pc-embedded");
-  }
-  if (std::count(scenario.last_resource.begin(), scenario.last_resource.end(), true) > 1 ||
-      std::count(scenario.last_resource.begin(), scenario.last_resource.end(), false) > 1) {
-    matrix.Wrong("last_resource", "names true or false twice");
-  }
-  if (matrix.Has("paths") && scenario.paths.empty()) matrix.Wrong("paths", "names no path");
-  std::set<std::string> seen;
-  for (const std::string& path : scenario.paths) {
-    if (auto made = MakePath(path); !made) matrix.Wrong("paths", made.error().message());
-    if (!seen.insert(path).second) matrix.Wrong("paths", fmt::format("\"{}\" twice", path));
-  }
-  matrix.NoOthers();
 }
 
 void ReadLoad(ScenarioTable load, LoadPlan& plan) {
@@ -225,32 +179,17 @@ void ReadFaults(ScenarioTable& document, Scenario& scenario) {
     table.NoOthers();
     scenario.faults.push_back(std::move(fault));
   }
-}
-
-/// Every combination of the values that vary for `path`; one empty one when none does.
-std::vector<std::vector<Variation>> CombinationsFor(
-    const std::string& path, const std::vector<std::vector<Variation>>& axes) {
-  std::vector<std::vector<Variation>> all{{}};
-  for (const std::vector<Variation>& axis : axes) {
-    const std::string only = PathOfKey(axis.front().key);
-    if (!only.empty() && only != path) continue;
-    std::vector<std::vector<Variation>> longer;
-    for (const std::vector<Variation>& so_far : all) {
-      for (const Variation& value : axis) {
-        longer.push_back(so_far);
-        longer.back().push_back(value);
-      }
-    }
-    all = std::move(longer);
+  if (!scenario.faults.empty()) return;
+  std::vector<Variation> varied = scenario.again;
+  for (const std::vector<Variation>& axis : scenario.vary) varied.push_back(axis.front());
+  for (const Variation& each : varied) {
+    if (!each.key.starts_with("fault.")) continue;
+    document.Table("matrix").Wrong(
+        "vary",
+        fmt::format("{} varies, and there is no [[fault]]; --set 'matrix.vary={{}}' lets "
+                    "nothing vary",
+                    each.key));
   }
-  return all;
-}
-
-/// "-down-5s"; of a fail point, whose key ends with the path, the value alone.
-std::string NamePart(const Variation& variation) {
-  const std::string value = "-" + InName(variation.value);
-  if (!PathOfKey(variation.key).empty()) return value;
-  return "-" + variation.key.substr(variation.key.rfind('.') + 1) + value;
 }
 
 /// The names of the matrix as it stands; what is wrong with it is told elsewhere.
@@ -299,28 +238,6 @@ const char* ToString(LoadMode mode) {
       return "closed";
   }
   return "?";
-}
-
-std::vector<MatrixCell> CellsOf(const Scenario& scenario) {
-  std::vector<MatrixCell> cells;
-  const bool clients_vary = !scenario.client_counts.empty();
-  const std::vector<int> counts =
-      clients_vary ? scenario.client_counts : std::vector<int>{scenario.load.clients};
-  for (const std::string& path : scenario.paths) {
-    const bool varies = !scenario.last_resource.empty() && CanHaveLastResource(path);
-    for (const bool last : varies ? scenario.last_resource : std::vector<bool>{false}) {
-      for (const std::vector<Variation>& variations : CombinationsFor(path, scenario.vary)) {
-        for (const int clients : counts) {
-          std::string name = path + (last ? "-last-resource" : "");
-          for (const Variation& each : variations) name += NamePart(each);
-          if (clients_vary) name += fmt::format("-clients-{}", clients);
-          cells.push_back(
-              {std::move(name), path, clients, clients_vary, last, varies, variations});
-        }
-      }
-    }
-  }
-  return cells;
 }
 
 namespace {

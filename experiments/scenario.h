@@ -4,12 +4,14 @@
 //   name = "coordinator-crash"
 //   question = "What does the death of the one who coordinates cost?"
 //   [matrix]
-//   paths = ["2pc", "cdc", "dual-write"]
+//   paths = ["2pc", "cdc", "dual-write"]  # one named twice: a control, the cell "2pc-again"
 //   clients = [32]                 # optional: one cell for each value and path
 //   last_resource = [false, true]  # optional, for 2pc and 2pc-embedded: PostgreSQL as a
 //                                  # participant like the others, as a logged last resource
 //   [matrix.vary]                  # optional: one cell for each value of each key of this file
 //   "workload.zipf" = [0.5, 0.99]  # fault.point.PATH: of that path's cells alone
+//   [matrix.again]                 # optional, of the second naming's cells alone
+//   "fault.latency" = "12ms"
 //   [load]
 //   mode = "open"                  # "open": Poisson at rate_per_s; "closed": clients in a loop
 //   rate_per_s = 150
@@ -69,10 +71,11 @@ struct Variation {
 struct Scenario {
   std::string name;
   std::string question;
-  std::vector<std::string> paths;
+  std::vector<std::string> paths;            // none more than twice
   std::vector<int> client_counts;            // of the matrix; empty: load.clients alone
   std::vector<bool> last_resource;           // of the matrix; empty: false alone
   std::vector<std::vector<Variation>> vary;  // of the matrix, key by key; none is empty
+  std::vector<Variation> again;              // of the cells of a path's second naming
   LoadPlan load;
   ShopOptions workload;  // its seed is set for each repetition
   std::vector<FaultPlan> faults;
@@ -89,11 +92,12 @@ struct MatrixCell {
   /// "2pc", "2pc-last-resource", "2pc-down-5s", "2pc-clients-8": what varies is in it.
   std::string name;
   std::string path;
+  bool again = false;  // of the path's second naming: "2pc-again"
   int clients = 0;
   bool clients_vary = false;
   bool last_resource = false;
   bool last_resource_varies = false;
-  std::vector<Variation> variations;
+  std::vector<Variation> variations;  // with those of [matrix.again], which are in no name
 };
 std::vector<MatrixCell> CellsOf(const Scenario& scenario);
 /// About how long it runs: warm-up, measured span and what starting, draining and comparing

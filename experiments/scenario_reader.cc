@@ -1,11 +1,26 @@
 #include "experiments/scenario_reader.h"
 
+#include <optional>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "base/duration.h"
 
 namespace indoubt {
+namespace {
+
+/// None of a list, a table or a date. JSON's strings are TOML's basic ones; its numbers and
+/// words are the same.
+std::optional<std::string> ScalarText(const toml::node& node) {
+  if (const auto* text = node.as_string()) return nlohmann::json(text->get()).dump();
+  if (const auto* number = node.as_integer()) return std::to_string(number->get());
+  if (const auto* real = node.as_floating_point()) return nlohmann::json(real->get()).dump();
+  if (const auto* truth = node.as_boolean()) return truth->get() ? "true" : "false";
+  return std::nullopt;
+}
+
+}  // namespace
 
 void ScenarioErrors::Add(const toml::source_region& where, const std::string& key,
                          const std::string& what) {
@@ -133,22 +148,21 @@ void ScenarioTable::Read(const std::string& key, std::map<std::string, std::stri
   }
 }
 
+void ScenarioTable::ReadScalar(const std::string& key, std::string& into) {
+  const toml::node* node = Find(key);
+  if (node == nullptr) return;
+  const auto text = ScalarText(*node);
+  if (!text) return Wrong(key, "must be a string, a number or a truth value");
+  into = *text;
+}
+
 void ScenarioTable::ReadScalars(const std::string& key, std::vector<std::string>& into) {
   const toml::node* node = Find(key);
   if (node == nullptr) return;
   into.clear();
   if (const auto* list = node->as_array()) {
     for (const toml::node& each : *list) {
-      // JSON's strings are TOML's basic ones; its numbers and words are the same.
-      if (const auto* text = each.as_string()) {
-        into.push_back(nlohmann::json(text->get()).dump());
-      } else if (const auto* number = each.as_integer()) {
-        into.push_back(std::to_string(number->get()));
-      } else if (const auto* real = each.as_floating_point()) {
-        into.push_back(nlohmann::json(real->get()).dump());
-      } else if (const auto* truth = each.as_boolean()) {
-        into.push_back(truth->get() ? "true" : "false");
-      }
+      if (auto text = ScalarText(each)) into.push_back(std::move(*text));
     }
     if (into.size() == list->size()) return;
   }

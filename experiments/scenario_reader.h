@@ -44,7 +44,9 @@ class ScenarioTable {
   void Read(const std::string& key, std::vector<int>& into, int64_t low, int64_t high);
   void Read(const std::string& key, std::vector<bool>& into);
   void Read(const std::string& key, std::map<std::string, std::string>& into);
-  /// A list of strings, numbers and truth values, each as TOML and JSON write it.
+  /// A string, number or truth value as TOML and JSON write it.
+  void ReadScalar(const std::string& key, std::string& into);
+  /// A list of such.
   void ReadScalars(const std::string& key, std::vector<std::string>& into);
   /// The table's own keys, in its order.
   std::vector<std::string> Keys() const;

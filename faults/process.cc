@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "faults/belongings.h"
 
 namespace indoubt {
 namespace {
@@ -115,19 +116,24 @@ Result<std::unique_ptr<Process>> Process::Start(const ProcessSpec& spec) {
   std::vector<char*> argv_pointers = Pointers(argv);
   std::vector<char*> environment_pointers = Pointers(environment);
   const pid_t parent = getpid();
-  const pid_t pid = fork();
-  if (pid == 0) {
-    BecomeChild(spec, user, argv_pointers.data(), environment_pointers.data(), parent, input[0],
-                error[1]);
-  }
-  const int fork_error = errno;
+  int fork_error = 0;
+  const auto start = [&] {
+    const pid_t forked = fork();
+    if (forked == 0) {
+      BecomeChild(spec, user, argv_pointers.data(), environment_pointers.data(), parent,
+                  input[0], error[1]);
+    }
+    fork_error = errno;
+    return forked;
+  };
+  const pid_t pid = AddChild(start, spec.last_signal);
   close(error[1]);
   if (input[0] >= 0) close(input[0]);
   int child_error = 0;
   const ssize_t n = pid > 0 ? read(error[0], &child_error, sizeof child_error) : 0;
   close(error[0]);
   if (pid < 0 || n > 0) {
-    if (pid > 0) waitpid(pid, nullptr, 0);
+    if (pid > 0) Process(pid, -1).KillAndWait();
     if (input[1] >= 0) close(input[1]);
     const int why = pid < 0 ? fork_error : child_error;
     return Status(why == ENOENT ? StatusCode::kNotFound : StatusCode::kIoError,
@@ -158,10 +164,10 @@ void Process::KillAndWait() {
 
 bool Process::Running() {
   if (ended_) return false;
-  int status = 0;
-  if (waitpid(pid_, &status, WNOHANG) != pid_) return true;
-  ended_ = WIFSIGNALED(status) ? ExitState{true, WTERMSIG(status)}
-                               : ExitState{false, WEXITSTATUS(status)};
+  const std::optional<int> status = ReapChild(pid_);
+  if (!status) return true;
+  ended_ = WIFSIGNALED(*status) ? ExitState{true, WTERMSIG(*status)}
+                                : ExitState{false, WEXITSTATUS(*status)};
   return false;
 }
 
@@ -196,16 +202,27 @@ Result<std::string> RunProgram(const ProcessSpec& spec, TimePoint deadline) {
 
 ScratchFolder::ScratchFolder(const std::string& prefix) {
   const char* base = std::getenv("INDOUBT_SCRATCH");
-  path_ =
-      fmt::format("{}/{}-XXXXXX", base != nullptr && *base != '\0' ? base : "/var/tmp", prefix);
-  INDOUBT_CHECK(mkdtemp(path_.data()) != nullptr, "cannot make a folder like " + path_);
-  chmod(path_.c_str(), 0755);
+  path_ = AddScratchFolder([&] {
+    std::string path = fmt::format(
+        "{}/{}-XXXXXX", base != nullptr && *base != '\0' ? base : "/var/tmp", prefix);
+    INDOUBT_CHECK(mkdtemp(path.data()) != nullptr, "cannot make a folder like " + path);
+    chmod(path.c_str(), 0755);
+    return path;
+  });
 }
 
 ScratchFolder::~ScratchFolder() {
   if (keep_) return;
   std::error_code ignored;  // a leftover in a scratch folder harms nobody
   std::filesystem::remove_all(path_, ignored);
+  ForgetScratchFolder(path_);
 }
+
+void ScratchFolder::Keep() {
+  keep_ = true;
+  ForgetScratchFolder(path_);
+}
+
+void ScratchFolder::KeepAtOnce() { ForgetScratchFolder(path_); }
 
 }  // namespace indoubt

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include "base/clock.h"
@@ -18,10 +19,11 @@ struct ProcessSpec {
   std::vector<std::string> argv;                   // argv[0] is looked up in PATH
   std::map<std::string, std::string> environment;  // added to this process' own
   std::string working_directory;                   // empty: inherited
-  std::string output_path;  // stdout and stderr, appended; empty: inherited
-  std::string stdout_path;  // stdout alone; empty: with output_path
-  std::string user;         // run as this user, when this process is root
-  bool pipe_stdin = false;  // stdin() is then its standard input
+  std::string output_path;    // stdout and stderr, appended; empty: inherited
+  std::string stdout_path;    // stdout alone; empty: with output_path
+  std::string user;           // run as this user, when this process is root
+  bool pipe_stdin = false;    // stdin() is then its standard input
+  int last_signal = SIGKILL;  // when this process ends at once (faults/belongings.h)
 };
 
 struct ExitState {
@@ -64,9 +66,9 @@ class Process {
 /// output's tail, when it does not exit 0 by `deadline` (then it is killed).
 Result<std::string> RunProgram(const ProcessSpec& spec, TimePoint deadline);
 
-/// A fresh folder for servers' data, removed with the object unless kept. It lies
-/// below $INDOUBT_SCRATCH or /var/tmp (not tmpfs), 0755 so that another user's
-/// server can reach what is inside.
+/// A fresh folder for servers' data, removed with the object unless kept, and when this
+/// process ends at once (faults/belongings.h). It lies below $INDOUBT_SCRATCH or /var/tmp
+/// (not tmpfs), 0755 so that another user's server can reach what is inside.
 class ScratchFolder {
  public:
   explicit ScratchFolder(const std::string& prefix);
@@ -74,7 +76,10 @@ class ScratchFolder {
   ScratchFolder(const ScratchFolder&) = delete;
   ScratchFolder& operator=(const ScratchFolder&) = delete;
   const std::string& path() const { return path_; }
-  void Keep() { keep_ = true; }
+  void Keep();
+  /// Removed with the object as before, and kept when this process ends at once: what is
+  /// inside settles something outside.
+  void KeepAtOnce();
 
  private:
   std::string path_;

@@ -159,6 +159,7 @@ Status PostgresServer::StartProcess(const std::vector<std::string>& wrapper) {
   spec.user = PostgresUser();
   spec.working_directory = "/";
   spec.output_path = log_path();
+  spec.last_signal = SIGQUIT;  // it ends its backends, and gives back its shared memory
   INDOUBT_ASSIGN_OR_RETURN(process_, Process::Start(spec));
   const TimePoint deadline = SystemClock().Now() + kStartLimit;
   while (PQping(dsn().c_str()) != PQPING_OK) {

@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 #include <toml++/toml.h>
 
+#include "experiments/summary/environment_difference.h"
 #include "experiments/summary/warnings.h"
 
 namespace indoubt {
@@ -14,9 +15,6 @@ namespace {
 
 using nlohmann::json;
 using Flat = std::map<std::string, std::string>;
-
-// A disk that syncs this many times slower is another disk.
-constexpr double kOtherDisk = 2;
 
 template <typename Node>
 std::string TomlText(const Node& node) {
@@ -72,33 +70,6 @@ void AddDifferences(const Flat& base, const Flat& candidate, std::vector<std::st
   }
 }
 
-/// "name is a and b" where the two documents have other values there.
-void AddDifference(const json& base, const json& candidate, const char* pointer,
-                   const std::string& name, std::vector<std::string>& found) {
-  const json::json_pointer at(pointer);
-  const json left = base.is_object() ? base.value(at, json()) : json();
-  const json right = candidate.is_object() ? candidate.value(at, json()) : json();
-  if (left == right) return;
-  const auto text = [](const json& value) {
-    return value.is_null() ? "unknown" : value.dump();
-  };
-  found.push_back(fmt::format("{} is {} and {}", name, text(left), text(right)));
-}
-
-void AddOtherDisk(const json& base, const json& candidate, std::vector<std::string>& warnings) {
-  const json::json_pointer at("/fdatasync_us/p50");
-  const json left = base.is_object() ? base.value(at, json()) : json();
-  const json right = candidate.is_object() ? candidate.value(at, json()) : json();
-  if (!left.is_number() || !right.is_number()) return;
-  const double one = left.get<double>(), other = right.get<double>();
-  if (one > 0 && other > 0 && (one / other > kOtherDisk || other / one > kOtherDisk)) {
-    warnings.push_back(fmt::format(
-        "fdatasync took {:.0f} us before the base and {:.0f} us before the candidate: the disk "
-        "alone may make the difference",
-        one, other));
-  }
-}
-
 void AddDoubts(const char* which, const json& summary, std::vector<std::string>& warnings) {
   const std::string status = summary.at("run").at("status").get<std::string>();
   if (status != "done") warnings.push_back(fmt::format("the {} is {}", which, status));
@@ -127,17 +98,10 @@ Status CheckComparable(const std::string& base_folder, const json& base,
     INDOUBT_ASSIGN_OR_RETURN(const Flat right, Conditions(candidate_folder));
     AddDifferences(left, right, forbidden);
   }
-  const json& here = base.at("env");
-  const json& there = candidate.at("env");
-  for (const char* store : {"postgres", "redis", "sqlite"}) {
-    AddDifference(here, there, fmt::format("/durability/{}", store).c_str(),
-                  fmt::format("the durability of {}", store), forbidden);
-    AddDifference(here, there, fmt::format("/versions/{}", store).c_str(),
-                  fmt::format("the version of {}", store), warnings);
-  }
-  for (const char* name : {"build", "cpu", "cores", "filesystem"}) {
-    AddDifference(here, there, fmt::format("/{}", name).c_str(), fmt::format("env.{}", name),
-                  forbidden);
+  const EnvironmentDifferences places =
+      CompareEnvironments(base.at("env"), "the base", candidate.at("env"), "the candidate");
+  for (const auto* lines : {&places.durability, &places.machine}) {
+    forbidden.insert(forbidden.end(), lines->begin(), lines->end());
   }
   if (!forbidden.empty()) {
     return Status(
@@ -146,12 +110,10 @@ Status CheckComparable(const std::string& base_folder, const json& base,
                     "on the same machine with the same scenario and settings",
                     fmt::join(forbidden, "; ")));
   }
-  for (const char* name : {"kernel", "memory_gib"}) {
-    AddDifference(here, there, fmt::format("/{}", name).c_str(), fmt::format("env.{}", name),
-                  warnings);
-  }
   AddDifference(base, candidate, "/run/seed", "the seed", warnings);
-  AddOtherDisk(here, there, warnings);
+  for (const auto* lines : {&places.versions, &places.doubtful}) {
+    warnings.insert(warnings.end(), lines->begin(), lines->end());
+  }
   AddDoubts("base", base, warnings);
   AddDoubts("candidate", candidate, warnings);
   return Status::Ok();

@@ -140,14 +140,13 @@ size_t LagWatcher::pending() const {
   return most;
 }
 
-nlohmann::json LagWatcher::OldestMs() const {
-  nlohmann::json oldest = nlohmann::json::object();
+std::map<std::string, Duration> LagWatcher::Oldest() const {
+  std::map<std::string, Duration> oldest;
   const int64_t now = MonotonicNanos();
   for (const auto& store : stores_) {
     std::lock_guard lock(store->mutex);
-    oldest[store->name] = store->pending.empty()
-                              ? 0.0
-                              : static_cast<double>(now - store->pending.begin()->first) / 1e6;
+    oldest[store->name] =
+        store->pending.empty() ? Duration{} : Duration(now - store->pending.begin()->first);
   }
   return oldest;
 }

@@ -2,6 +2,7 @@
 // writes lag.ndjson.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -24,9 +25,9 @@ class LagWatcher {
   void Stop();
   /// Orders that are not yet visible somewhere.
   size_t pending() const;
-  /// Milliseconds since the oldest order was committed that is not yet visible, by
-  /// store; 0 when there is none.
-  nlohmann::json OldestMs() const;
+  /// Since the oldest order was committed that is not yet visible, by store; 0 when there is
+  /// none.
+  std::map<std::string, Duration> Oldest() const;
   std::vector<std::string> Troubles() const;
 
  private:

@@ -41,15 +41,30 @@ Result<std::unique_ptr<Observer>> Observer::Start(const StoreEndpoints& stores,
   return observer;
 }
 
+Observed Observer::Now() const {
+  Observed now;
+  if (prepared_) {
+    now.in_doubt = prepared_->in_doubt();
+    now.in_doubt_oldest = prepared_->oldest();
+  }
+  now.waiters = writers_->waiting();
+  now.lag = lag_->Oldest();
+  return now;
+}
+
 Status Observer::WriteTimeline() {
   const LoadCounts counts = counts_();
+  const Observed now = Now();
+  nlohmann::json lag_ms = nlohmann::json::object();
+  for (const auto& [store, lag] : now.lag) {
+    lag_ms[store] = std::chrono::duration<double, std::milli>(lag).count();
+  }
   timeline_file_->Write({{"t_ns", MonotonicNanos()},
                          {"completed", counts.completed},
                          {"in_flight", counts.in_flight},
-                         {"in_doubt", prepared_ ? nlohmann::json(prepared_->in_doubt())
-                                                : nlohmann::json(nullptr)},
-                         {"waiters", writers_->waiting()},
-                         {"lag_ms", lag_->OldestMs()}});
+                         {"in_doubt", Nanos(now.in_doubt)},
+                         {"waiters", now.waiters},
+                         {"lag_ms", std::move(lag_ms)}});
   return Status::Ok();
 }
 

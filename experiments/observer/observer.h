@@ -11,6 +11,7 @@
 #include "experiments/ndjson.h"
 #include "experiments/observer/double_reader.h"
 #include "experiments/observer/lag_watcher.h"
+#include "experiments/observer/observed.h"
 #include "experiments/observer/outside_writers.h"
 #include "experiments/observer/prepared_watcher.h"
 #include "experiments/observer/recent_orders.h"
@@ -29,6 +30,8 @@ class Observer {
   ~Observer() { Stop(); }
 
   LagWatcher& lag() { return *lag_; }
+  /// From any thread.
+  Observed Now() const;
   /// Stops watching; what is unfinished is written as such. Idempotent.
   void Stop();
   /// Stops, and completes the files.

@@ -1,5 +1,6 @@
 #include "experiments/observer/prepared_watcher.h"
 
+#include <limits>
 #include <map>
 
 #include <fmt/format.h>
@@ -16,6 +17,7 @@ namespace {
 
 constexpr auto kPoll = std::chrono::milliseconds(5);
 constexpr auto kSqliteBusy = std::chrono::seconds(5);
+constexpr int64_t kNobody = std::numeric_limits<int64_t>::max();
 
 using Gids = std::vector<std::string>;
 using Lister = std::function<Result<Gids>()>;
@@ -97,6 +99,9 @@ struct PreparedWatcher::Store {
     }
     seen = std::move(still);
     count = static_cast<int64_t>(seen.size());
+    int64_t since = kNobody;
+    for (const auto& [gid, times] : seen) since = std::min(since, times.first);
+    oldest_since = since;
     return Status::Ok();
   }
 
@@ -112,6 +117,7 @@ struct PreparedWatcher::Store {
   NdjsonFile& out;
   std::map<std::string, Seen> seen;  // of the thread, and of Stop() after it
   std::atomic<int64_t> count{0};
+  std::atomic<int64_t> oldest_since{kNobody};
   WatchThread thread;
 };
 
@@ -143,6 +149,12 @@ int64_t PreparedWatcher::in_doubt() const {
   int64_t most = 0;
   for (const auto& store : stores_) most = std::max(most, store->count.load());
   return most;
+}
+
+Duration PreparedWatcher::oldest() const {
+  int64_t since = kNobody;
+  for (const auto& store : stores_) since = std::min(since, store->oldest_since.load());
+  return since == kNobody ? Duration{} : Duration(MonotonicNanos() - since);
 }
 
 std::vector<std::string> PreparedWatcher::Troubles() const {

@@ -12,7 +12,7 @@
 
 namespace indoubt {
 
-/// Start and Stop from one thread; in_doubt and Troubles from any.
+/// Start and Stop from one thread; the rest from any.
 class PreparedWatcher {
  public:
   /// Connects; `out` must outlive this.
@@ -23,6 +23,8 @@ class PreparedWatcher {
   void Stop();
   /// Branches in doubt at the last polls: the most of any store.
   int64_t in_doubt() const;
+  /// How long the oldest of these has been seen by now; 0 when there is none.
+  Duration oldest() const;
   std::vector<std::string> Troubles() const;
 
  private:

@@ -6,6 +6,8 @@
 #include "experiments/report/svg.h"
 #include "experiments/report/variation.h"
 #include "experiments/report/writers.h"
+#include "experiments/summary/control.h"
+#include "experiments/summary/flips.h"
 #include "experiments/summary/judgement.h"
 
 namespace indoubt {
@@ -127,6 +129,8 @@ void AddRun(std::string& out, const ReportedRun& reported, const char* heading) 
                      EscapeHtml(run.at("scenario").get<std::string>()),
                      EscapeHtml(run.at("question").get<std::string>()));
   AddVerdict(out, summary);
+  AddList(out, "This flips if", "flips", FlipSentences(summary));
+  AddList(out, "The control", "control", ControlSentences(summary));
   AddList(out, "Warnings", "warnings", summary.at("warnings").get<std::vector<std::string>>());
   AddSection(out, "The paths", PathTable(summary), "figures");
   out += fmt::format("<p class=\"note-p\">{}</p>\n", EscapeHtml(kTableNote));

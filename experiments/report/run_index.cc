@@ -133,6 +133,14 @@ Result<std::vector<ListedRun>> ListRuns(const std::string& folder) {
   return runs;
 }
 
+bool IsRunsFolder(const std::string& folder) {
+  std::error_code error;
+  const std::filesystem::path target =
+      std::filesystem::read_symlink(std::filesystem::path(folder) / "latest", error);
+  // The run that it names may have been removed.
+  return !error && !target.empty() && !target.has_parent_path();
+}
+
 Status WriteRunIndex(const std::string& folder) {
   INDOUBT_ASSIGN_OR_RETURN(const auto runs, ListRuns(folder));
   if (runs.empty()) return Status::Ok();

@@ -24,6 +24,9 @@ struct ListedRun {
 /// as such. kNotFound: no such folder.
 Result<std::vector<ListedRun>> ListRuns(const std::string& folder);
 
+/// Whether `indoubt run` put its runs there: it leaves the link `latest` to one of them.
+bool IsRunsFolder(const std::string& folder);
+
 /// Writes index.html over the runs in `folder`, replaced atomically: one offline page
 /// with links to the reports beside it. Does nothing when `folder` holds no run.
 Status WriteRunIndex(const std::string& folder);

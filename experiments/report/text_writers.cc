@@ -6,7 +6,9 @@
 #include "experiments/report/content.h"
 #include "experiments/report/variation.h"
 #include "experiments/report/writers.h"
+#include "experiments/summary/control.h"
 #include "experiments/summary/figures.h"
+#include "experiments/summary/flips.h"
 #include "experiments/summary/judgement.h"
 
 namespace indoubt {
@@ -92,6 +94,8 @@ std::string MarkdownReport(const json& summary) {
   const std::string verdict = VerdictText(summary);
   for (const char c : verdict) out += c == '\n' ? std::string("\n\n") : std::string(1, c);
   out += "\n";
+  AddList(out, "This flips if", FlipSentences(summary));
+  AddList(out, "The control", ControlSentences(summary));
   AddList(out, "Warnings", summary.at("warnings").get<std::vector<std::string>>());
   AddTable(out, "The paths", PathTable(summary));
   out += fmt::format("\n{}\n", kTableNote);

@@ -8,10 +8,10 @@
 
 #include <fmt/format.h>
 
-#include "base/duration.h"
 #include "experiments/report/svg.h"
 #include "experiments/summary/cell_figure.h"
 #include "experiments/summary/judgement.h"
+#include "experiments/summary/parameter_number.h"
 
 namespace indoubt {
 namespace {
@@ -34,16 +34,6 @@ constexpr std::array<PanelFigure, 5> kPanels{{
     {"outside writers that waited over 100 ms", "blocked_over_100ms", 1},
     {"longest lag of derived data, s", "lag_ms.max", 1000},
 }};
-
-/// A number, or a duration in seconds.
-std::optional<double> NumberOf(const json& value, bool& duration) {
-  if (value.is_number()) return value.get<double>();
-  if (!value.is_string()) return std::nullopt;
-  const auto parsed = ParseDuration(value.get<std::string>());
-  if (!parsed) return std::nullopt;
-  duration = true;
-  return std::chrono::duration<double>(*parsed).count();
-}
 
 /// The path, and what else varies: cells that differ in the parameter alone.
 std::string SeriesName(const json& cell, const std::string& key) {
@@ -74,11 +64,12 @@ SeriesMarks MarksOf(const json& summary, const std::string& key, const PanelFigu
   SeriesMarks all;
   for (const json& cell : summary.at("cells")) {
     if (!cell.at("params").contains(key)) continue;
-    bool duration = false;
-    const auto x = NumberOf(cell.at("params").at(key), duration);
+    const auto x = NumberOfParameter(cell.at("params").at(key));
     if (!x) continue;
-    Mark mark{
-        *x, {}, BoundOf(cell, panel.figure, "ci_low"), BoundOf(cell, panel.figure, "ci_high")};
+    Mark mark{x->number,
+              {},
+              BoundOf(cell, panel.figure, "ci_low"),
+              BoundOf(cell, panel.figure, "ci_high")};
     const json value = CellFigure(cell, panel.figure);
     if (value.is_number()) mark.y = value.get<double>();
     for (auto* number : {&mark.y, &mark.low, &mark.high}) {
@@ -164,9 +155,11 @@ std::vector<VariedParameter> VariedParameters(const json& summary) {
   for (const json& cell : summary.at("cells")) {
     for (const auto& [key, value] : cell.at("params").items()) {
       Values& values = by_key[key];
-      const auto number = NumberOf(value, values.duration);
+      const auto number = NumberOfParameter(value);
       values.others = values.others || !number;
-      if (number) values.numbers.insert(*number);
+      if (!number) continue;
+      values.numbers.insert(number->number);
+      values.duration = values.duration || number->duration;
     }
   }
   std::vector<VariedParameter> parameters;

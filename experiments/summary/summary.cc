@@ -6,8 +6,10 @@
 
 #include <fmt/format.h>
 
+#include "experiments/summary/control.h"
 #include "experiments/summary/expect.h"
 #include "experiments/summary/figures.h"
+#include "experiments/summary/flips.h"
 #include "experiments/summary/records.h"
 #include "experiments/summary/statistics.h"
 #include "experiments/summary/warnings.h"
@@ -88,6 +90,11 @@ Result<json> SummariseAll(const std::string& run_folder, const RunRecords& recor
     INDOUBT_ASSIGN_OR_RETURN(json summarised, SummariseCell(run_folder, cell, warnings));
     summary["cells"].push_back(std::move(summarised));
   }
+  summary["control"] = CompareControls(summary["cells"]);
+  for (std::string& warning : ControlWarnings(summary["control"])) {
+    warnings.push_back(std::move(warning));
+  }
+  summary["flips"] = FindFlips(summary["cells"]);
   summary["expect"] = json::array();
   for (const json& entry : records.run.at("expect")) {
     INDOUBT_ASSIGN_OR_RETURN(const Check check,

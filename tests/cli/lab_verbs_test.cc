@@ -84,6 +84,9 @@ TEST_F(LabVerbsTest, ExplainTellsAStoryAndNamesWhatThereIsInstead) {
 TEST_F(LabVerbsTest, ReportWritesTheIndexAndListRunsPrintsIt) {
   Write("base", 1);
   Write("later", 1);
+  EXPECT_EQ(Indoubt("report base").exit_code, 0);
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() + "/index.html")) << "no runs' folder";
+  std::filesystem::create_directory_symlink("base", folder_.path() + "/latest");
   EXPECT_EQ(Indoubt("report base later").exit_code, 0);
   EXPECT_THAT(ReadText(folder_.path() + "/index.html"), HasSubstr("./later/report.html"));
   const CommandResult listed = Indoubt("list runs --out .");

@@ -266,7 +266,7 @@ void SampleRun::Write(const std::string& folder) const {
     if (cell == cells.end()) {
       cells.push_back({{"name", rep.cell},
                        {"path", rep.path},
-                       {"params", {{"load.clients", 32}}},
+                       {"params", rep.params},
                        {"reps", json::array()}});
       cell = cells.end() - 1;
     }

@@ -27,6 +27,7 @@ class TemporaryFolder {
 
 struct SampleRep {
   std::string cell, path, status = "done";
+  nlohmann::json params = {{"load.clients", 32}};  // of the cell; its first repetition's count
   int n = 1;
   nlohmann::json rep;                                        // null: no rep.json
   std::map<std::string, std::vector<nlohmann::json>> files;  // "ops.ndjson" and so on

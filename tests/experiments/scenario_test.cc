@@ -107,6 +107,19 @@ TEST(Scenario, AnExpectationWhoseCellWasOverriddenAwayIsLeftOutWithAWarning) {
   EXPECT_TRUE(again->warnings.empty());
 }
 
+TEST(Scenario, WhatIsSetOfAFaultThatIsNotThereIsNamed) {
+  const std::string text = kSmall;
+  const std::string without = text.substr(0, text.find("[[fault]]"));
+  const std::vector<std::string> overrides{"fault.down=3s"};
+  const auto set = ParseScenario(without, "x.toml", overrides);
+  ASSERT_FALSE(set);
+  EXPECT_THAT(set.error().message(),
+              StartsWith("--set fault.down=3s: this scenario has no [[fault]] to change"));
+  EXPECT_THAT(
+      ErrorOf(Replaced(without, "[load]", "[matrix.vary]\n\"fault.down\" = [\"1s\"]\n[load]")),
+      StartsWith("x.toml:4:1: matrix.vary: fault.down varies, and there is no [[fault]]"));
+}
+
 std::string WithFault(const std::string& fault) {
   std::string text = kSmall;
   const size_t from = text.find("kind = "), to = text.find("down = ");
