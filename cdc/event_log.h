@@ -59,7 +59,7 @@ class EventLogReader {
  public:
   virtual ~EventLogReader() = default;
   /// Events after `position` in order: at most `max_events`, and no more once
-  /// `max_bytes` of them were read (one always comes). Empty at the end.
+  /// `max_bytes` were read (one always comes), or Recent goes on. Empty at the end only.
   virtual Result<std::vector<LoggedEvent>> Read(EventPosition position, size_t max_events,
                                                 size_t max_bytes) = 0;
   /// The shape that the source table `oid` had in the last event before `position` that
@@ -68,6 +68,10 @@ class EventLogReader {
                                                               EventPosition position) = 0;
   /// Takes events back whose memory the next ones may use.
   virtual void Recycle(std::vector<LoggedEvent> events) = 0;
+  /// The events that follow on `position`, if they were appended a short while ago and are
+  /// still in memory: whole transactions, shared by all readers. Null when they are not, and
+  /// must be Read.
+  virtual std::shared_ptr<const std::vector<LoggedEvent>> Recent(EventPosition position) = 0;
   /// The sequence number of the last event at or before `position`; 0 if none.
   virtual Result<uint64_t> SequenceAt(EventPosition position) = 0;
 };
@@ -110,7 +114,10 @@ class EventLog {
   /// the event of that LSN, its ROLLBACK_PREPARED discards it. kCorrupt for a
   /// COMMIT_PREPARED whose PREPARED never came: changes are missing.
   /// The parts of a large transaction are kept, and become readable with its last.
-  virtual Status Append(const std::vector<events::Transaction>& batch) = 0;
+  virtual Status Append(std::vector<events::Transaction> batch) = 0;
+  /// Transactions that Append was given and no reader holds any more: their memory may serve
+  /// for others. Of the appender.
+  virtual std::vector<events::Transaction> Reclaim() = 0;
   /// Removes parts whose last has not come: the source sends them again, from the first.
   virtual Status DropParts() = 0;
   /// Everything of the source up to `lsn` is in the log, durably. Never goes back.

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "cdc/sqlite_event_log_file.h"
+
 namespace indoubt::cdc_internal {
 namespace {
 
@@ -58,23 +60,16 @@ Status LogGlance::Read() {
 
 Result<uint64_t> LogGlance::EventsUpTo(EventPosition position) {
   if (state_ != EventLogState::kStreaming) return uint64_t{0};
-  INDOUBT_ASSIGN_OR_RETURN(
-      SqliteQuery query,
-      db_->Prepare("SELECT sequence FROM events WHERE (lsn, ordinal) <= (?1, ?2) "
-                   "ORDER BY lsn DESC, ordinal DESC LIMIT 1"));
-  query.Bind(1, position.lsn.value);
-  query.Bind(2, position.ordinal);
-  INDOUBT_ASSIGN_OR_RETURN(const bool found, query.Next());
-  return found ? query.U64(0) : uint64_t{0};
+  return SequenceAtOrBefore(*db_, position);
 }
 
 Result<std::optional<int64_t>> LogGlance::CommitTimeAfter(EventPosition position) {
   if (state_ != EventLogState::kStreaming) return std::optional<int64_t>();
+  INDOUBT_ASSIGN_OR_RETURN(const uint64_t before, SequenceAtOrBefore(*db_, position));
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query,
-                           db_->Prepare("SELECT payload FROM events WHERE (lsn, ordinal) > "
-                                        "(?1, ?2) ORDER BY lsn, ordinal LIMIT 1"));
-  query.Bind(1, position.lsn.value);
-  query.Bind(2, position.ordinal);
+                           db_->Prepare("SELECT payload FROM events WHERE sequence > ?1 "
+                                        "ORDER BY sequence LIMIT 1"));
+  query.Bind(1, before);
   INDOUBT_ASSIGN_OR_RETURN(const bool found, query.Next());
   if (!found) return std::optional<int64_t>();
   events::Transaction event;

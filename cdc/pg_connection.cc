@@ -101,17 +101,19 @@ Status PgConnection::ResultError(const PGresult* result, std::string_view doing)
                             OneLine(PQresultErrorMessage(result))));
 }
 
-Status PgConnection::WaitSocket(bool for_write, TimePoint deadline) {
+Status PgConnection::WaitSocket(bool for_write, TimePoint deadline, int wake) {
   const short want = static_cast<short>(for_write ? POLLIN | POLLOUT : POLLIN);
-  pollfd waited[2] = {{PQsocket(connection_.get()), want, 0}, {stop_.fd(), POLLIN, 0}};
+  pollfd waited[3] = {{PQsocket(connection_.get()), want, 0},
+                      {stop_.fd(), POLLIN, 0},
+                      {wake, POLLIN, 0}};  // poll leaves a negative one out
   for (;;) {
-    const int ready = poll(waited, 2, MillisUntil(deadline));
+    const int ready = poll(waited, 3, MillisUntil(deadline));
     if (ready < 0 && errno != EINTR) {
       return Status(StatusCode::kIoError, fmt::format("poll: {}", std::strerror(errno)));
     }
     if (stop_.is_set()) return Status(StatusCode::kAborted, "the CDC worker is stopping");
-    if (ready > 0) return Status::Ok();
-    if (SystemClock().Now() >= deadline) {
+    if (ready > 0 && waited[0].revents != 0) return Status::Ok();
+    if (ready > 0 || SystemClock().Now() >= deadline) {
       return Status(StatusCode::kDeadlineExceeded, "cdc source: no answer in time");
     }
   }
@@ -175,7 +177,7 @@ Status PgConnection::StartCopy(const std::string& sql, TimePoint deadline) {
   return ResultError(result.get(), sql);
 }
 
-Result<std::optional<std::string_view>> PgConnection::ReadCopy(TimePoint deadline) {
+Result<std::optional<std::string_view>> PgConnection::ReadCopy(TimePoint deadline, int wake) {
   for (;;) {
     char* raw = nullptr;
     const int length = PQgetCopyData(connection_.get(), &raw, 1);
@@ -191,7 +193,7 @@ Result<std::optional<std::string_view>> PgConnection::ReadCopy(TimePoint deadlin
       return Status(StatusCode::kUnavailable, "cdc source: the server ended the stream");
     }
     if (stop_.is_set()) return Status(StatusCode::kAborted, "the CDC worker is stopping");
-    const Status waited = WaitSocket(false, deadline);
+    const Status waited = WaitSocket(false, deadline, wake);
     if (waited.code() == StatusCode::kDeadlineExceeded)
       return std::optional<std::string_view>();
     INDOUBT_RETURN_IF_ERROR(waited);

@@ -58,8 +58,9 @@ class PgConnection {
   /// Starts a command that turns the connection into a two-way copy.
   Status StartCopy(const std::string& sql, TimePoint deadline);
   /// The next copy message; none when nothing has come by `deadline` (a past one:
-  /// only what is here already). Valid until the next call. kAborted when stopped.
-  Result<std::optional<std::string_view>> ReadCopy(TimePoint deadline);
+  /// only what is here already), or while the descriptor `wake`, if there is one, is
+  /// readable. Valid until the next call. kAborted when stopped.
+  Result<std::optional<std::string_view>> ReadCopy(TimePoint deadline, int wake = -1);
   Status WriteCopy(std::string_view bytes, TimePoint deadline);
 
   /// `text` as an SQL literal or identifier, quotes included.
@@ -70,8 +71,9 @@ class PgConnection {
   PgConnection(PGconn* connection, pg::ConnectionString where, const StopSignal& stop)
       : connection_(connection, PQfinish), where_(std::move(where)), stop_(stop) {}
   /// Waits until the socket can be read or, with `for_write`, written too. Sends nothing.
-  /// kDeadlineExceeded, or kAborted when stopped.
-  Status WaitSocket(bool for_write, TimePoint deadline);
+  /// kDeadlineExceeded, also when only the descriptor `wake` can be read, or kAborted when
+  /// stopped.
+  Status WaitSocket(bool for_write, TimePoint deadline, int wake = -1);
   Status Send(const std::string& sql, TimePoint deadline);
   Status Lost(std::string_view doing) const;
   Status ResultError(const PGresult* result, std::string_view doing) const;

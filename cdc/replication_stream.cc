@@ -9,6 +9,7 @@ namespace {
 
 // How long a huge transaction may keep Read busy: the caller has to confirm in time.
 constexpr std::chrono::seconds kYieldAfter{1};
+constexpr uint64_t kLookAtClockEvery = 256;  // messages
 
 uint64_t BigEndian(std::string_view bytes) {
   uint64_t value = 0;
@@ -119,12 +120,15 @@ Result<std::unique_ptr<ReplicationStream>> ReplicationStream::Start(const SlotOp
   return std::unique_ptr<ReplicationStream>(new ReplicationStream(std::move(connection)));
 }
 
-Result<std::optional<ReplicationStream::Message>> ReplicationStream::Read(TimePoint deadline) {
-  const TimePoint yield_at = SystemClock().Now() + kYieldAfter;
+Result<std::optional<ReplicationStream::Message>> ReplicationStream::Read(TimePoint deadline,
+                                                                          int wake) {
+  std::optional<TimePoint> yield_at;
   for (;;) {
     INDOUBT_ASSIGN_OR_RETURN(const std::optional<std::string_view> bytes,
-                             connection_->ReadCopy(deadline));
+                             connection_->ReadCopy(deadline, wake));
     if (!bytes) return std::optional<Message>();
+    ++messages_;
+    bytes_ += bytes->size();
     const std::string_view view = *bytes;
     Message message;
     if (view.starts_with('k') && view.size() == 18) {
@@ -141,9 +145,13 @@ Result<std::optional<ReplicationStream::Message>> ReplicationStream::Read(TimePo
     if (message.transaction) {
       const bool whole = message.transaction->part() == 0;
       if (whole) message.sent = Lsn{message.transaction->commit_end_lsn()};
+      message.bytes = std::exchange(bytes_, 0);
       return std::optional(std::move(message));
     }
-    if (SystemClock().Now() >= yield_at) return std::optional(std::move(message));
+    if (messages_ % kLookAtClockEvery != 0) continue;
+    const TimePoint now = SystemClock().Now();
+    if (!yield_at) yield_at = now + kYieldAfter;
+    if (now >= *yield_at) return std::optional(std::move(message));
   }
 }
 

@@ -30,7 +30,8 @@ class ReplicationStream {
   /// up to `sent` (in both cases).
   struct Message {
     std::optional<events::Transaction> transaction;
-    Lsn sent;  // 0/0 inside of a transaction: nothing new is known
+    size_t bytes = 0;  // that it came in
+    Lsn sent;          // 0/0 inside of a transaction: nothing new is known
     bool reply_requested = false;
   };
 
@@ -43,9 +44,13 @@ class ReplicationStream {
                                                           TimePoint deadline);
 
   /// The next message of interest, or an empty one while a huge transaction is still
-  /// coming in; none at `deadline`. kAborted when stopped. After
+  /// coming in; none at `deadline`, or when it would have to be waited for while the
+  /// descriptor `wake` is readable (-1: there is none). kAborted when stopped. After
   /// another error the stream is over: start a new one.
-  Result<std::optional<Message>> Read(TimePoint deadline);
+  Result<std::optional<Message>> Read(TimePoint deadline, int wake = -1);
+
+  /// How many messages of the protocol have come.
+  uint64_t messages() const { return messages_; }
 
   /// Tells the server that all up to `durable` may be forgotten; it then also keeps
   /// the connection alive. With `ask` the server answers with how far it is.
@@ -59,6 +64,8 @@ class ReplicationStream {
       : connection_(std::move(connection)) {}
   std::unique_ptr<PgConnection> connection_;
   PgOutputDecoder decoder_;
+  uint64_t messages_ = 0;
+  size_t bytes_ = 0;  // of messages since the last transaction
 };
 
 /// What Start looks at first: whether the slot can go on after `from`.

@@ -1,8 +1,11 @@
 #include "cdc/row_mirror.h"
 
+#include <charconv>
 #include <optional>
 
 #include <fmt/format.h>
+
+#include "cdc/same_shape.h"
 
 namespace indoubt::cdc_internal {
 namespace {
@@ -51,19 +54,21 @@ bool IsWhole(std::string_view tuple) {
   return !walk.failed() && walk.at_end();
 }
 
-bool SameShape(const events::Relation& a, const events::Relation& b) {
-  if (a.name() != b.name() || a.schema() != b.schema() ||
-      a.columns_size() != b.columns_size()) {
-    return false;
-  }
-  for (int i = 0; i < a.columns_size(); ++i) {
-    if (a.columns(i).name() != b.columns(i).name() ||
-        a.columns(i).type_oid() != b.columns(i).type_oid() ||
-        a.columns(i).key() != b.columns(i).key()) {
-      return false;
+bool IsInteger(uint32_t type_oid) {
+  return type_oid == 20 || type_oid == 21 || type_oid == 23;  // int8, int2, int4
+}
+
+// An integer as one: the column's affinity would make the same of its text, at length.
+void BindText(SqliteQuery& query, int index, std::string_view text, uint32_t type_oid) {
+  int64_t value = 0;
+  if (IsInteger(type_oid)) {
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (parsed.ec == std::errc() && parsed.ptr == text.data() + text.size()) {
+      query.Bind(index, value);
+      return;
     }
   }
-  return true;
+  query.BindStaticText(index, text);
 }
 
 Status Misfit(const events::Transaction& event) {
@@ -124,7 +129,7 @@ Status RowMirror::Put(SqliteDatabase& db, const events::Transaction& event,
     for (int i = 1; i <= table->shape.columns_size(); ++i) {
       std::string_view text;
       if (walk.Next(text) == 't') {
-        table->put.BindStaticText(i, text);
+        BindText(table->put, i, text, table->shape.columns(i - 1).type_oid());
       } else {
         table->put.BindNull(i);
       }

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <map>
-#include <string>
 
 #include "cdc/event_log.h"
 #include "cdc/schema_rule.h"
@@ -23,7 +22,7 @@ class SchemaGuard {
  private:
   const NeededColumns needs_;
   const SchemaRule rule_;
-  std::map<uint32_t, std::string> shapes_;  // serialised, as the view last saw them
+  std::map<uint32_t, events::Relation> shapes_;  // as the view last saw them
 };
 
 }  // namespace indoubt::cdc_internal

@@ -4,7 +4,6 @@
 #include <condition_variable>
 #include <mutex>
 #include <thread>
-#include <vector>
 
 #include "cdc/event_log.h"
 #include "cdc/replication_stream.h"
@@ -21,11 +20,12 @@ struct SourceState {
 };
 
 /// Thread-safe. Connects anew with a back-off when the source is away; ends for
-/// good when the slot is lost.
+/// good when the slot is lost. What it receives, an Appender makes durable on a thread of
+/// its own.
 class SourceRunner {
  public:
-  /// Starts the thread; it is the log's appender. `log` and `stop` must outlive it.
-  /// `snapshot`: how the log's was copied.
+  /// Starts the thread; it and its Appender are the log's appender. `log` and `stop` must
+  /// outlive it. `snapshot`: how the log's was copied.
   SourceRunner(SlotOptions options, events::SnapshotProgress snapshot, EventLog& log,
                const StopSignal& stop);
   ~SourceRunner() { Join(); }
@@ -39,19 +39,11 @@ class SourceRunner {
   void TryUntilLost();
   /// Streams until something fails.
   Status Stream();
-  /// Makes `pending_` durable and tells the slot.
-  Status Flush(ReplicationStream& stream);
-  Status Confirm(ReplicationStream& stream, bool ask);
-  void Heard(Lsn sent);
 
   const SlotOptions options_;
   EventLog& log_;
   const StopSignal& stop_;
   SnapshotFilter filter_;
-  std::vector<events::Transaction> pending_;  // decoded, not in the log
-  size_t pending_bytes_ = 0;
-  Lsn sent_;  // the source has sent everything up to here
-  TimePoint advanced_at_{};
   bool progress_ = false;  // since the last connect
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;

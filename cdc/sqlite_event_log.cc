@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "base/crc32c.h"
 #include "base/file.h"
 #include "base/gid.h"
+#include "cdc/same_shape.h"
 #include "cdc/sqlite_event_log_file.h"
 #include "cdc/sqlite_handle.h"
 #include "cdc/staged.h"
@@ -18,6 +20,7 @@ namespace {
 
 using cdc_internal::kEventLogVersion;
 using cdc_internal::LogTail;
+using cdc_internal::SameShape;
 using cdc_internal::SqliteDatabase;
 using cdc_internal::SqliteQuery;
 using cdc_internal::SqliteTransaction;
@@ -29,7 +32,7 @@ CREATE TABLE IF NOT EXISTS log(
   complete INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS events(
   sequence INTEGER PRIMARY KEY, lsn INTEGER NOT NULL, ordinal INTEGER NOT NULL,
-  crc INTEGER NOT NULL, payload BLOB NOT NULL, UNIQUE(lsn, ordinal));
+  crc INTEGER NOT NULL, payload BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS snapshot(progress BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS former_ids(id TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS schemas(
@@ -57,7 +60,8 @@ class SqliteEventLog : public EventLog {
   Status SaveSnapshotProgress(const events::SnapshotProgress& progress) override;
   Result<std::optional<events::SnapshotProgress>> ReadSnapshotProgress() override;
   Status FinishSnapshot(const events::SnapshotProgress& progress) override;
-  Status Append(const std::vector<events::Transaction>& batch) override;
+  Status Append(std::vector<events::Transaction> batch) override;
+  std::vector<events::Transaction> Reclaim() override;
   Status DropParts() override;
   Status Advance(Lsn lsn) override;
 
@@ -67,8 +71,8 @@ class SqliteEventLog : public EventLog {
   Result<std::unique_ptr<EventLogReader>> NewReader() const override;
 
  private:
-  /// Adds `event` to the open transaction and to `next`.
-  Status Take(const events::Transaction& event, LogEnd& next);
+  /// Adds `event` to the open transaction, to `next` and to what is published with it.
+  Status Take(events::Transaction& event, LogEnd& next);
   Status Insert(uint64_t sequence, EventPosition position, const events::Transaction& event);
   /// A part: unless its transaction is known, it is stored where nobody reads it yet.
   Status TakePart(const events::Transaction& part, const LogEnd& next);
@@ -82,18 +86,22 @@ class SqliteEventLog : public EventLog {
   /// The last event that the file holds, and how far it is complete.
   Result<LogEnd> ReadEnd();
   void Publish(const LogEnd& end);
+  void KeepRecent(EventPosition before);
 
   std::unique_ptr<FileLock> lock_;
   std::unique_ptr<SqliteDatabase> db_;
   StagedTransactions staged_;  // the appender's
   std::string id_;
   std::set<std::string> former_ids_;
-  std::map<uint32_t, std::string> shapes_;      // of each table the last in `schemas`
-  std::map<uint32_t, std::string> new_shapes_;  // since then, in the open transaction
+  std::map<uint32_t, events::Relation> shapes_;      // of each table the last in `schemas`
+  std::map<uint32_t, events::Relation> new_shapes_;  // since then, in the open transaction
   EventLogState state_ = EventLogState::kNew;
   std::string slot_;
-  std::string payload_, shape_;  // scratch, for their memory
-  uint64_t parts_ = 0;           // behind the last event, until their transaction's last comes
+  std::string payload_;  // scratch, for its memory
+  uint64_t parts_ = 0;   // behind the last event, until their transaction's last comes
+  std::vector<LoggedEvent> taken_;  // by the Append under way,
+  size_t taken_bytes_ = 0;          // and their payloads' bytes
+  bool took_parts_ = false;         // it did, or ended a transaction that has some
   LogTail tail_;
 };
 
@@ -170,6 +178,7 @@ Status SqliteEventLog::Restart() {
                                next)));
   shapes_.clear();
   INDOUBT_RETURN_IF_ERROR(transaction.Commit());
+  tail_.recent.Clear();
   former_ids_.insert(id_);
   id_ = next;
   state_ = EventLogState::kSnapshot;
@@ -260,37 +269,58 @@ Status SqliteEventLog::DropParts() {
 }
 
 Status SqliteEventLog::TakePart(const events::Transaction& part, const LogEnd& next) {
+  took_parts_ = true;
   // Where its commit record begins: at the end of another's, at the earliest.
   const Lsn begin{part.commit_end_lsn()};
   if (begin < next.complete) return Status::Ok();
   return Insert(next.last_sequence + ++parts_, {begin, kFirstPartOrdinal + part.part()}, part);
 }
 
-Status SqliteEventLog::Append(const std::vector<events::Transaction>& batch) {
+Status SqliteEventLog::Append(std::vector<events::Transaction> batch) {
   INDOUBT_CHECK(state_ == EventLogState::kStreaming, "a transaction before the snapshot's end");
   new_shapes_.clear();
+  taken_.clear();
+  taken_.reserve(batch.size());
+  taken_bytes_ = 0;
+  took_parts_ = parts_ > 0;
   LogEnd next = tail_.Get();
+  const EventPosition before = next.last;
   INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
-  for (const events::Transaction& event : batch) {
+  for (events::Transaction& event : batch) {
     INDOUBT_RETURN_IF_ERROR(Take(event, next));
   }
   INDOUBT_ASSIGN_OR_RETURN(next.staged, staged_.Count());
   INDOUBT_RETURN_IF_ERROR(SetComplete(next.complete));
   INDOUBT_RETURN_IF_ERROR(CommitEvents(transaction));
+  KeepRecent(before);
   Publish(next);
   return Status::Ok();
 }
 
-Status SqliteEventLog::Take(const events::Transaction& event, LogEnd& next) {
+// Parts are whole only in the file. What follows on them follows on what is not in memory.
+void SqliteEventLog::KeepRecent(EventPosition before) {
+  if (took_parts_) {
+    tail_.recent.Clear();
+  } else if (!taken_.empty()) {
+    tail_.recent.Add(before, std::exchange(taken_, {}), taken_bytes_);
+  }
+}
+
+std::vector<events::Transaction> SqliteEventLog::Reclaim() { return tail_.recent.Reclaim(); }
+
+Status SqliteEventLog::Take(events::Transaction& event, LogEnd& next) {
   if (event.part() > 0) return TakePart(event, next);
   const Lsn lsn{event.commit_end_lsn()};
   const bool known = lsn <= next.complete;
   next.complete = std::max(next.complete, lsn);
-  const auto insert = [&](const events::Transaction& committed) {
+  const auto insert = [&](events::Transaction& committed) {
     next.last = {lsn, 0};
     next.last_sequence += parts_ + 1;
     parts_ = 0;
-    return Insert(next.last_sequence, next.last, committed);
+    const Status inserted = Insert(next.last_sequence, next.last, committed);
+    taken_bytes_ += payload_.size();
+    taken_.push_back({next.last, next.last_sequence, std::move(committed)});
+    return inserted;
   };
   switch (event.phase()) {
     case events::Transaction::PREPARED:
@@ -299,7 +329,7 @@ Status SqliteEventLog::Take(const events::Transaction& event, LogEnd& next) {
       return staged_.Stage(event);
     case events::Transaction::COMMIT_PREPARED: {
       if (known) return staged_.DropEnded(event);
-      INDOUBT_ASSIGN_OR_RETURN(const events::Transaction committed, staged_.Commit(event));
+      INDOUBT_ASSIGN_OR_RETURN(events::Transaction committed, staged_.Commit(event));
       return committed.changes_size() == 0 ? Status::Ok() : insert(committed);
     }
     case events::Transaction::ROLLBACK_PREPARED:
@@ -336,13 +366,11 @@ Status SqliteEventLog::Insert(uint64_t sequence, EventPosition position,
 Status SqliteEventLog::RememberShapes(EventPosition position,
                                       const events::Transaction& event) {
   for (const events::Relation& relation : event.relations()) {
-    std::string& shape = shape_;
-    shape.clear();
-    relation.AppendToString(&shape);
     const auto fresh = new_shapes_.find(relation.oid());
     const auto known = shapes_.find(relation.oid());
-    if (fresh != new_shapes_.end() ? fresh->second == shape
-                                   : known != shapes_.end() && known->second == shape) {
+    if (fresh != new_shapes_.end()
+            ? SameShape(fresh->second, relation)
+            : known != shapes_.end() && SameShape(known->second, relation)) {
       continue;
     }
     INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * query,
@@ -350,9 +378,9 @@ Status SqliteEventLog::RememberShapes(EventPosition position,
     query->Bind(1, uint64_t{relation.oid()});
     query->Bind(2, position.lsn.value);
     query->Bind(3, position.ordinal);
-    query->BindBlob(4, shape);
+    query->BindBlob(4, relation.SerializeAsString());
     INDOUBT_RETURN_IF_ERROR(query->Run());
-    new_shapes_[relation.oid()] = shape;
+    new_shapes_[relation.oid()] = relation;
   }
   return Status::Ok();
 }
@@ -369,7 +397,12 @@ Status SqliteEventLog::ReadShapes() {
   for (;;) {
     INDOUBT_ASSIGN_OR_RETURN(const bool more, query.Next());
     if (!more) return Status::Ok();
-    shapes_[static_cast<uint32_t>(query.U64(0))] = query.Bytes(1);
+    events::Relation& shape = shapes_[static_cast<uint32_t>(query.U64(0))];
+    if (shape.ParseFromString(query.Bytes(1))) continue;
+    return Status(StatusCode::kCorrupt,
+                  fmt::format("event log {}: a shape of table {} is not what was written; "
+                              "restore the file, or remove it, drop the slot and begin anew",
+                              db_->path(), query.U64(0)));
   }
 }
 

@@ -1,6 +1,7 @@
 // The embedded event log: one SQLite file in WAL mode, synchronous=FULL.
 //
-//   events(sequence INTEGER PRIMARY KEY, lsn, ordinal, crc, payload)  UNIQUE(lsn, ordinal)
+//   events(sequence INTEGER PRIMARY KEY, lsn, ordinal, crc, payload)  in the order of
+//   (lsn, ordinal); a file of an older program also has a unique index on these two
 //   log(one row: version, id, state, slot, complete)
 //   schemas(oid, lsn, ordinal, shape)  PRIMARY KEY(oid, lsn, ordinal): each shape of a
 //   table at the first event that has it; former_ids(id): see EventLog::Restart

@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "cdc/event_log.h"
+#include "cdc/recent_events.h"
 #include "cdc/sqlite_handle.h"
 
 namespace indoubt::cdc_internal {
@@ -23,12 +24,18 @@ struct LogTail {
   mutable std::condition_variable changed;
   LogEnd end;                // guarded by mutex
   bool interrupted = false;  // guarded by mutex
+  RecentEvents recent;       // of those before `end`
 
   LogEnd Get() const {
     const std::lock_guard lock(mutex);
     return end;
   }
 };
+
+/// The sequence of the last event at or before `position` in the log that `db` is open on; 0 if
+/// none is. Events are numbered in the order of their positions, so that no index is needed,
+/// which would cost as much as the events themselves to keep.
+Result<uint64_t> SequenceAtOrBefore(SqliteDatabase& db, EventPosition position);
 
 /// A reader over `db`, which was opened for reading; `tail` must outlive it.
 std::unique_ptr<EventLogReader> MakeSqliteEventLogReader(std::unique_ptr<SqliteDatabase> db,

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -29,7 +30,7 @@ class SqliteEventLogReader : public EventLogReader {
         db_->Cached("SELECT sequence, lsn, ordinal, crc, payload FROM events "
                     "WHERE sequence > ?1 AND sequence <= ?2 ORDER BY sequence LIMIT ?3"));
     query->Bind(1, read_sequence_);
-    query->Bind(2, tail_.Get().last_sequence);  // hides an unfinished snapshot, and parts
+    query->Bind(2, ReadableUpTo());
     query->Bind(3, uint64_t{max_events});
     std::vector<LoggedEvent> events;
     events.reserve(spare_.size());
@@ -94,19 +95,22 @@ class SqliteEventLogReader : public EventLogReader {
   }
 
   Result<uint64_t> SequenceAt(EventPosition position) override {
-    INDOUBT_ASSIGN_OR_RETURN(
-        SqliteQuery * query,
-        db_->Cached("SELECT sequence FROM events WHERE (lsn, ordinal) <= (?1, ?2) "
-                    "ORDER BY lsn DESC, ordinal DESC LIMIT 1"));
-    query->Bind(1, position.lsn.value);
-    query->Bind(2, position.ordinal);
-    INDOUBT_ASSIGN_OR_RETURN(const bool found, query->Next());
-    const uint64_t sequence = found ? query->U64(0) : 0;
-    query->Reset();
-    return sequence;
+    return SequenceAtOrBefore(*db_, position);
+  }
+
+  std::shared_ptr<const std::vector<LoggedEvent>> Recent(EventPosition position) override {
+    return tail_.recent.After(position);
   }
 
  private:
+  // Not what is behind the end, which hides an unfinished snapshot and parts; and up to where
+  // a batch begins in memory, with which a reader that catches up then goes on.
+  uint64_t ReadableUpTo() const {
+    const uint64_t last = tail_.Get().last_sequence;
+    const auto next = tail_.recent.NextBegin(read_sequence_);
+    return next ? std::min(last, *next - 1) : last;
+  }
+
   std::unique_ptr<SqliteDatabase> db_;
   const LogTail& tail_;
   std::vector<LoggedEvent> spare_;
@@ -115,6 +119,35 @@ class SqliteEventLogReader : public EventLogReader {
 };
 
 }  // namespace
+
+Result<uint64_t> SequenceAtOrBefore(SqliteDatabase& db, EventPosition position) {
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * last, db.Cached("SELECT max(sequence) FROM events"));
+  INDOUBT_RETURN_IF_ERROR(last->Next().status());
+  // All up to `found` are at or before the position, all beyond `high` behind it.
+  uint64_t found = 0;
+  uint64_t low = 0;
+  uint64_t high = last->U64(0);
+  last->Reset();
+  INDOUBT_ASSIGN_OR_RETURN(
+      SqliteQuery * query,
+      db.Cached("SELECT sequence, lsn, ordinal FROM events WHERE sequence <= ?1 "
+                "ORDER BY sequence DESC LIMIT 1"));
+  while (low < high) {
+    const uint64_t middle = low + (high - low + 1) / 2;
+    query->Bind(1, middle);
+    INDOUBT_ASSIGN_OR_RETURN(const bool any, query->Next());
+    const uint64_t sequence = any ? query->U64(0) : 0;
+    const bool before = !any || EventPosition{Lsn{query->U64(1)}, query->U64(2)} <= position;
+    if (any) query->Reset();
+    if (before) {
+      found = std::max(found, sequence);
+      low = middle;
+    } else {
+      high = sequence - 1;
+    }
+  }
+  return found;
+}
 
 std::unique_ptr<EventLogReader> MakeSqliteEventLogReader(std::unique_ptr<SqliteDatabase> db,
                                                          const LogTail& tail) {

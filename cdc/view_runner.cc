@@ -207,6 +207,8 @@ Status ViewRunner::ApplyNext(EventLogReader& reader, const LogEnd& end) {
     return ApplyUpTo(*held, reader);
   }
   if (end.last > position_) {
+    INDOUBT_ASSIGN_OR_RETURN(const bool applied_recent, ApplyRecent(reader));
+    if (applied_recent) return Status::Ok();
     INDOUBT_ASSIGN_OR_RETURN(
         auto events,
         reader.Read(position_, position_ < careful_until_ ? 1 : kMaxEvents, kMaxBytes));
@@ -242,6 +244,21 @@ Status ViewRunner::ApplyFree(std::vector<LoggedEvent>& events, EventPosition to)
     if (free < events.size()) to = events[free - 1].position;
     events.resize(free);
   }
+  return ApplyAll(events, to);
+}
+
+Result<bool> ViewRunner::ApplyRecent(EventLogReader& reader) {
+  if (!parked_.empty() || position_ < careful_until_) return false;  // one by one
+  const auto events = reader.Recent(position_);
+  if (!events) return false;
+  for (const LoggedEvent& event : *events) {
+    if (!guard_.Check(event, reader).ok()) return false;  // what is before it is to be applied
+  }
+  INDOUBT_RETURN_IF_ERROR(ApplyAll(*events, events->back().position));
+  return true;
+}
+
+Status ViewRunner::ApplyAll(const std::vector<LoggedEvent>& events, EventPosition to) {
   const Status applied = view_->Apply(events, {log_.id(), to});
   if (!applied.ok()) return AfterRefusal(events, applied);
   SetPosition(to, events.back().sequence);

@@ -39,6 +39,10 @@ class ViewRunner {
   /// Applies events from the first, all of which reach up to `to`, or parks the first when it
   /// touches rows that are held up.
   Status ApplyFree(std::vector<LoggedEvent>& events, EventPosition to);
+  /// Applies `events`, all of which reach up to `to`, in one atomic write.
+  Status ApplyAll(const std::vector<LoggedEvent>& events, EventPosition to);
+  /// Whether it applied what follows from memory; if not, it is to be read.
+  Result<bool> ApplyRecent(EventLogReader& reader);
   /// `status` of Apply, unless the first event is to blame for good: then it is parked.
   Status AfterRefusal(const std::vector<LoggedEvent>& events, const Status& status);
   Status CheckFree(const std::vector<LoggedEvent>& parts) const;

@@ -38,15 +38,26 @@ class SqliteEventLogTest : public testing::Test {
     EXPECT_TRUE(log->FinishSnapshot(Progress(lsn, 0)).ok());
     return log;
   }
-  static std::vector<uint32_t> Xids(const EventLog& log, EventPosition after = {},
-                                    size_t max_events = 100, size_t max_bytes = 1 << 20) {
+  /// Of all events after a position.
+  static std::vector<uint32_t> Xids(const EventLog& log, EventPosition after = {}) {
     auto reader = log.NewReader();
     EXPECT_TRUE(reader);
-    const auto events = (*reader)->Read(after, max_events, max_bytes);
-    EXPECT_TRUE(events) << events.error().ToString();
     std::vector<uint32_t> xids;
-    for (const LoggedEvent& event : *events) xids.push_back(event.transaction.xid());
-    return xids;
+    for (;;) {
+      const auto events = (*reader)->Read(after, 100, 1 << 20);
+      EXPECT_TRUE(events) << events.error().ToString();
+      if (!events || events->empty()) return xids;
+      for (const LoggedEvent& event : *events) xids.push_back(event.transaction.xid());
+      after = events->back().position;
+    }
+  }
+  /// How many one Read from the beginning gives.
+  static size_t OneRead(const EventLog& log, size_t max_events, size_t max_bytes) {
+    auto reader = log.NewReader();
+    EXPECT_TRUE(reader);
+    const auto events = (*reader)->Read({}, max_events, max_bytes);
+    EXPECT_TRUE(events) << events.error().ToString();
+    return events ? events->size() : 0;
   }
 
   ScratchFolder folder_{"indoubt-event-log"};
@@ -86,6 +97,31 @@ TEST_F(SqliteEventLogTest, PartsAreReadOnceTheirTransactionIsComplete) {
   ASSERT_TRUE(log->Append({Part(20, 1), Part(20, 2), Part(20, 3), At(30, 3)}).ok());
   EXPECT_EQ(log->end().last_sequence, 6u);
   EXPECT_EQ(Xids(*log).size(), 6u);
+}
+
+TEST_F(SqliteEventLogTest, WhatWasAppendedLastIsInMemoryAsItIsInTheFile) {
+  const auto log = OpenStreaming(10);
+  ASSERT_TRUE(log->Append({At(20, 2), At(30, 3)}).ok());
+  const auto reader = log->NewReader();
+  const auto recent = (*reader)->Recent({Lsn{10}, 0});
+  ASSERT_NE(recent, nullptr);
+  ASSERT_TRUE(log->Append({At(40, 4)}).ok());
+  // From the file as far as the next batch begins in memory, with which a view goes on.
+  const auto read = (*reader)->Read({Lsn{10}, 0}, 100, 1 << 20);
+  ASSERT_TRUE(read);
+  ASSERT_EQ(read->size(), recent->size());
+  for (size_t i = 0; i < read->size(); ++i) {
+    EXPECT_EQ((*recent)[i].position, (*read)[i].position);
+    EXPECT_EQ((*recent)[i].sequence, (*read)[i].sequence);
+    EXPECT_EQ((*recent)[i].transaction.xid(), (*read)[i].transaction.xid());
+  }
+  EXPECT_EQ((*reader)->Recent({Lsn{30}, 0})->front().transaction.xid(), 4u);
+  // A large transaction is whole in the file only.
+  ASSERT_TRUE(log->Append({Part(50, 1)}).ok());
+  ASSERT_TRUE(log->Append({At(60, 6)}).ok());
+  EXPECT_EQ((*reader)->Recent({Lsn{40}, 0}), nullptr);
+  ASSERT_TRUE(log->Append({At(70, 7)}).ok());
+  EXPECT_EQ((*reader)->Recent({Lsn{60}, 0})->front().transaction.xid(), 7u);
 }
 
 TEST_F(SqliteEventLogTest, PartsWithoutTheirLastAreGoneAfterARestartOrWhenToldSo) {
@@ -238,8 +274,8 @@ TEST_F(SqliteEventLogTest, TheProgressOfASnapshotIsKeptWithItsChunksAndTakesChun
 TEST_F(SqliteEventLogTest, ReadsNoMoreThanAskedButAlwaysOne) {
   const auto log = OpenStreaming(1);
   ASSERT_TRUE(log->Append({At(2, 1), At(3, 2), At(4, 3)}).ok());
-  EXPECT_EQ(Xids(*log, {}, 2).size(), 2u);
-  EXPECT_EQ(Xids(*log, {}, 100, 1).size(), 1u);
+  EXPECT_EQ(OneRead(*log, 2, 1 << 20), 2u);
+  EXPECT_EQ(OneRead(*log, 100, 1), 1u);
 }
 
 TEST_F(SqliteEventLogTest, AdvancesWithoutEventsAndNeverBack) {
