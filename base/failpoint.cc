@@ -83,7 +83,6 @@ Armory& TheArmory() {
   static Armory armory;
   return armory;
 }
-std::atomic<bool> any_armed{false};
 
 bool IsKnown(std::string_view name) {
   for (const FailPoint& point : kFailPoints) {
@@ -164,7 +163,6 @@ Status Strike(const ArmedPoint& point) {
 /// `concerned` (those without one always are).
 template <typename Concerned>
 Status Hit(std::string_view name, Concerned concerned) {
-  if (!any_armed.load(std::memory_order_relaxed)) return Status::Ok();
   INDOUBT_CHECK(IsKnown(name), std::string(name));
   for (const auto& point : TheArmory().points) {
     if (point->name != name) continue;
@@ -192,7 +190,7 @@ Status ConfigureFailPoints(std::string_view spec, std::string_view arm_path) {
     INDOUBT_ASSIGN_OR_RETURN(auto point, ParsePoint(part));
     points.push_back(std::move(point));
   }
-  any_armed = !points.empty();
+  internal::any_fail_point_armed = !points.empty();
   TheArmory().points = std::move(points);
   TheArmory().arm_path = arm_path;
   return Status::Ok();
@@ -204,22 +202,27 @@ Status ConfigureFailPointsFromEnvironment() {
   return ConfigureFailPoints(spec ? spec : "", arm_path ? arm_path : "");
 }
 
-bool FailPointIsArmed(std::string_view name) {
-  if (!any_armed.load(std::memory_order_relaxed)) return false;
+namespace internal {
+
+std::atomic<bool> any_fail_point_armed{false};
+
+bool ArmedFailPointIs(std::string_view name) {
   for (const auto& point : TheArmory().points) {
     if (point->name == name) return true;
   }
   return false;
 }
 
-Status HitFailPoint(std::string_view name, std::string_view participant) {
+Status PassArmedFailPoint(std::string_view name, std::string_view participant) {
   return Hit(name, [&](const std::string& armed) { return armed == participant; });
 }
 
-Status HitFailPoint(std::string_view name, std::span<const std::string> taking_part) {
+Status PassArmedFailPoint(std::string_view name, std::span<const std::string> taking_part) {
   return Hit(name, [&](const std::string& armed) {
     return std::find(taking_part.begin(), taking_part.end(), armed) != taking_part.end();
   });
 }
+
+}  // namespace internal
 
 }  // namespace indoubt

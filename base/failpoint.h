@@ -12,6 +12,7 @@
 // ships.
 #pragma once
 
+#include <atomic>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,16 +38,37 @@ Status ConfigureFailPoints(std::string_view spec, std::string_view arm_path = {}
 /// The same from the two environment variables; Ok when they are not set.
 Status ConfigureFailPointsFromEnvironment();
 
+namespace internal {
+
+/// Whether any point is armed: all that a process without fail points looks at.
+extern std::atomic<bool> any_fail_point_armed;
+inline bool AnyFailPointIsArmed() {
+  return any_fail_point_armed.load(std::memory_order_relaxed);
+}
+bool ArmedFailPointIs(std::string_view name);
+Status PassArmedFailPoint(std::string_view name, std::string_view participant);
+Status PassArmedFailPoint(std::string_view name, std::span<const std::string> taking_part);
+
+}  // namespace internal
+
 /// Whether `name` is armed at all. Lets a caller go a longer way that passes a
 /// point which its usual short cut skips.
-bool FailPointIsArmed(std::string_view name);
+inline bool FailPointIsArmed(std::string_view name) {
+  return internal::AnyFailPointIsArmed() && internal::ArmedFailPointIs(name);
+}
 
 /// Passes the point: returns Ok when nothing is armed here; for `error` returns
 /// kIoError naming the point; for `kill` and `exit` does not return. `name` must
 /// be in AllFailPoints() (checked). Thread-safe.
-Status HitFailPoint(std::string_view name, std::string_view participant = {});
+inline Status HitFailPoint(std::string_view name, std::string_view participant = {}) {
+  if (!internal::AnyFailPointIsArmed()) return Status::Ok();
+  return internal::PassArmedFailPoint(name, participant);
+}
 
 /// The same at a point of a whole transaction, in which `taking_part` take part.
-Status HitFailPoint(std::string_view name, std::span<const std::string> taking_part);
+inline Status HitFailPoint(std::string_view name, std::span<const std::string> taking_part) {
+  if (!internal::AnyFailPointIsArmed()) return Status::Ok();
+  return internal::PassArmedFailPoint(name, taking_part);
+}
 
 }  // namespace indoubt

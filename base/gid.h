@@ -69,6 +69,11 @@ struct Gid {
   static Result<Gid> Parse(std::string_view text);
   std::string ToString() const;
   friend auto operator<=>(const Gid&, const Gid&) = default;
+  friend bool operator==(const Gid& a, const Gid& b) {
+    // What differs most is compared first, and without a call.
+    return a.number == b.number && a.incarnation == b.incarnation && a.home == b.home &&
+           a.log == b.log && a.node == b.node;
+  }
 };
 
 /// One participant's part of a transaction.

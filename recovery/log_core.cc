@@ -42,7 +42,7 @@ bool LogCore::accepted() const {
 }
 
 void LogCore::Accept(LogCallback done) {
-  Submit(AcceptedRecord{"accepted while it was empty", WallClockNow()}, {}, std::move(done));
+  Submit(AcceptedRecord{"accepted while it was empty", WallClockNow()}, std::move(done));
 }
 
 void LogCore::Decide(const Gid& gid, DecisionOutcome outcome,
@@ -52,7 +52,9 @@ void LogCore::Decide(const Gid& gid, DecisionOutcome outcome,
     AnswerAbort(gid, outcome, done);
     return;
   }
-  Submit(Decision{gid, std::move(branches), std::move(request_id)}, std::move(done), {});
+  Submit({.record = LogRecord(std::in_place_type<Decision>, gid, std::move(branches),
+                              std::move(request_id)),
+          .decided = std::move(done)});
 }
 
 void LogCore::End(const Gid& gid) {
@@ -70,15 +72,15 @@ void LogCore::FlushEnds(LogCallback done) {
 }
 
 void LogCore::RecordHeuristic(HeuristicRecord record, LogCallback done) {
-  Submit(std::move(record), {}, std::move(done));
+  Submit(std::move(record), std::move(done));
 }
 
 void LogCore::RecordOperatorDecision(OperatorDecision decision, LogCallback done) {
-  Submit(std::move(decision), {}, std::move(done));
+  Submit(std::move(decision), std::move(done));
 }
 
 void LogCore::Forget(const Gid& gid, OperatorTrace by, LogCallback done) {
-  Submit(ForgetRecord{gid, std::move(by)}, {}, std::move(done));
+  Submit(ForgetRecord{gid, std::move(by)}, std::move(done));
 }
 
 std::vector<Decision> LogCore::Unended() const {
@@ -150,11 +152,12 @@ void LogCore::AnswerAbort(const Gid& gid, DecisionOutcome outcome,
   done(stands, why);
 }
 
-void LogCore::Submit(LogRecord record, DecideCallback decided, LogCallback logged) {
-  Pending pending{.record = std::move(record),
-                  .has_body = true,
-                  .decided = std::move(decided),
-                  .logged = std::move(logged)};
+void LogCore::Submit(LogRecord record, LogCallback logged) {
+  Submit({.record = std::move(record), .logged = std::move(logged)});
+}
+
+void LogCore::Submit(Pending&& pending) {
+  pending.has_body = true;
   pending.body = EncodeLogRecord(pending.record);
   if (pending.body.size() > log_format::kMaxRecordBytes / 2) {
     pending.Complete(Status(StatusCode::kInvalidArgument,

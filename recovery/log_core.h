@@ -8,8 +8,10 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <unordered_set>
+#include <unordered_map>
 #include <vector>
+
+#include <boost/unordered/unordered_flat_set.hpp>
 
 #include "recovery/log_folder.h"
 #include "recovery/log_state.h"
@@ -96,7 +98,9 @@ class LogCore : public DecisionLog {
   using Batch = std::vector<Pending>;
 
   void AnswerAbort(const Gid& gid, DecisionOutcome outcome, const DecideCallback& done) const;
-  void Submit(LogRecord record, DecideCallback decided, LogCallback logged);
+  void Submit(LogRecord record, LogCallback logged);
+  /// With a body, of the record.
+  void Submit(Pending&& pending);
   void Enqueue(Pending&& pending);
   Batch TakeBatch(std::vector<std::string>& bodies);
   Status WriteGroup(const Batch& batch, const std::vector<std::string>& bodies);
@@ -104,10 +108,11 @@ class LogCore : public DecisionLog {
   uint64_t NextSegmentBytes() const;
   Status Stop(const Status& why);
 
-  uint64_t queued_bytes_ = 0;         // of the records in queue_
-  Batch spare_batch_;                 // empty; its memory is for the next queue_
-  LogState state_;                    // of what is durable (ends: of what was said)
-  std::unordered_set<Gid> proposed_;  // commits not known durable; kept after a failure
+  uint64_t queued_bytes_ = 0;  // of the records in queue_
+  Batch spare_batch_;          // empty; its memory is for the next queue_
+  LogState state_;             // of what is durable (ends: of what was said)
+  /// Commits not known durable; kept after a failure.
+  boost::unordered_flat_set<Gid, std::hash<Gid>> proposed_;
   std::unordered_map<std::string, Gid> proposed_requests_;  // theirs, by the client's id
 
   // Constant, or used only by the thread that set flushing_.

@@ -27,9 +27,16 @@ bool EndedSet::Block::Has(uint64_t number) const {
   return (bits[i / 8] >> (i % 8) & 1) != 0;
 }
 
+bool EndedSet::IsInRecent(const Gid& gid) const {
+  if (!recent_) return false;
+  const Gid& first = (*recent_)->first;
+  return gid.number - gid.number % kBlockNumbers == first.number &&
+         gid.incarnation == first.incarnation && gid.log == first.log && gid.node == first.node;
+}
+
 EndedSet::Block& EndedSet::BlockOf(const Gid& gid, TimePoint now) {
-  const Gid first = FirstOfBlock(gid);
-  if (!recent_ || (*recent_)->first != first) {
+  if (!IsInRecent(gid)) {
+    const Gid first = FirstOfBlock(gid);
     auto it = blocks_.find(first);
     if (it == blocks_.end()) {
       if (blocks_.size() >= kMaxBlocks) Expire(now);
@@ -41,9 +48,8 @@ EndedSet::Block& EndedSet::BlockOf(const Gid& gid, TimePoint now) {
 }
 
 EndedSet::Blocks::const_iterator EndedSet::Find(const Gid& gid) const {
-  const Gid first = FirstOfBlock(gid);
-  if (recent_ && (*recent_)->first == first) return *recent_;
-  return blocks_.find(first);
+  if (IsInRecent(gid)) return *recent_;
+  return blocks_.find(FirstOfBlock(gid));
 }
 
 void EndedSet::Add(const Gid& gid, TimePoint now) {
@@ -126,7 +132,7 @@ void EndedSet::Carry(TimePoint now, int64_t wall_now_s, std::vector<std::string>
   }
 }
 
-void LogState::Apply(LogRecord record, TimePoint now) {
+void LogState::Apply(LogRecord&& record, TimePoint now) {
   if (auto* decision = std::get_if<Decision>(&record)) {
     if (!accepted_) accepted_ = AcceptedRecord{"its first decision", WallClockNow()};
     if (ended_.Contains(decision->gid, now)) return;  // decided again, and it has ended
@@ -172,6 +178,7 @@ bool LogState::Drop(const Gid& gid, TimePoint now) {
   if (undone == unended_.end()) return false;
   if (!undone->second.request_id.empty()) requests_.End(undone->second.request_id, now);
   unended_.erase(undone);
+  if (unended_.empty() && unended_.bucket_count() > kUsualUndone) unended_ = UndoneMap();
   return true;
 }
 

@@ -7,9 +7,10 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <utility>
 #include <vector>
+
+#include <boost/unordered/unordered_flat_map.hpp>
 
 #include "base/clock.h"
 #include "recovery/log_records.h"
@@ -52,6 +53,7 @@ class EndedSet {
   };
   using Blocks = std::map<Gid, Block>;  // by the first gid that a block stands for
   Block& BlockOf(const Gid& gid, TimePoint now);
+  bool IsInRecent(const Gid& gid) const;
   Blocks::const_iterator Find(const Gid& gid) const;
   void SetForgottenBlock(Gid first);
   void Expire(TimePoint now);
@@ -70,7 +72,7 @@ class LogState {
   explicit LogState(Duration retention, const Clock& clock = SystemClock())
       : clock_(&clock), retention_(retention), ended_(retention), requests_(retention) {}
 
-  void Apply(LogRecord record, TimePoint now);
+  void Apply(LogRecord&& record, TimePoint now);
   /// False when `gid` has no commit here that has not ended, or has ended before where its
   /// decision lives at a last resource.
   bool End(const Gid& gid, TimePoint now);
@@ -102,7 +104,11 @@ class LogState {
     std::vector<BranchRecord> branches;
     std::string request_id;
   };
-  using UndoneIterator = std::unordered_map<Gid, Undone>::const_iterator;
+  // Flat: most stay for a few milliseconds, and would each take and give back a node.
+  using UndoneMap = boost::unordered_flat_map<Gid, Undone, std::hash<Gid>>;
+  using UndoneIterator = UndoneMap::const_iterator;
+  /// With room for more than this, an empty map is replaced by a small one.
+  static constexpr size_t kUsualUndone = 1 << 15;
   /// The unended, oldest first.
   std::vector<UndoneIterator> ByAge() const;
   static Decision DecisionOf(UndoneIterator undone);
@@ -116,7 +122,7 @@ class LogState {
   uint32_t incarnation_ = 0;
   std::optional<AcceptedRecord> accepted_;
   uint64_t next_age_ = 0;
-  std::unordered_map<Gid, Undone> unended_;
+  UndoneMap unended_;
   std::map<std::pair<Gid, std::string>, HeuristicRecord> heuristics_;
   /// Those against the log stay until they are forgotten, the others for retention_.
   std::map<Gid, OperatorDecision> operator_decisions_;

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "base/check.h"
+
 namespace indoubt {
 namespace {
 
@@ -33,33 +35,37 @@ size_t BranchBytes(const BranchRecord& branch) {
   return TextBytes(branch.participant) + TextBytes(branch.token);
 }
 
-void PutNumber(std::string& out, uint64_t number) {
-  for (; number >= 0x80; number >>= 7) out.push_back(static_cast<char>(number | 0x80));
-  out.push_back(static_cast<char>(number));
-}
-void PutLength(std::string& out, char tag, size_t length) {
-  out.push_back(tag);
-  PutNumber(out, length);
-}
-void PutText(std::string& out, char tag, std::string_view text) {
-  if (text.empty()) return;
-  PutLength(out, tag, text.size());
-  out += text;
-}
-void PutGid(std::string& out, const Gid& gid, size_t bytes) {
-  PutLength(out, kGidOfBody, bytes);
-  PutText(out, kGidNode, gid.node);
-  PutText(out, kGidLog, gid.log.text());
-  if (gid.incarnation != 0) {
-    out.push_back(kGidIncarnation);
-    PutNumber(out, gid.incarnation);
+/// Writes fields into memory that has been measured for them.
+class Writer {
+ public:
+  explicit Writer(char* at) : at_(at) {}
+
+  void Number(uint64_t number) {
+    for (; number >= 0x80; number >>= 7) *at_++ = static_cast<char>(number | 0x80);
+    *at_++ = static_cast<char>(number);
   }
-  if (gid.number != 0) {
-    out.push_back(kGidNumber);
-    PutNumber(out, gid.number);
+  void Tagged(char tag, uint64_t number) {
+    *at_++ = tag;
+    Number(number);
   }
-  PutText(out, kGidHome, gid.home);
-}
+  void Text(char tag, std::string_view text) {
+    if (text.empty()) return;
+    Tagged(tag, text.size());
+    at_ = std::copy(text.begin(), text.end(), at_);
+  }
+  void Id(const Gid& gid, size_t bytes) {
+    Tagged(kGidOfBody, bytes);
+    Text(kGidNode, gid.node);
+    Text(kGidLog, gid.log.text());
+    if (gid.incarnation != 0) Tagged(kGidIncarnation, gid.incarnation);
+    if (gid.number != 0) Tagged(kGidNumber, gid.number);
+    Text(kGidHome, gid.home);
+  }
+  const char* at() const { return at_; }
+
+ private:
+  char* at_;
+};
 
 /// Reads fields one after another; once something is not as expected, nothing is.
 class Fields {
@@ -160,25 +166,28 @@ std::string EncodeWire(const Decision& decision) {
   size_t bytes = BytesBytes(gid_bytes);
   for (const BranchRecord& branch : decision.branches) bytes += BytesBytes(BranchBytes(branch));
   bytes += TextBytes(decision.request_id);
-  std::string out;
-  out.reserve(BytesBytes(bytes));
-  PutLength(out, kRecordCommit, bytes);
-  PutGid(out, decision.gid, gid_bytes);
+  std::string out(BytesBytes(bytes), '\0');
+  Writer writer(out.data());
+  writer.Tagged(kRecordCommit, bytes);
+  writer.Id(decision.gid, gid_bytes);
   for (const BranchRecord& branch : decision.branches) {
-    PutLength(out, kBranchOfCommit, BranchBytes(branch));
-    PutText(out, kBranchParticipant, branch.participant);
-    PutText(out, kBranchToken, branch.token);
+    writer.Tagged(kBranchOfCommit, BranchBytes(branch));
+    writer.Text(kBranchParticipant, branch.participant);
+    writer.Text(kBranchToken, branch.token);
   }
-  PutText(out, kRequestIdOfCommit, decision.request_id);
+  writer.Text(kRequestIdOfCommit, decision.request_id);
+  INDOUBT_CHECK(writer.at() == out.data() + out.size(), "a record has the measured size");
   return out;
 }
 
 std::string EncodeWire(const EndRecord& end) {
   const size_t gid_bytes = GidBytes(end.gid);
-  std::string out;
-  out.reserve(BytesBytes(BytesBytes(gid_bytes)));
-  PutLength(out, kRecordEnd, BytesBytes(gid_bytes));
-  PutGid(out, end.gid, gid_bytes);
+  const size_t bytes = BytesBytes(gid_bytes);
+  std::string out(BytesBytes(bytes), '\0');
+  Writer writer(out.data());
+  writer.Tagged(kRecordEnd, bytes);
+  writer.Id(end.gid, gid_bytes);
+  INDOUBT_CHECK(writer.at() == out.data() + out.size(), "a record has the measured size");
   return out;
 }
 
