@@ -69,17 +69,20 @@ int Run(const std::string& config) {
   return health.ok() ? static_cast<int>(kEnvironment) : Fail(health);
 }
 
-void AddRetry(CLI::App& retry, Action& action, const std::shared_ptr<std::string>& config,
-              const std::shared_ptr<bool>& json) {
+using OfView = int (*)(const std::string& config, const std::string& view, Duration timeout,
+                       bool json);
+
+/// A verb that is told VIEW and --timeout.
+void AddOfView(CLI::App& verb, Action& action, const std::shared_ptr<std::string>& config,
+               const std::shared_ptr<bool>& json, const char* patience, const char* why,
+               OfView run) {
   auto view = std::make_shared<std::string>();
-  retry.add_option("VIEW", *view, "Name of the view")->required();
-  auto timeout = std::make_shared<std::string>("10s");
-  AddDuration(retry, "--timeout", *timeout, "How long to wait for the worker")
-      ->capture_default_str();
-  retry.callback([&action, config, view, timeout, json] {
-    action = [config, view, timeout, json] {
-      return RetryParked(*config, *view, ParseDuration(*timeout).value_or(Duration::zero()),
-                         *json);
+  verb.add_option("VIEW", *view, "Name of the view")->required();
+  auto timeout = std::make_shared<std::string>(patience);
+  AddDuration(verb, "--timeout", *timeout, why)->capture_default_str();
+  verb.callback([&action, config, view, timeout, json, run] {
+    action = [config, view, timeout, json, run] {
+      return run(*config, *view, ParseDuration(*timeout).value_or(Duration::zero()), *json);
     };
   });
 }
@@ -97,17 +100,23 @@ void AddCdc(CLI::App& app, Action& action) {
       "audit", "Holds the source's stream against the coordinator's decisions");
   CLI::App* parked = verb->add_subcommand("parked", "The events that views could not take");
   CLI::App* retry = verb->add_subcommand("retry", "Lets the worker try a view's parked events");
+  CLI::App* rebuild = verb->add_subcommand(
+      "rebuild", "Derives a view anew, proves it equal to the source, and swaps it in");
   CLI::App* wait = verb->add_subcommand("wait", "Until a view shows what a write's LSN says");
-  for (CLI::App* part : {run, status, audit, parked, retry, wait}) {
+  for (CLI::App* part : {run, status, audit, parked, retry, rebuild, wait}) {
     part->add_option("-c,--config", *config, "Configuration file")->required();
   }
-  for (CLI::App* part : {status, audit, parked, retry, wait}) {
+  for (CLI::App* part : {status, audit, parked, retry, rebuild, wait}) {
     part->add_flag("--json", *json, "One JSON object on stdout");
   }
   parked->callback([&action, config, json] {
     action = [config, json] { return ListParked(*config, *json); };
   });
-  AddRetry(*retry, action, config, json);
+  AddOfView(*retry, action, config, json, "10s", "How long to wait for the worker",
+            RetryParked);
+  AddOfView(*rebuild, action, config, json, "60s",
+            "How long each wait may be: for the source's running transactions, for the log",
+            RebuildCdcView);
   audit->callback([&action, config, json] {
     action = [config, json] { return AuditCdc(*config, *json); };
   });
