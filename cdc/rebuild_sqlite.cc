@@ -115,7 +115,7 @@ class SqliteRebuildSink : public RebuildSink {
 
   Status Remove() override {
     for (const std::string& path : {new_, proof_}) {
-      for (const char* suffix : {"", "-wal", "-shm"}) {
+      for (const char* suffix : {"", "-journal", "-wal", "-shm"}) {
         std::error_code error;
         std::filesystem::remove(path + suffix, error);
         if (error) {
