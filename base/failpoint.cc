@@ -61,6 +61,11 @@ constexpr std::array kFailPoints{
     FailPoint{"cdc_retried", "the CDC worker has applied such an event after all"},
     FailPoint{"cdc_confirmed", "the CDC worker has confirmed a position to the slot"},
     FailPoint{"cdc_snapshot_chunk", "the CDC worker has stored one chunk of the snapshot"},
+    FailPoint{"cdc_rebuild_begun", "a rebuild has cleared what an earlier one had left"},
+    FailPoint{"cdc_rebuild_derived", "a rebuild has the new version at the LSN of the proof"},
+    FailPoint{"cdc_rebuild_proved", "a rebuild has proved the new version equal to the source"},
+    FailPoint{"cdc_rebuild_swapping", "a rebuild is about to commit the swap"},
+    FailPoint{"cdc_rebuild_swap", "a rebuild has swapped the versions"},
 };
 
 enum class Action { kKill, kExit, kError, kSleep };

@@ -346,6 +346,9 @@ class RedisView : public View {
 
 std::string RedisPositionKey(const std::string& view) { return "indoubt:cdc:position:" + view; }
 std::string RedisHoldKey(const std::string& view) { return "indoubt:cdc:hold:" + view; }
+std::vector<std::string> RedisStateKeys(const std::string& view) {
+  return {ParkedKey(view), RetryKey(view), BrokenKey(view)};
+}
 
 Result<std::unique_ptr<View>> MakeRedisView(const ViewOptions& options) {
   INDOUBT_RETURN_IF_ERROR(

@@ -22,6 +22,9 @@ namespace indoubt {
 std::string RedisPositionKey(const std::string& view);
 std::string RedisHoldKey(const std::string& view);
 
+/// Where it holds what is parked, the wish to try that again, and why the view is broken.
+std::vector<std::string> RedisStateKeys(const std::string& view);
+
 /// Does not connect yet. kInvalidArgument for a URI that is none, or without a
 /// derivation for Redis.
 Result<std::unique_ptr<View>> MakeRedisView(const ViewOptions& options);

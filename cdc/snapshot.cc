@@ -174,9 +174,11 @@ Status WaitedTooLong(const Status& why, const SlotOptions& options, const StopSi
                             options.slot, why.message(), blame));
 }
 
-// The slot, which waits for every transaction that runs at the source or is prepared.
-Result<PgRows> MakeSlot(PgConnection& walsender, const SlotOptions& options,
-                        const StopSignal& stop, TimePoint deadline) {
+// The slot, which waits for every transaction that runs at the source or is prepared. `form`
+// is what CREATE_REPLICATION_SLOT says behind the name.
+Result<ExportedSnapshot> MakeSlot(PgConnection& walsender, const SlotOptions& options,
+                                  const std::string& form, const StopSignal& stop,
+                                  TimePoint deadline) {
   INDOUBT_RETURN_IF_ERROR(
       walsender
           .Query(
@@ -185,12 +187,18 @@ Result<PgRows> MakeSlot(PgConnection& walsender, const SlotOptions& options,
                   std::chrono::ceil<std::chrono::milliseconds>(options.lock_timeout).count()),
               deadline)
           .status());
-  auto made = walsender.Query(fmt::format("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput "
-                                          "(SNAPSHOT 'export', TWO_PHASE)",
-                                          walsender.Identifier(options.slot)),
-                              deadline);
-  if (made || made.error().code() != StatusCode::kLocked) return made;
-  return WaitedTooLong(made.error(), options, stop, deadline);
+  const auto made = walsender.Query(
+      fmt::format("CREATE_REPLICATION_SLOT {} {}", walsender.Identifier(options.slot), form),
+      deadline);
+  if (!made && made.error().code() == StatusCode::kLocked) {
+    return WaitedTooLong(made.error(), options, stop, deadline);
+  }
+  INDOUBT_RETURN_IF_ERROR(made.status());
+  if (made->size() != 1 || made->front().size() < 3 || !made->front()[1] || !made->front()[2]) {
+    return Status(StatusCode::kInternal, "cdc source: the server made a slot and no snapshot");
+  }
+  INDOUBT_ASSIGN_OR_RETURN(const Lsn lsn, Lsn::Parse(*made->front()[1]));
+  return ExportedSnapshot{lsn, *made->front()[2]};
 }
 
 // The first attempt: a slot, and the copy as of its consistent point.
@@ -214,20 +222,19 @@ Status BeginCopy(const SlotOptions& options, const std::vector<Table>& tables, E
             .status());
   }
   INDOUBT_RETURN_IF_ERROR(log.BeginSnapshot(options.slot));
-  INDOUBT_ASSIGN_OR_RETURN(const PgRows made, MakeSlot(*walsender, options, stop, deadline));
-  if (made.size() != 1 || made[0].size() < 3 || !made[0][1] || !made[0][2]) {
-    return Status(StatusCode::kInternal, "cdc source: the server made a slot and no snapshot");
-  }
+  INDOUBT_ASSIGN_OR_RETURN(
+      const ExportedSnapshot made,
+      MakeSlot(*walsender, options, "LOGICAL pgoutput (SNAPSHOT 'export', TWO_PHASE)", stop,
+               deadline));
   Progress progress;
-  INDOUBT_ASSIGN_OR_RETURN(const Lsn lsn, Lsn::Parse(*made[0][1]));
-  progress.set_lsn(lsn.value);
+  progress.set_lsn(made.lsn.value);
   // The snapshot is there as long as `walsender` does nothing else.
   INDOUBT_ASSIGN_OR_RETURN(auto reader,
                            PgConnection::Connect(options.dsn, false, stop, deadline));
   INDOUBT_RETURN_IF_ERROR(
       reader->Query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", deadline).status());
   INDOUBT_RETURN_IF_ERROR(
-      reader->Query("SET TRANSACTION SNAPSHOT " + reader->Literal(*made[0][2]), deadline)
+      reader->Query("SET TRANSACTION SNAPSHOT " + reader->Literal(made.name), deadline)
           .status());
   for (const Table& table : tables) {
     INDOUBT_ASSIGN_OR_RETURN(*progress.add_tables(),
@@ -303,6 +310,12 @@ Result<bool> GoOnWithCopy(const SlotOptions& options, const std::vector<std::str
 }
 
 }  // namespace
+
+Result<ExportedSnapshot> ExportSnapshot(PgConnection& walsender, const SlotOptions& options,
+                                        const StopSignal& stop, TimePoint deadline) {
+  return MakeSlot(walsender, options, "TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')", stop,
+                  deadline);
+}
 
 Status PrepareSource(const SlotOptions& options, const std::vector<std::string>& tables,
                      EventLog& log, const StopSignal& stop, Duration patience) {

@@ -23,4 +23,17 @@ namespace indoubt::cdc_internal {
 Status PrepareSource(const SlotOptions& options, const std::vector<std::string>& tables,
                      EventLog& log, const StopSignal& stop, Duration patience);
 
+/// What the source was at one LSN: the transactions that committed up to `lsn`, and no other.
+struct ExportedSnapshot {
+  Lsn lsn;
+  std::string name;  // for SET TRANSACTION SNAPSHOT
+};
+
+/// Makes a temporary slot of the name options.slot on `walsender`, for the snapshot that comes
+/// with it: there as long as `walsender` does nothing else; the slot goes with the connection.
+/// kLocked, naming them, when transactions of the source are in the slot's way for longer than
+/// options.lock_timeout.
+Result<ExportedSnapshot> ExportSnapshot(PgConnection& walsender, const SlotOptions& options,
+                                        const StopSignal& stop, TimePoint deadline);
+
 }  // namespace indoubt::cdc_internal

@@ -122,10 +122,11 @@ class SqliteView : public View {
   Result<ViewPosition> Open() override {
     transaction_.reset();
     mirror_.Forget();
-    db_.reset();
     shapes_.clear();
-    INDOUBT_ASSIGN_OR_RETURN(
-        db_, SqliteDatabase::Open(options_.sink, SqliteDatabase::Mode::kDurableWriter));
+    // Before the old one goes: the last to leave the file locks readers out for a moment.
+    auto opened = SqliteDatabase::Open(options_.sink, SqliteDatabase::Mode::kDurableWriter);
+    db_.reset();
+    INDOUBT_ASSIGN_OR_RETURN(db_, std::move(opened));
     INDOUBT_RETURN_IF_ERROR(db_->Execute(kOwnTables));
     INDOUBT_RETURN_IF_ERROR(db_->Execute(options_.derivation.sqlite_setup));
     INDOUBT_ASSIGN_OR_RETURN(expected_, ReadPosition(*db_, options_.name));

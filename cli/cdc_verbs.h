@@ -32,6 +32,11 @@ int ListParked(const std::string& config, bool json);
 int RetryParked(const std::string& config, const std::string& name, Duration timeout,
                 bool json);
 
+/// `indoubt cdc rebuild VIEW`: each of its waits lasts `timeout` at most.
+/// kCorrectnessViolated when the new version differs from the source.
+int RebuildCdcView(const std::string& config, const std::string& name, Duration timeout,
+                   bool json);
+
 struct CdcWaitArguments {
   std::string config, view, lsn;
   Duration timeout{};

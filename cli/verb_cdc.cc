@@ -69,15 +69,19 @@ int Run(const std::string& config) {
   return health.ok() ? static_cast<int>(kEnvironment) : Fail(health);
 }
 
-void AddRetry(Verb retry, const std::shared_ptr<std::string>& config,
-              const std::shared_ptr<bool>& json) {
+using OfView = int (*)(const std::string& config, const std::string& view, Duration timeout,
+                       bool json);
+
+/// What a verb that is told VIEW and --timeout does.
+void AddOfView(Verb verb, const std::shared_ptr<std::string>& config,
+               const std::shared_ptr<bool>& json, const char* patience, const char* why,
+               OfView run) {
   auto view = std::make_shared<std::string>();
-  retry.Value("VIEW", *view, "Name of the view").Required();
-  auto timeout = std::make_shared<std::string>("10s");
-  retry.Duration("--timeout", *timeout, "How long to wait for the worker").ShowDefault();
-  retry.Does([config, view, timeout, json] {
-    return RetryParked(*config, *view, ParseDuration(*timeout).value_or(Duration::zero()),
-                       *json);
+  verb.Value("VIEW", *view, "Name of the view").Required();
+  auto timeout = std::make_shared<std::string>(patience);
+  verb.Duration("--timeout", *timeout, why).ShowDefault();
+  verb.Does([config, view, timeout, json, run] {
+    return run(*config, *view, ParseDuration(*timeout).value_or(Duration::zero()), *json);
   });
 }
 
@@ -93,15 +97,20 @@ void AddCdc(Verb program) {
       verb.Add("audit", "Holds the source's stream against the coordinator's decisions");
   Verb parked = verb.Add("parked", "The events that views could not take");
   Verb retry = verb.Add("retry", "Lets the worker try a view's parked events");
+  Verb rebuild = verb.Add(
+      "rebuild", "Derives a view anew, proves it equal to the source, and swaps it in");
   Verb wait = verb.Add("wait", "Until a view shows what a write's LSN says");
-  for (Verb part : {run, status, audit, parked, retry, wait}) {
+  for (Verb part : {run, status, audit, parked, retry, rebuild, wait}) {
     part.Value("-c,--config", *config, "Configuration file").Required();
   }
-  for (Verb part : {status, audit, parked, retry, wait}) {
+  for (Verb part : {status, audit, parked, retry, rebuild, wait}) {
     part.Flag("--json", *json, "One JSON object on stdout");
   }
   parked.Does([config, json] { return ListParked(*config, *json); });
-  AddRetry(retry, config, json);
+  AddOfView(retry, config, json, "10s", "How long to wait for the worker", RetryParked);
+  AddOfView(rebuild, config, json, "60s",
+            "How long each wait may be: for the source's running transactions, for the log",
+            RebuildCdcView);
   audit.Does([config, json] { return AuditCdc(*config, *json); });
   auto awaited = std::make_shared<CdcWaitArguments>();
   auto timeout = std::make_shared<std::string>("5s");
