@@ -1,6 +1,8 @@
-// What varies over a run's matrix, as curves and as a table of where the paths died.
+// What varies over a run's matrix, and where the paths died.
 #pragma once
 
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,10 +19,19 @@ struct VariedParameter {
 };
 std::vector<VariedParameter> VariedParameters(const nlohmann::json& summary);
 
-/// A figure of every path over the parameter's values, a panel a figure; with the interval
-/// where six repetitions gave one. A figure that no cell has gets no panel.
-std::string VariationSvg(const nlohmann::json& summary, const VariedParameter& parameter);
-/// The same as numbers.
+/// A figure at one value of the parameter.
+struct VariedMark {
+  double x = 0;
+  double y = 0;                     // in the figure's own unit
+  std::optional<double> low, high;  // of the 95 percent interval, from six repetitions on
+};
+/// By path (and whatever else varies), from the smallest value of the parameter to the
+/// largest. A cell without the figure has no mark.
+using VariedSeries = std::map<std::string, std::vector<VariedMark>>;
+VariedSeries SeriesOf(const nlohmann::json& summary, const std::string& key,
+                      const std::string& figure);
+
+/// One row a cell: what it paid at its value of the parameter.
 Table VariationTable(const nlohmann::json& summary, const VariedParameter& parameter);
 
 /// Step by step: where each path died, how long others waited and what was left of it. Empty

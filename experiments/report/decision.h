@@ -1,0 +1,31 @@
+// What the report opens with: a row a path, what would turn the answer, how good the
+// evidence is.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "experiments/report/content.h"
+
+namespace indoubt {
+
+/// One row a path with the figures that a decision rests on, each with its 95 percent
+/// interval where six repetitions gave one.
+Table DecisionTable(const nlohmann::json& summary);
+
+/// Where, over a parameter that the run varied, one path comes to be better than another:
+/// a sentence a crossing of medians, which says whether the intervals are apart on both
+/// sides of it. When there is none, one sentence says over what none was observed.
+std::vector<std::string> Flips(const nlohmann::json& summary);
+
+struct Evidence {
+  std::string grade;                 // "none", "indicative", "fair", "strong"
+  std::vector<std::string> reasons;  // what the grade rests on, one line each
+};
+/// none: the run is void or inconclusive. indicative: fewer than six repetitions of some
+/// path. fair: six or more, with warnings. strong: six or more and no warning.
+Evidence EvidenceOf(const nlohmann::json& summary);
+
+}  // namespace indoubt
