@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 
-#include <fmt/format.h>
-
+#include "experiments/report/fault_label.h"
+#include "experiments/summary/figures.h"
 #include "experiments/summary/records.h"
 #include "experiments/summary/statistics.h"
 
@@ -14,16 +13,14 @@ namespace {
 
 using nlohmann::json;
 
-constexpr size_t kMostPoints = 400;  // a line; more than the pixels can show
-
 struct Span {
   int64_t measure_from = 0, measure_to = 0, drained = 0;
   double Seconds(int64_t t_ns) const { return static_cast<double>(t_ns - measure_from) / 1e9; }
 };
 
-/// At most kMostPoints, each the largest of its stretch: peaks are what matters.
-std::vector<Point> Thin(const std::vector<Point>& points) {
-  const size_t stride = (points.size() + kMostPoints - 1) / kMostPoints;
+/// At most `most`, each the largest of its stretch: peaks are what matters.
+std::vector<Point> Thin(const std::vector<Point>& points, size_t most) {
+  const size_t stride = (points.size() + most - 1) / most;
   if (stride <= 1) return points;
   std::vector<Point> thin;
   for (size_t begin = 0; begin < points.size(); begin += stride) {
@@ -36,10 +33,10 @@ std::vector<Point> Thin(const std::vector<Point>& points) {
   return thin;
 }
 
-std::vector<Point> Throughput(const RepRecords& records, const Span& span) {
+std::vector<Point> Throughput(const RepRecords& records, const Span& span, size_t most) {
   if (!records.operations || span.drained <= span.measure_from) return {};
   const double end_s = span.Seconds(span.drained);
-  const double width = std::max(0.5, end_s / static_cast<double>(kMostPoints));
+  const double width = std::max(0.5, end_s / static_cast<double>(most));
   std::vector<int64_t> bins(static_cast<size_t>(end_s / width) + 1, 0);
   for (const OperationRecord& operation : *records.operations) {
     if (operation.outcome != OperationOutcome::kCommitted) continue;
@@ -56,20 +53,18 @@ std::vector<Point> Throughput(const RepRecords& records, const Span& span) {
   return points;
 }
 
-/// Response or service times by how rare they are: 1, 0.1, 0.01, ...
-std::vector<Point> Tail(const RepRecords& records, const Span& span, bool from_start) {
-  std::vector<double> values;
-  if (!records.operations) return {};
-  for (const OperationRecord& operation : *records.operations) {
-    if (!operation.measured || operation.outcome == OperationOutcome::kFailed ||
-        operation.outcome == OperationOutcome::kDropped ||
-        (from_start && !operation.started_ns)) {
-      continue;
-    }
-    const int64_t begin = from_start ? *operation.started_ns : operation.intended_ns;
-    values.push_back(static_cast<double>(operation.ended_ns.value_or(span.drained) - begin) /
-                     1e6);
-  }
+/// Whether it has a time of its own: what was refused or never started has none.
+bool HasTime(const OperationRecord& operation) {
+  return operation.measured && operation.outcome != OperationOutcome::kFailed &&
+         operation.outcome != OperationOutcome::kDropped;
+}
+
+double Waited(const OperationRecord& operation, int64_t from_ns, const Span& span) {
+  return static_cast<double>(operation.ended_ns.value_or(span.drained) - from_ns) / 1e6;
+}
+
+/// By how rare they are: 1, 0.1, 0.01, ...
+std::vector<Point> Tail(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   std::vector<Point> points;
   for (int i = 0; i <= 60 && !values.empty(); ++i) {
@@ -81,30 +76,89 @@ std::vector<Point> Tail(const RepRecords& records, const Span& span, bool from_s
   return points;
 }
 
+/// Gathers what is told of all repetitions of a cell together.
+class Pool {
+ public:
+  void Add(const RepRecords& records, const Span& span) {
+    if (records.operations) AddOperations(records, span);
+    if (records.blocked) AddBlocked(*records.blocked, span);
+    if (records.lag) AddLag(*records.lag, span);
+  }
+  void Finish(CellChart& chart, const ChartDetail& detail) {
+    chart.response = Tail(std::move(response_));
+    chart.service = Tail(std::move(service_));
+    if (watched_writers_) chart.blocking = Survival(std::move(blocked_), detail.per_decade);
+    for (auto& [store, waits] : lag_) {
+      chart.staleness[store] = Survival(std::move(waits), detail.per_decade);
+    }
+    std::sort(undisturbed_.begin(), undisturbed_.end());
+    if (undisturbed_.empty()) return;
+    chart.undisturbed = Undisturbed{undisturbed_.size(), *NearestRank(undisturbed_, 5000),
+                                    *NearestRank(undisturbed_, 9900)};
+  }
+
+ private:
+  void AddOperations(const RepRecords& records, const Span& span) {
+    std::optional<int64_t> acted;
+    for (const json& fault : records.rep.at("faults")) {
+      if (fault.at("observed_at_ns").is_null()) continue;
+      const auto at = fault.at("observed_at_ns").get<int64_t>();
+      acted = std::min(acted.value_or(at), at);
+    }
+    for (const OperationRecord& operation : *records.operations) {
+      if (!HasTime(operation)) continue;
+      const double response = Waited(operation, operation.intended_ns, span);
+      response_.push_back(response);
+      if (operation.started_ns) {
+        service_.push_back(Waited(operation, *operation.started_ns, span));
+      }
+      if (acted && operation.ended_ns && *operation.ended_ns < *acted) {
+        undisturbed_.push_back(response);
+      }
+    }
+  }
+  void AddBlocked(const std::vector<BlockedRecord>& records, const Span& span) {
+    watched_writers_ = true;
+    for (const BlockedRecord& record : records) {
+      blocked_.push_back(
+          {static_cast<double>(record.ended_ns.value_or(span.drained) - record.started_ns) /
+               1e6,
+           !record.ended_ns});
+    }
+  }
+  void AddLag(const std::vector<LagRecord>& records, const Span& span) {
+    for (const LagRecord& record : records) {
+      const int64_t seen = record.visible_ns.value_or(span.drained);
+      lag_[record.store].push_back(
+          {std::max(0.0, static_cast<double>(seen - record.committed_ns) / 1e6),
+           !record.visible_ns});
+    }
+  }
+
+  std::vector<double> response_, service_, undisturbed_;
+  std::vector<Wait> blocked_;
+  bool watched_writers_ = false;
+  std::map<std::string, std::vector<Wait>> lag_;
+};
+
+std::optional<double> Value(const std::optional<int64_t>& count) {
+  return count ? std::optional(static_cast<double>(*count)) : std::nullopt;
+}
+
 void AddTimeline(const std::vector<TimelineRecord>& timeline, const Span& span, bool two_phase,
-                 CellChart& chart) {
+                 size_t most, CellChart& chart) {
   for (const TimelineRecord& record : timeline) {
     const double at = span.Seconds(record.t_ns);
     if (at < 0 || at > chart.end_s) continue;
-    if (two_phase) chart.in_doubt.push_back({at, static_cast<double>(record.in_doubt)});
-    chart.waiters.push_back({at, static_cast<double>(record.waiters)});
+    if (two_phase) chart.in_doubt.push_back({at, Value(record.in_doubt)});
+    chart.waiters.push_back({at, Value(record.waiters)});
     for (const auto& [store, lag] : record.lag_ms) {
       chart.lag_s[store].push_back({at, lag ? std::optional(*lag / 1000) : std::nullopt});
     }
   }
-  chart.in_doubt = Thin(chart.in_doubt);
-  chart.waiters = Thin(chart.waiters);
-  for (auto& [store, points] : chart.lag_s) points = Thin(points);
-}
-
-/// For a label beside its band.
-std::string FaultWord(const std::string& kind) {
-  if (kind == "kill" || kind == "store-kill") return "down";
-  if (kind == "pause") return "stopped";
-  if (kind == "store-partition") return "cut off";
-  if (kind == "store-slow") return "slow";
-  if (kind == "store-lock") return "locked";
-  return kind;
+  chart.in_doubt = Thin(chart.in_doubt, most);
+  chart.waiters = Thin(chart.waiters, most);
+  for (auto& [store, points] : chart.lag_s) points = Thin(points, most);
 }
 
 void AddFaults(const json& rep, CellChart& chart) {
@@ -116,45 +170,66 @@ void AddFaults(const json& rep, CellChart& chart) {
     band.from_s = at.get<double>() / 1000;
     if (!fault.at("healed_at").is_null())
       band.to_s = fault.at("healed_at").get<double>() / 1000;
-    band.label = fmt::format("{} {}", fault.at("target").get<std::string>(),
-                             FaultWord(fault.at("kind").get<std::string>()));
+    band.label = FaultLabel(fault);
     chart.faults.push_back(band);
   }
 }
 
-CellChart MakeChart(const json& cell, const json& rep, const RepRecords& records) {
-  const Span span{records.rep.at("measure_from_ns").get<int64_t>(),
-                  records.rep.at("measure_to_ns").get<int64_t>(),
-                  records.rep.at("drained_ns").get<int64_t>()};
-  CellChart chart;
-  chart.name = cell.at("name").get<std::string>();
-  chart.path = cell.at("path").get<std::string>();
+Span SpanOf(const json& rep) {
+  return {rep.at("measure_from_ns").get<int64_t>(), rep.at("measure_to_ns").get<int64_t>(),
+          rep.at("drained_ns").get<int64_t>()};
+}
+
+/// What is drawn of one repetition.
+void AddRepetition(const json& rep, const RepRecords& records, const Span& span,
+                   const ChartDetail& detail, CellChart& chart) {
+  const bool two_phase = HasTwoPhaseCommit(chart.path);
   chart.rep = rep.at("n").get<int64_t>();
   chart.measured_s = span.Seconds(span.measure_to);
   chart.end_s = std::max(span.Seconds(span.drained), chart.measured_s);
   AddFaults(rep, chart);
-  chart.throughput = Throughput(records, span);
+  chart.throughput = Throughput(records, span, detail.points);
   if (records.timeline) {
-    AddTimeline(*records.timeline, span, !rep.at("in_doubt_ms").is_null(), chart);
+    AddTimeline(*records.timeline, span, two_phase, detail.points, chart);
   }
-  chart.response = Tail(records, span, /*from_start=*/false);
-  chart.service = Tail(records, span, /*from_start=*/true);
-  return chart;
+  chart.recovery = RecoveryStages(records, two_phase);
+  chart.transactions = ChooseTransactions(chart.name, records);
+}
+
+/// None when no repetition reached its end.
+Result<std::optional<CellChart>> ReadCell(const std::string& run_folder, const json& cell,
+                                          const ChartDetail& detail) {
+  CellChart chart;
+  chart.name = cell.at("name").get<std::string>();
+  chart.path = cell.at("path").get<std::string>();
+  Pool pool;
+  for (const json& rep : cell.at("reps")) {
+    INDOUBT_ASSIGN_OR_RETURN(const RepRecords records,
+                             ReadRep(run_folder + "/" + rep.at("dir").get<std::string>()));
+    if (records.rep.is_null()) continue;
+    const Span span = SpanOf(records.rep);
+    if (chart.rep == 0) AddRepetition(rep, records, span, detail, chart);
+    pool.Add(records, span);
+  }
+  if (chart.rep == 0) return std::optional<CellChart>();
+  pool.Finish(chart, detail);
+  return std::optional(std::move(chart));
 }
 
 }  // namespace
 
-Result<std::vector<CellChart>> ReadCharts(const std::string& run_folder, const json& summary) {
+ChartDetail DetailFor(size_t cells) {
+  const size_t all = std::max<size_t>(cells, 1);
+  return {std::clamp<size_t>(1600 / all, 40, 400), all <= 8 ? 40 : 20};
+}
+
+Result<std::vector<CellChart>> ReadCharts(const std::string& run_folder, const json& summary,
+                                          ChartDetail detail) {
   std::vector<CellChart> charts;
   try {
     for (const json& cell : summary.at("cells")) {
-      for (const json& rep : cell.at("reps")) {
-        INDOUBT_ASSIGN_OR_RETURN(const RepRecords records,
-                                 ReadRep(run_folder + "/" + rep.at("dir").get<std::string>()));
-        if (records.rep.is_null()) continue;
-        charts.push_back(MakeChart(cell, rep, records));
-        break;
-      }
+      INDOUBT_ASSIGN_OR_RETURN(auto chart, ReadCell(run_folder, cell, detail));
+      if (chart) charts.push_back(std::move(*chart));
     }
   } catch (const json::exception& error) {
     return Status(StatusCode::kCorrupt,

@@ -1,7 +1,8 @@
-// What the charts draw, thinned out from the raw records of one repetition a cell,
-// so that a page stays small however long the run was.
+// What the charts draw, thinned out from the raw records, so that a page stays small
+// however long the run was.
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <optional>
 #include <string>
@@ -10,7 +11,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/status.h"
-#include "experiments/report/svg.h"
+#include "experiments/report/recovery_stages.h"
+#include "experiments/report/survival.h"
+#include "experiments/report/transaction_lanes.h"
 
 namespace indoubt {
 
@@ -21,21 +24,44 @@ struct FaultBand {
   std::string label;
 };
 
+/// Response times of operations that were due and answered before the first fault acted.
+struct Undisturbed {
+  size_t n = 0;
+  double p50_ms = 0, p99_ms = 0;
+};
+
 struct CellChart {
   std::string name, path;
-  int64_t rep = 0;        // which repetition is drawn
+
+  // Of all repetitions that reached their end, together.
+  /// x is the tail 1 - q, y milliseconds; empty when not measured.
+  std::vector<Point> response, service;
+  std::optional<SurvivalCurve> blocking;           // of outside writers
+  std::map<std::string, SurvivalCurve> staleness;  // of orders, by store
+  std::optional<Undisturbed> undisturbed;          // none without a fault
+
+  // Of one repetition, the first that reached its end.
+  int64_t rep = 0;
   double measured_s = 0;  // length of the measured span
   double end_s = 0;       // drained
   std::vector<FaultBand> faults;
   std::vector<Point> throughput;  // committed per second
   std::vector<Point> in_doubt, waiters;
   std::map<std::string, std::vector<Point>> lag_s;  // by store
-  /// x is the tail 1 - q, y milliseconds; empty when not measured.
-  std::vector<Point> response, service;
+  std::vector<RecoveryStage> recovery;
+  std::vector<TransactionLanes> transactions;
 };
 
-/// The first repetition of each cell that reached its end; a cell without one is left out.
+/// How finely the charts are drawn: a page has room for so much.
+struct ChartDetail {
+  size_t points = 400;  // of a line over time
+  int per_decade = 40;  // of a survival curve
+};
+/// For `cells` of them on one page of less than a megabyte.
+ChartDetail DetailFor(size_t cells);
+
+/// A cell of which no repetition reached its end is left out.
 Result<std::vector<CellChart>> ReadCharts(const std::string& run_folder,
-                                          const nlohmann::json& summary);
+                                          const nlohmann::json& summary, ChartDetail detail);
 
 }  // namespace indoubt

@@ -1,5 +1,7 @@
 #include "experiments/report/report.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -16,12 +18,27 @@ namespace {
 
 using nlohmann::json;
 
-/// Summarises and draws one run.
-Result<ReportedRun> Gather(const std::string& run_folder) {
-  ReportedRun run;
-  INDOUBT_ASSIGN_OR_RETURN(run.summary, Summarise(run_folder));
-  INDOUBT_ASSIGN_OR_RETURN(run.charts, ReadCharts(run_folder, run.summary));
-  return run;
+constexpr size_t kMostCharts = 32;  // cells with lines on one page: the rest has no room
+
+/// Summarises the runs and reads what is drawn of them, on one page together.
+Result<std::vector<ReportedRun>> Gather(const std::vector<std::string>& run_folders) {
+  std::vector<ReportedRun> runs(run_folders.size());
+  size_t cells = 0;
+  for (size_t i = 0; i < runs.size(); ++i) {
+    INDOUBT_ASSIGN_OR_RETURN(runs[i].summary, Summarise(run_folders[i]));
+    cells += runs[i].summary.at("cells").size();
+  }
+  const ChartDetail detail = DetailFor(std::min(cells, kMostCharts));
+  size_t room = kMostCharts;
+  for (size_t i = 0; i < runs.size(); ++i) {
+    json drawn = runs[i].summary;
+    json& all = drawn.at("cells");
+    runs[i].left_out = all.size() - std::min(all.size(), room);
+    all.erase(all.end() - static_cast<std::ptrdiff_t>(runs[i].left_out), all.end());
+    room -= all.size();
+    INDOUBT_ASSIGN_OR_RETURN(runs[i].charts, ReadCharts(run_folders[i], drawn, detail));
+  }
+  return runs;
 }
 
 /// The JSON library throws on data of an unforeseen shape: it ends here.
@@ -66,7 +83,8 @@ Status ReplaceFile(const std::string& path, const std::string& text) {
 }
 
 Result<json> WriteReports(const std::string& run_folder) {
-  INDOUBT_ASSIGN_OR_RETURN(ReportedRun run, Gather(run_folder));
+  INDOUBT_ASSIGN_OR_RETURN(std::vector<ReportedRun> runs, Gather({run_folder}));
+  ReportedRun& run = runs.front();
   INDOUBT_RETURN_IF_ERROR(
       ReplaceFile(run_folder + "/summary.json", run.summary.dump(1) + "\n"));
   INDOUBT_RETURN_IF_ERROR(WriteAll(run_folder, run));
@@ -78,11 +96,7 @@ Status WriteCombinedReport(const std::vector<std::string>& run_folders,
   if (run_folders.empty()) {
     return Status(StatusCode::kInvalidArgument, "report: name at least one run's folder");
   }
-  std::vector<ReportedRun> runs;
-  for (const std::string& folder : run_folders) {
-    INDOUBT_ASSIGN_OR_RETURN(ReportedRun run, Gather(folder));
-    runs.push_back(std::move(run));
-  }
+  INDOUBT_ASSIGN_OR_RETURN(const std::vector<ReportedRun> runs, Gather(run_folders));
   try {
     return ReplaceFile(output_file, HtmlReport(runs));
   } catch (const json::exception& error) {

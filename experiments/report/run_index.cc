@@ -7,9 +7,9 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "experiments/report/html_style.h"
+#include "experiments/report/html_text.h"
+#include "experiments/report/page_bundle.h"
 #include "experiments/report/report.h"
-#include "experiments/report/svg.h"
 #include "experiments/summary/judgement.h"
 
 namespace indoubt {
@@ -87,7 +87,7 @@ std::string IndexHtml(const std::vector<ListedRun>& runs) {
       "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
       "<title>indoubt: runs</title><style>{}</style></head><body><main>\n<h1>Runs</h1>\n"
       "<div class=\"scroll\"><table class=\"text wrap\"><thead><tr>",
-      kHtmlStyle);
+      PageStyle());
   for (const char* name : {"Run", "Started", "Scenario", "Status", "Verdict", "What it says"}) {
     out += fmt::format("<th scope=\"col\">{}</th>", name);
   }

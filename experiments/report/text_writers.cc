@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "experiments/report/content.h"
+#include "experiments/report/decision.h"
 #include "experiments/report/variation.h"
 #include "experiments/report/writers.h"
 #include "experiments/summary/control.h"
@@ -94,10 +95,14 @@ std::string MarkdownReport(const json& summary) {
   const std::string verdict = VerdictText(summary);
   for (const char c : verdict) out += c == '\n' ? std::string("\n\n") : std::string(1, c);
   out += "\n";
+  AddList(out, "Warnings", summary.at("warnings").get<std::vector<std::string>>());
+  AddTable(out, "What each path paid", DecisionTable(summary));
   AddList(out, "This flips if", FlipSentences(summary));
   AddList(out, "The control", ControlSentences(summary));
-  AddList(out, "Warnings", summary.at("warnings").get<std::vector<std::string>>());
-  AddTable(out, "The paths", PathTable(summary));
+  AddList(out, "What this run cannot tell", Limits(summary));
+  const Evidence evidence = EvidenceOf(summary);
+  AddList(out, "How good the evidence is: " + evidence.grade, evidence.reasons);
+  AddTable(out, "All figures", PathTable(summary));
   out += fmt::format("\n{}\n", kTableNote);
   for (const VariedParameter& parameter : VariedParameters(summary)) {
     AddTable(out, "What changes with " + parameter.key, VariationTable(summary, parameter));
@@ -106,7 +111,6 @@ std::string MarkdownReport(const json& summary) {
   AddTable(out, "Expectations", ExpectationTable(summary));
   AddTable(out, "Faults", FaultTable(summary));
   AddTable(out, "Repetitions", RepetitionTable(summary));
-  AddList(out, "What this run cannot tell", Limits(summary));
   AddTable(out, "Where it ran", EnvironmentTable(summary));
   out += fmt::format("\n## Run it again\n\n    {}\n\nRun {}, status {}, seed {}.\n",
                      ReproduceCommand(summary), run.at("id").get<std::string>(),

@@ -1,4 +1,4 @@
-// What varies over a run's matrix, as curves and as a table of where the paths died.
+// What varies over a run's matrix, and where the paths died.
 #pragma once
 
 #include <string>
@@ -17,10 +17,7 @@ struct VariedParameter {
 };
 std::vector<VariedParameter> VariedParameters(const nlohmann::json& summary);
 
-/// A figure of every path over the parameter's values, a panel a figure; with the interval
-/// where six repetitions gave one. A figure that no cell has gets no panel.
-std::string VariationSvg(const nlohmann::json& summary, const VariedParameter& parameter);
-/// The same as numbers.
+/// One row a cell: what it paid at its value of the parameter.
 Table VariationTable(const nlohmann::json& summary, const VariedParameter& parameter);
 
 /// Step by step: where each path died, how long others waited and what was left of it. Empty

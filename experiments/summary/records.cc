@@ -25,10 +25,23 @@ Result<json> ReadDocument(const std::string& path) {
   return document;
 }
 
-std::optional<int64_t> Time(const json& line, const char* key) {
+/// A number or null, which must be there.
+std::optional<int64_t> Whole(const json& line, const char* key) {
   const json& value = line.at(key);
   if (value.is_null()) return std::nullopt;
   return value.get<int64_t>();
+}
+
+/// Of the fields that tell one transaction from another: no figure needs them.
+std::optional<int64_t> Number(const json& line, const char* key) {
+  const json value = line.value(key, json());
+  if (!value.is_number_integer()) return std::nullopt;
+  return value.get<int64_t>();
+}
+
+std::string Name(const json& line, const char* key) {
+  const json value = line.value(key, json());
+  return value.is_string() ? value.get<std::string>() : "";
 }
 
 std::optional<OperationOutcome> ParseOutcome(const std::string& name) {
@@ -55,8 +68,12 @@ Status Parse(const json& line, OperationRecord& record) {
   if (!outcome) return Status(StatusCode::kCorrupt, "unknown outcome '" + name + "'");
   record.outcome = *outcome;
   record.intended_ns = line.at("intended_ns").get<int64_t>();
-  record.started_ns = Time(line, "started_ns");
-  record.ended_ns = Time(line, "ended_ns");
+  record.started_ns = Whole(line, "started_ns");
+  record.ended_ns = Whole(line, "ended_ns");
+  record.gid = Name(line, "gid");
+  record.order = Number(line, "order");
+  record.account = Number(line, "account");
+  record.item = Number(line, "item");
   const bool answered = record.outcome == OperationOutcome::kCommitted ||
                         record.outcome == OperationOutcome::kRolledBack;
   if (answered && (!record.started_ns || !record.ended_ns)) {
@@ -66,21 +83,26 @@ Status Parse(const json& line, OperationRecord& record) {
 }
 
 Status Parse(const json& line, InDoubtRecord& record) {
+  record.store = Name(line, "store");
+  record.gid = Name(line, "gid");
   record.first_seen_ns = line.at("first_seen_ns").get<int64_t>();
   record.last_seen_ns = line.at("last_seen_ns").get<int64_t>();
   return Status::Ok();
 }
 
 Status Parse(const json& line, BlockedRecord& record) {
+  record.store = Name(line, "store");
+  record.key = Name(line, "key");
   record.started_ns = line.at("started_ns").get<int64_t>();
-  record.ended_ns = Time(line, "ended_ns");
+  record.ended_ns = Whole(line, "ended_ns");
   return Status::Ok();
 }
 
 Status Parse(const json& line, LagRecord& record) {
   record.store = line.at("store").get<std::string>();
+  record.order = Number(line, "order");
   record.committed_ns = line.at("committed_ns").get<int64_t>();
-  record.visible_ns = Time(line, "visible_ns");
+  record.visible_ns = Whole(line, "visible_ns");
   return Status::Ok();
 }
 
@@ -98,8 +120,8 @@ Status Parse(const json& line, ReadRecord& record) {
 
 Status Parse(const json& line, TimelineRecord& record) {
   record.t_ns = line.at("t_ns").get<int64_t>();
-  record.in_doubt = line.at("in_doubt").is_null() ? 0 : line.at("in_doubt").get<int64_t>();
-  record.waiters = line.at("waiters").is_null() ? 0 : line.at("waiters").get<int64_t>();
+  record.in_doubt = Whole(line, "in_doubt");
+  record.waiters = Whole(line, "waiters");
   const json& lag = line.at("lag_ms");
   if (lag.is_null()) return Status::Ok();
   for (const auto& [store, value] : lag.items()) {

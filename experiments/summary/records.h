@@ -22,19 +22,24 @@ struct OperationRecord {
   OperationOutcome outcome = OperationOutcome::kFailed;
   int64_t intended_ns = 0;
   std::optional<int64_t> started_ns, ended_ns;
+  std::string gid;  // empty: no answer named it, or the path has none
+  std::optional<int64_t> order, account, item;
 };
 
 struct InDoubtRecord {
+  std::string store, gid;
   int64_t first_seen_ns = 0, last_seen_ns = 0;
 };
 
 struct BlockedRecord {
+  std::string store, key;
   int64_t started_ns = 0;
   std::optional<int64_t> ended_ns;
 };
 
 struct LagRecord {
   std::string store;
+  std::optional<int64_t> order;
   int64_t committed_ns = 0;
   std::optional<int64_t> visible_ns;
 };
@@ -46,7 +51,7 @@ struct ReadRecord {
 
 struct TimelineRecord {
   int64_t t_ns = 0;
-  int64_t in_doubt = 0, waiters = 0;
+  std::optional<int64_t> in_doubt, waiters;  // none: nobody looked
   std::map<std::string, std::optional<double>> lag_ms;
 };
 

@@ -30,6 +30,17 @@ std::string Number(const json& value) {
   return value.is_number() ? fmt::format("{:.0f}", value.get<double>()) : "not measured";
 }
 
+/// "10.4 s", with its 95 percent interval where the repetitions gave one.
+std::string DurationAndInterval(const json& cell, const std::string& figure) {
+  const std::string text = DurationText(CellFigure(cell, figure));
+  const json stats = cell.value("stats", json::object());
+  if (!stats.contains(figure) || stats.at(figure).at("ci_low").is_null()) return text;
+  const json& stat = stats.at(figure);
+  return fmt::format("{} (95 percent interval {} to {}, {} repetitions)", text,
+                     DurationText(stat.at("ci_low")), DurationText(stat.at("ci_high")),
+                     stat.at("n").get<int64_t>());
+}
+
 /// The largest thing that this cell paid with, in words.
 std::string Price(const json& cell) {
   const auto permanent = Number(cell, "inconsistent.permanent");
@@ -49,13 +60,15 @@ std::string Price(const json& cell) {
   const double waiting = std::max(blocked.value_or(0), in_doubt.value_or(0));
   if (waiting >= kNoticeableMs && waiting >= lag.value_or(0)) {
     if (!blocked)
-      return "up to " + DurationText(*in_doubt) + " in doubt (blocking not measured)";
-    return fmt::format("writers blocked for up to {}", DurationText(*blocked)) +
+      return "up to " + DurationAndInterval(cell, "in_doubt_ms.max") +
+             " in doubt (blocking not measured)";
+    return fmt::format("writers blocked for up to {}",
+                       DurationAndInterval(cell, "blocked_ms.max")) +
            (in_doubt ? " while transactions were in doubt for up to " + DurationText(*in_doubt)
                      : std::string());
   }
   if (lag.value_or(0) >= kNoticeableMs) {
-    return "data stale for up to " + DurationText(*lag);
+    return "data stale for up to " + DurationAndInterval(cell, "lag_ms.max");
   }
   if (!permanent) return "a price that was not measured (the stores were not compared)";
   return "nothing beyond its response time (p99 " +

@@ -1,6 +1,7 @@
 """check_page.py PAGE: every element of the page is closed in order, every id is its own,
-every link has its target (in the page, or a file beside it), every picture its words."""
+every link has its target (in the page, or a file beside it), data for the script is JSON."""
 import html.parser
+import json
 import pathlib
 import sys
 import urllib.parse
@@ -12,13 +13,13 @@ class Checker(html.parser.HTMLParser):
     def __init__(self):
         super().__init__()
         self.open, self.problems, self.ids, self.targets = [], [], set(), []
+        self.script, self.data = None, 0  # the attributes of the script we are in
 
     def handle_starttag(self, tag, attrs):
         attributes = dict(attrs)
         if tag not in VOID:
             self.open.append(tag)
-        if tag == "svg" and not attributes.get("aria-label"):
-            self.problems.append("a picture without words")
+        self.script = attributes if tag == "script" else None
         if "id" in attributes and attributes["id"] in self.ids:
             self.problems.append(f"id {attributes['id']} twice")
         self.ids.add(attributes.get("id"))
@@ -33,8 +34,22 @@ class Checker(html.parser.HTMLParser):
             self.problems.append(f"</{tag}> at {self.getpos()} closes something else")
 
     def handle_data(self, data):
+        if self.open and self.open[-1] == "script":
+            if self.script.get("type") == "application/json":
+                self.data += 1
+                self.check_json(data)
+            return
         if "nan" in data.lower().split() or "inf" in data.lower().split():
             self.problems.append(f"not a number at {self.getpos()}")
+
+    def check_json(self, data):
+        def refuse(constant):
+            raise ValueError(f"{constant} is no number")
+
+        try:
+            json.loads(data, parse_constant=refuse)
+        except ValueError as error:
+            self.problems.append(f"the script's data: {error}")
 
 
 checker = Checker()
@@ -50,7 +65,7 @@ for name in checker.targets:
         found = name in checker.ids
     if not found:
         problems.append(f"no target for {name}")
-if '"nan"' in text or "nan " in text.split("<svg", 1)[-1].split("</svg>")[0]:
-    problems.append("a picture has coordinates that are no numbers")
+if text.count('type="application/json"') != checker.data:
+    problems.append("not all of the script's data was found as such")
 print("\n".join(problems))
 sys.exit(1 if problems else 0)
