@@ -132,10 +132,10 @@ Status LoadKeys(Connection& connection, TableModel& table) {
                         "it has no primary key, so a row cannot be found again; give it one");
   }
   const SqlValue name = table.name;
-  INDOUBT_ASSIGN_OR_RETURN(auto indexes,
-                           connection.Query("SELECT name, origin, partial FROM pragma_index_list(?1) "
-                                            "WHERE \"unique\" = 1 ORDER BY name",
-                                            {&name, 1}));
+  INDOUBT_ASSIGN_OR_RETURN(
+      auto indexes, connection.Query("SELECT name, origin, partial FROM pragma_index_list(?1) "
+                                     "WHERE \"unique\" = 1 ORDER BY name",
+                                     {&name, 1}));
   for (const Row& index : indexes) {
     table.partial_unique |= IntegerOf(index[2]) != 0;
     INDOUBT_RETURN_IF_ERROR(
