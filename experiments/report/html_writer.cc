@@ -2,6 +2,7 @@
 
 #include "experiments/report/charts.h"
 #include "experiments/report/content.h"
+#include "experiments/report/derived_tables.h"
 #include "experiments/report/html_style.h"
 #include "experiments/report/svg.h"
 #include "experiments/report/variation.h"
@@ -132,6 +133,8 @@ void AddRun(std::string& out, const ReportedRun& reported, const char* heading) 
   out += fmt::format("<p class=\"note-p\">{}</p>\n", EscapeHtml(kTableNote));
   AddVariation(out, summary);
   AddPictures(out, reported);
+  AddSection(out, kTokenReadTitle, TokenReadTable(summary), "text");
+  AddSection(out, kRetainedWalTitle, RetainedWalTable(summary), "figures");
   AddSection(out, "Expectations", ExpectationTable(summary), "text wrap");
   AddSection(out, "Faults", FaultTable(summary), "text");
   AddSection(out, "Repetitions", RepetitionTable(summary), "text");
