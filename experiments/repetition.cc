@@ -96,11 +96,13 @@ class Repetition {
     std::unique_ptr<Observer> observer;
     LoadGenerator load(
         *shop_, *path_, load_, *ops, recent,
-        [&observer](int64_t order, TimePoint at) { observer->lag().Committed(order, at); });
+        [&observer](int64_t order, TimePoint at) { observer->Committed(order, at); });
+    const DerivedWatch derived{path_->views(), scenario_.workload.token_reads,
+                               fault_ != nullptr && Planned()->kind == "in-doubt"};
     INDOUBT_ASSIGN_OR_RETURN(
         observer, Observer::Start(
-                      stores_->direct(), *shop_, HasTwoPhaseCommit(path_->name()), recent,
-                      [&load] { return load.counts(); }, plan_.folder));
+                      stores_->direct(), *shop_, HasTwoPhaseCommit(path_->name()), derived,
+                      recent, [&load] { return load.counts(); }, plan_.folder));
     LoadTimes times;
     times.warmup_from = SystemClock().Now() + kLeadTime;
     times.measure_from = times.warmup_from + load_.warmup;

@@ -105,6 +105,7 @@ void ReadWorkload(ScenarioTable workload, ShopOptions& options) {
   workload.Read("items", options.items, 1, 1'000'000);
   workload.Read("zipf", options.zipf, 0, 10);
   workload.Read("set_price_share", options.set_price_share, 0, 1);
+  workload.Read("token_reads", options.token_reads);
   workload.NoOthers();
 }
 

@@ -19,6 +19,7 @@
 //   warmup = "3s"  duration = "22s"  drain = "30s"
 //   [workload]                     # optional
 //   accounts = 1000  items = 1000  zipf = 0.99  set_price_share = 0.2
+//   token_reads = false            # cdc: also readers with and without tokens and cuts
 //   [[fault]]
 //   at = "5s"  kind = "kill"  down = "10s"
 //   point = { 2pc = "voted", cdc = "cdc_appended", dual-write = "dual_write_between" }

@@ -123,6 +123,14 @@ void ScenarioTable::Read(const std::string& key, std::vector<int>& into, int64_t
   Wrong(key, fmt::format("must be a list of whole numbers from {} to {}", low, high));
 }
 
+void ScenarioTable::Read(const std::string& key, bool& into) {
+  const toml::node* node = Find(key);
+  if (node == nullptr) return;
+  const auto* truth = node->as_boolean();
+  if (truth == nullptr) return Wrong(key, "must be true or false");
+  into = truth->get();
+}
+
 void ScenarioTable::Read(const std::string& key, std::vector<bool>& into) {
   const toml::node* node = Find(key);
   if (node == nullptr) return;

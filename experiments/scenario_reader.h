@@ -37,6 +37,7 @@ class ScenarioTable {
   /// Says that `key` is missing unless it is there.
   void Require(const std::string& key);
   void Read(const std::string& key, std::string& into);
+  void Read(const std::string& key, bool& into);
   void Read(const std::string& key, double& into, double low, double high);
   void Read(const std::string& key, int64_t& into, int64_t low, int64_t high);
   void Read(const std::string& key, Duration& into);  // "5s"

@@ -9,9 +9,10 @@
 namespace indoubt {
 namespace {
 
-constexpr std::array<FaultKind, 6> kKinds{{
+constexpr std::array<FaultKind, 7> kKinds{{
     {"kill", "the path's own process dies (SIGKILL) at a fail point, and is started again"},
     {"pause", "the path's own process stands still (SIGSTOP), and goes on"},
+    {"in-doubt", "another program's transaction stays prepared at accounts, undecided"},
     {"store-kill", "the server of accounts or stock dies (SIGKILL), and is started again"},
     {"store-partition",
      "the path's connections to accounts or stock fall silent, and new ones are refused"},
@@ -43,6 +44,7 @@ Result<std::unique_ptr<Fault>> MakeFault(const FaultPlan& plan, Path& path, LabS
     if (path.victim().empty()) return std::unique_ptr<Fault>();
     return Held(MakePauseFault(path));
   }
+  if (plan.kind == "in-doubt") return Held(MakeInDoubt(stores));
   if (plan.kind == "store-kill") return MakeStoreKill(plan.store, stores);
   if (plan.kind == "store-partition") return Held(MakeStorePartition(plan.store, stores));
   if (plan.kind == "store-slow") {

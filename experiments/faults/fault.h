@@ -6,6 +6,7 @@
 //   store-kill       a store's server dies (SIGKILL)                  every path
 //   store-partition  the path's connections to a store fall silent    every path
 //   store-slow       each message to and from a store takes longer    every path
+//   in-doubt         another program's transaction stays prepared     every path
 //   store-lock       somebody else holds SQLite's write lock          every path
 #pragma once
 

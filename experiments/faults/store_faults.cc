@@ -110,6 +110,30 @@ class StoreSlow final : public StoreFault {
   const Duration latency_, jitter_;
 };
 
+class InDoubt final : public StoreFault {
+ public:
+  using StoreFault::StoreFault;
+
+  std::string struck_word() const override { return "left with a transaction in doubt"; }
+  std::string healed_word() const override { return "rid of it"; }
+  Status Heal() override {
+    INDOUBT_ASSIGN_OR_RETURN(const auto client,
+                             PostgresClient::Connect(stores_.direct().postgres_dsn));
+    INDOUBT_RETURN_IF_ERROR(client->Run("ROLLBACK PREPARED 'lab-in-doubt'"));
+    return client->Run("DROP TABLE lab_in_doubt");
+  }
+
+ protected:
+  Status Act() override {
+    INDOUBT_ASSIGN_OR_RETURN(const auto client,
+                             PostgresClient::Connect(stores_.direct().postgres_dsn));
+    INDOUBT_RETURN_IF_ERROR(client->Run("CREATE TABLE IF NOT EXISTS lab_in_doubt(n bigint)"));
+    INDOUBT_RETURN_IF_ERROR(client->Run("BEGIN"));
+    INDOUBT_RETURN_IF_ERROR(client->Run("INSERT INTO lab_in_doubt VALUES (1)"));
+    return client->Run("PREPARE TRANSACTION 'lab-in-doubt'");
+  }
+};
+
 class StoreLock final : public StoreFault {
  public:
   using StoreFault::StoreFault;
@@ -154,6 +178,10 @@ std::unique_ptr<Fault> MakeStorePartition(const std::string& store, LabStores& s
 std::unique_ptr<Fault> MakeStoreSlow(const std::string& store, Duration latency,
                                      Duration jitter, LabStores& stores) {
   return std::make_unique<StoreSlow>(store, latency, jitter, stores);
+}
+
+std::unique_ptr<Fault> MakeInDoubt(LabStores& stores) {
+  return std::make_unique<InDoubt>(std::string(kAccounts), stores);
 }
 
 std::unique_ptr<Fault> MakeStoreLock(LabStores& stores) {

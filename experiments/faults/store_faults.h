@@ -15,6 +15,9 @@ std::unique_ptr<Fault> MakeStorePartition(const std::string& store, LabStores& s
 /// Each way takes `latency` longer, and up to `jitter` more.
 std::unique_ptr<Fault> MakeStoreSlow(const std::string& store, Duration latency,
                                      Duration jitter, LabStores& stores);
+/// Another program's transaction has prepared at accounts, and nobody says how it ends. It has
+/// written to a table of its own, so that it is in nobody's way but that of slots.
+std::unique_ptr<Fault> MakeInDoubt(LabStores& stores);
 /// Another program's write transaction stays open on the SQLite file.
 std::unique_ptr<Fault> MakeStoreLock(LabStores& stores);
 

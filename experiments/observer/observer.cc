@@ -1,5 +1,7 @@
 #include "experiments/observer/observer.h"
 
+#include "cdc/worker.h"
+
 namespace indoubt {
 namespace {
 
@@ -13,11 +15,9 @@ Result<NdjsonFile*> Observer::File(const std::string& path) {
   return files_.back().get();
 }
 
-Result<std::unique_ptr<Observer>> Observer::Start(const StoreEndpoints& stores,
-                                                  const Shop& shop, bool two_phase,
-                                                  const RecentOrders& recent,
-                                                  std::function<LoadCounts()> counts,
-                                                  const std::string& folder) {
+Result<std::unique_ptr<Observer>> Observer::Start(
+    const StoreEndpoints& stores, const Shop& shop, bool two_phase, const DerivedWatch& derived,
+    const RecentOrders& recent, std::function<LoadCounts()> counts, const std::string& folder) {
   std::unique_ptr<Observer> observer(new Observer());
   observer->counts_ = std::move(counts);
   if (two_phase) {
@@ -33,6 +33,7 @@ Result<std::unique_ptr<Observer>> Observer::Start(const StoreEndpoints& stores,
   INDOUBT_ASSIGN_OR_RETURN(NdjsonFile * reads, observer->File(folder + "/reads.ndjson"));
   INDOUBT_ASSIGN_OR_RETURN(observer->reader_,
                            DoubleReader::Start(stores, shop.options().seed, recent, *reads));
+  INDOUBT_RETURN_IF_ERROR(observer->WatchDerived(stores, derived, folder));
   INDOUBT_ASSIGN_OR_RETURN(observer->timeline_file_,
                            observer->File(folder + "/timeline.ndjson"));
   observer->timeline_ = std::make_unique<WatchThread>(
@@ -50,6 +51,27 @@ Observed Observer::Now() const {
   now.waiters = writers_->waiting();
   now.lag = lag_->Oldest();
   return now;
+}
+
+Status Observer::WatchDerived(const StoreEndpoints& stores, const DerivedWatch& derived,
+                              const std::string& folder) {
+  if (derived.views == nullptr) return Status::Ok();
+  INDOUBT_ASSIGN_OR_RETURN(NdjsonFile * held, File(folder + "/slot.ndjson"));
+  NdjsonFile* waits = nullptr;
+  if (derived.slot_waits) {
+    INDOUBT_ASSIGN_OR_RETURN(waits, File(folder + "/slot_waits.ndjson"));
+  }
+  INDOUBT_ASSIGN_OR_RETURN(
+      slot_, SlotWatcher::Start(stores.postgres_dsn, derived.views->slot, *held, waits));
+  if (!derived.token_reads) return Status::Ok();
+  INDOUBT_ASSIGN_OR_RETURN(NdjsonFile * reads, File(folder + "/token_reads.ndjson"));
+  INDOUBT_ASSIGN_OR_RETURN(token_reader_, TokenReader::Start(stores, *derived.views, *reads));
+  return Status::Ok();
+}
+
+void Observer::Committed(int64_t order, TimePoint at) {
+  lag_->Committed(order, at);
+  if (token_reader_) token_reader_->Committed(order);
 }
 
 Status Observer::WriteTimeline() {
@@ -72,6 +94,8 @@ void Observer::Stop() {
   if (timeline_) timeline_->Stop();
   if (writers_) writers_->Stop();
   if (reader_) reader_->Stop();
+  if (token_reader_) token_reader_->Stop();
+  if (slot_) slot_->Stop();
   if (lag_) lag_->Stop();
   if (prepared_) prepared_->Stop();
 }
@@ -89,6 +113,8 @@ std::vector<std::string> Observer::Troubles() const {
   };
   add(lag_->Troubles());
   if (prepared_) add(prepared_->Troubles());
+  if (slot_) add(slot_->Troubles());
+  if (token_reader_) add(token_reader_->Troubles());
   if (const auto trouble = reader_->Trouble()) troubles.push_back(*trouble);
   return troubles;
 }

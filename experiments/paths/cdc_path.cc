@@ -50,6 +50,7 @@ class CdcPath final : public ProcessPath {
   const std::string& name() const override { return name_; }
   Placement placement() const override { return Placement::kSourceOnly; }
   std::string victim() const override { return "cdc-worker"; }
+  const CdcOptions* views() const override { return &views_; }
 
   Status Start(const PathContext& context) override {
     context_ = context;

@@ -14,6 +14,8 @@
 
 namespace indoubt {
 
+struct CdcOptions;  // cdc/worker.h
+
 struct PathContext {
   StoreEndpoints stores;
   std::string scratch;         // for configurations, the decision log, the event log, sockets
@@ -70,6 +72,8 @@ class Path {
   /// Runs recovery once more on a drained path; whether it found nothing to do.
   /// None where the path has no recovery.
   virtual Result<std::optional<bool>> RecoverAgain() = 0;
+  /// Its slot and views, while it is started; null where nothing is derived.
+  virtual const CdcOptions* views() const { return nullptr; }
   /// The folder of its coordinator's decision log; empty where there is none.
   virtual std::string decision_log() const { return ""; }
   /// Stops its processes. Idempotent.

@@ -2,6 +2,7 @@
 
 #include "experiments/report/content.h"
 #include "experiments/report/decision.h"
+#include "experiments/report/derived_tables.h"
 #include "experiments/report/html_text.h"
 #include "experiments/report/page_bundle.h"
 #include "experiments/report/page_data.h"
@@ -166,6 +167,8 @@ void AddAppendix(std::string& out, const json& summary) {
                "text");
   }
   AddSection(out, "Where it died, and what was left of it", CrashPointTable(summary), "text");
+  AddSection(out, kTokenReadTitle, TokenReadTable(summary), "text");
+  AddSection(out, kRetainedWalTitle, RetainedWalTable(summary), "figures");
   AddSection(out, "Expectations", ExpectationTable(summary), "text wrap");
   AddSection(out, "Faults", FaultTable(summary), "text");
   AddSection(out, "Repetitions", RepetitionTable(summary), "text");

@@ -5,6 +5,7 @@
 
 #include "experiments/report/content.h"
 #include "experiments/report/decision.h"
+#include "experiments/report/derived_tables.h"
 #include "experiments/report/variation.h"
 #include "experiments/report/writers.h"
 #include "experiments/summary/control.h"
@@ -108,6 +109,8 @@ std::string MarkdownReport(const json& summary) {
     AddTable(out, "What changes with " + parameter.key, VariationTable(summary, parameter));
   }
   AddTable(out, "Where it died, and what was left of it", CrashPointTable(summary));
+  AddTable(out, kTokenReadTitle, TokenReadTable(summary));
+  AddTable(out, kRetainedWalTitle, RetainedWalTable(summary));
   AddTable(out, "Expectations", ExpectationTable(summary));
   AddTable(out, "Faults", FaultTable(summary));
   AddTable(out, "Repetitions", RepetitionTable(summary));

@@ -10,7 +10,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array<FigureName, 27> kFigures{{
+constexpr std::array<FigureName, 40> kFigures{{
     {"attempted", FigureKind::kNumber, "operations that were due in the measured span"},
     {"committed", FigureKind::kNumber, "operations whose client was told that they committed"},
     {"rolled_back", FigureKind::kNumber,
@@ -52,6 +52,26 @@ constexpr std::array<FigureName, 27> kFigures{{
     {"leftovers", FigureKind::kNumber,
      "prepared branches, intents, locks and staged rows left at the end"},
     {"unwritable", FigureKind::kNumber, "keys that cannot be written at the end"},
+    {"retained_wal_bytes", FigureKind::kDistribution,
+     "write-ahead log that the source kept for the derived path's slot, bytes"},
+    {"retained_wal_end_bytes", FigureKind::kNumber, "the same, when last looked at"},
+    {"slot_wait_ms", FigureKind::kDistribution,
+     "how long the making of another slot at the source took"},
+    {"own_reads.without_token.reads", FigureKind::kNumber,
+     "reads in a derived store of an order that had just committed"},
+    {"own_reads.without_token.stale", FigureKind::kNumber, "how many did not find it"},
+    {"own_reads.with_token.reads", FigureKind::kNumber,
+     "the same, after waiting for the write's token"},
+    {"own_reads.with_token.stale", FigureKind::kNumber, "how many did not find it"},
+    {"token_wait_ms", FigureKind::kDistribution, "how long they waited for it"},
+    {"pair_reads.without_cut.reads", FigureKind::kNumber,
+     "reads of an order in both derived stores"},
+    {"pair_reads.without_cut.fractured", FigureKind::kNumber,
+     "how many found it in one and not in the other"},
+    {"pair_reads.with_cut.reads", FigureKind::kNumber, "the same, at one consistent cut"},
+    {"pair_reads.with_cut.fractured", FigureKind::kNumber,
+     "how many found it in one and not in the other"},
+    {"cut_wait_ms", FigureKind::kDistribution, "how long the taking of the cut took"},
     {"recovery_idempotent", FigureKind::kFlag, "whether a second recovery found nothing to do"},
 }};
 constexpr std::array<std::string_view, 6> kOfDistribution{"n",   "p50",  "p90",
@@ -95,7 +115,8 @@ json::json_pointer FigurePointer(std::string_view dotted) {
 
 bool IsCorrectnessFigure(std::string_view figure) {
   return figure.starts_with("inconsistent.") || figure == "lost_acknowledged" ||
-         figure == "resurrected" || figure == "leftovers" || figure == "unwritable";
+         figure == "resurrected" || figure == "leftovers" || figure == "unwritable" ||
+         figure == "own_reads.with_token.stale" || figure == "pair_reads.with_cut.fractured";
 }
 
 }  // namespace indoubt

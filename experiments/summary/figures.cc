@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "experiments/summary/derived_figures.h"
 #include "experiments/summary/figure_names.h"
 #include "experiments/summary/statistics.h"
 
@@ -213,6 +214,7 @@ json EmptyFigures() {
     figures[FigurePointer(figure.name)] = nullptr;
   }
   figures["faults"] = json::array();
+  figures["retained_wal_series"] = nullptr;
   return figures;
 }
 
@@ -257,6 +259,7 @@ json Figures(const std::string& path, const RepRecords& records) {
     figures["service_ms"] = Latency(*records.operations, phases, /*from_start=*/true);
   }
   AddObserved(path, records, phases, figures);
+  AddDerivedFigures(records, phases.measure_from, phases.drained, figures);
   const json final = records.rep.value("final", json());
   figures["inconsistent"] = {{"transient", Transient(records, final)},
                              {"permanent", Length(final, "inconsistent")}};

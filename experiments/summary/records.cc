@@ -118,6 +118,33 @@ Status Parse(const json& line, ReadRecord& record) {
   return Status::Ok();
 }
 
+Status Parse(const json& line, SlotRecord& record) {
+  record.t_ns = line.at("t_ns").get<int64_t>();
+  record.retained_bytes = line.at("retained_bytes").get<int64_t>();
+  record.prepared = line.at("prepared").get<int64_t>();
+  return Status::Ok();
+}
+
+std::optional<bool> Seen(const json& line, const char* key) {
+  const json& value = line.at(key);
+  if (value.is_null()) return std::nullopt;
+  return value.get<bool>();
+}
+
+Status Parse(const json& line, TokenReadRecord& record) {
+  const std::string kind = line.at("kind").get<std::string>();
+  record.pair = kind == "pair";
+  record.with = line.at("with").get<bool>();
+  if (!line.at("waited_ms").is_null()) record.waited_ms = line.at("waited_ms").get<double>();
+  record.stock = Seen(line, "stock");
+  record.ledger = Seen(line, "ledger");
+  const int stores = (record.stock ? 1 : 0) + (record.ledger ? 1 : 0);
+  if ((kind != "own" && kind != "pair") || stores != (record.pair ? 2 : 1)) {
+    return Status(StatusCode::kCorrupt, "a read of another kind than it says");
+  }
+  return Status::Ok();
+}
+
 Status Parse(const json& line, TimelineRecord& record) {
   record.t_ns = line.at("t_ns").get<int64_t>();
   record.in_doubt = Whole(line, "in_doubt");
@@ -191,6 +218,10 @@ Result<RepRecords> ReadRep(const std::string& rep_folder) {
   INDOUBT_RETURN_IF_ERROR(ReadLines(rep_folder, "lag.ndjson", records.lag, cut));
   INDOUBT_RETURN_IF_ERROR(ReadLines(rep_folder, "reads.ndjson", records.reads, cut));
   INDOUBT_RETURN_IF_ERROR(ReadLines(rep_folder, "timeline.ndjson", records.timeline, cut));
+  INDOUBT_RETURN_IF_ERROR(ReadLines(rep_folder, "slot.ndjson", records.slot, cut));
+  INDOUBT_RETURN_IF_ERROR(ReadLines(rep_folder, "slot_waits.ndjson", records.slot_waits, cut));
+  INDOUBT_RETURN_IF_ERROR(
+      ReadLines(rep_folder, "token_reads.ndjson", records.token_reads, cut));
   return records;
 }
 

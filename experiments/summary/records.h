@@ -55,6 +55,20 @@ struct TimelineRecord {
   std::map<std::string, std::optional<double>> lag_ms;
 };
 
+/// A line of slot.ndjson.
+struct SlotRecord {
+  int64_t t_ns = 0;
+  int64_t retained_bytes = 0, prepared = 0;
+};
+
+/// A line of token_reads.ndjson; none: that store was not read.
+struct TokenReadRecord {
+  bool pair = false;  // of both stores; otherwise of one's own write in one
+  bool with = false;  // a token, or a cut
+  std::optional<double> waited_ms;
+  std::optional<bool> stock, ledger;
+};
+
 /// One repetition. A file that is absent was not measured: no value.
 struct RepRecords {
   nlohmann::json rep;  // rep.json; null when the repetition did not reach its end
@@ -64,6 +78,9 @@ struct RepRecords {
   std::optional<std::vector<LagRecord>> lag;
   std::optional<std::vector<ReadRecord>> reads;
   std::optional<std::vector<TimelineRecord>> timeline;
+  std::optional<std::vector<SlotRecord>> slot;
+  std::optional<std::vector<BlockedRecord>> slot_waits;
+  std::optional<std::vector<TokenReadRecord>> token_reads;
   /// Files whose last line was cut off (a run killed while it wrote); that line
   /// is left out.
   std::vector<std::string> cut_off;

@@ -36,6 +36,7 @@ struct ShopOptions {
   int64_t items = 1000;
   double zipf = 0.99;            // skew of accounts and items; 0 is uniform
   double set_price_share = 0.2;  // of all operations
+  bool token_reads = false;      // cdc: also readers with and without tokens and cuts
   int64_t initial_balance = 1'000'000'000;
   int64_t initial_stock = 1'000'000;
   uint64_t seed = 1;

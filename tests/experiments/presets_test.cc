@@ -46,6 +46,12 @@ void ExpectNullWithoutRecord(const std::string& folder, const json& rep) {
       {"blocked.ndjson", {"/blocked_ms", "/blocked_over_100ms"}},
       {"lag.ndjson", {"/lag_ms"}},
       {"reads.ndjson", {"/reads", "/fractured_reads", "/inconsistent/transient"}},
+      {"slot.ndjson",
+       {"/retained_wal_bytes", "/retained_wal_end_bytes", "/retained_wal_series"}},
+      {"slot_waits.ndjson", {"/slot_wait_ms"}},
+      {"token_reads.ndjson",
+       {"/own_reads/without_token/reads", "/own_reads/with_token/stale",
+        "/pair_reads/without_cut/fractured", "/pair_reads/with_cut/reads", "/token_wait_ms"}},
       {"ops.ndjson", {"/attempted", "/committed", "/failed", "/throughput_per_s"}}};
   for (const auto& [file, pointers] : figures) {
     const bool there = std::filesystem::exists(folder + "/" + file);
@@ -89,7 +95,8 @@ TEST_P(PresetsTest, SummaryIsAsItsSchemaSaysAndNothingUnmeasuredIsZero) {
       EXPECT_GT(rep.at("committed"), 0) << cell.at("name");
       const std::string folder = result->folder + "/" + rep.at("dir").get<std::string>();
       ExpectNullWithoutRecord(folder, rep);
-      for (const char* file : {"in_doubt", "blocked", "lag", "reads", "ops"}) {
+      for (const char* file : {"in_doubt", "blocked", "lag", "reads", "ops", "slot",
+                               "slot_waits", "token_reads"}) {
         std::filesystem::remove(folder + "/" + file + ".ndjson");
       }
     }
