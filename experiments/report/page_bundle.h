@@ -5,7 +5,7 @@
 
 namespace indoubt {
 
-/// page/bundle/page.js: draws the charts from the data beside it. Fetches nothing.
+/// What page/src is built into: draws the charts from the data beside it. Fetches nothing.
 std::string_view PageScript();
 /// The script's SHA-256 in base64, as a content security policy names it.
 std::string_view PageScriptHash();

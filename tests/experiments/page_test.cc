@@ -183,12 +183,5 @@ TEST_F(PageTest, AMatrixOfManyCellsStaysBelowAMegabyteAndSaysWhatItLeftOut) {
   EXPECT_THAT(page, HasSubstr("13 paths have figures but no lines here"));
 }
 
-TEST(BundleTest, ThePagesScriptWasBuiltFromTheSourcesBesideIt) {
-  const CommandResult result =
-      RunCommand("python3 '" + kRoot + "/tests/experiments/check_bundle.py' '" + kRoot +
-                 "/experiments/report/page'");
-  EXPECT_EQ(result.exit_code, 0) << result.output;
-}
-
 }  // namespace
 }  // namespace indoubt

@@ -1,36 +1,16 @@
-// Builds src/ and its libraries into bundle/page.js, which is kept in the repository so that
-// building indoubt needs neither Node nor npm (docs/adr).
+// Builds src/ and its libraries into one script, and its hash, by which a content security
+// policy names it: page.js and page.js.sha256. scripts/build-page calls it.
 //
-//   npm run build              writes bundle/
-//   node build.mjs OTHER       writes there instead, to compare
-//
-// Beside page.js: page.js.sha256, what a content security policy names it by, and sources.sha256
-// over all it was built from, by which a test without Node finds a stale bundle.
+//   node build.mjs FOLDER      writes there
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const root = dirname(fileURLToPath(import.meta.url));
-const target = process.argv[2] ?? join(root, "bundle");
-
-function filesUnder(folder) {
-  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
-    const path = join(folder, entry.name);
-    return entry.isDirectory() ? filesUnder(path) : [path];
-  });
-}
-
-/** Each file's name and text, in the order of their names; check_bundle.py does the same. */
-function sourcesHash() {
-  const fixed = ["build.mjs", "package-lock.json", "package.json", "tsconfig.json"];
-  const paths = [...fixed.map((name) => join(root, name)), ...filesUnder(join(root, "src"))];
-  const names = paths.map((path) => relative(root, path)).sort();
-  const hash = createHash("sha256");
-  for (const name of names) hash.update(name).update("\0").update(readFileSync(join(root, name))).update("\0");
-  return hash.digest("hex");
-}
+const target = process.argv[2];
+if (!target) throw new Error("build.mjs: name the folder to write to");
 
 /** The packages that the bundle carries, with what their licences want to see in every copy. */
 function notices(inputs) {
@@ -64,9 +44,9 @@ const options = {
 const result = await build(options);
 const carried = notices(result.metafile.inputs);
 const banner =
-  "/*! indoubt's report page. Carries, under the licences that LICENSES.txt beside this file quotes: " +
-  carried.map(({ name, version, license }) => `${name} ${version} (${license})`).join(", ") +
-  "; (c) Observable, Inc., Mike Bostock and the other authors named there */\n";
+  "/*! indoubt's report page. Carries, under these licences:\n\n" +
+  carried.map(({ name, version, text }) => `${name} ${version}\n\n${text.replaceAll("*/", "* /")}\n`).join("\n") +
+  "*/\n";
 const script = banner + result.outputFiles[0].text;
 if (/<\/script|<!--|\)page-script"/i.test(script)) {
   throw new Error("the bundle would end the element or the literal that holds it");
@@ -75,7 +55,4 @@ if (/<\/script|<!--|\)page-script"/i.test(script)) {
 mkdirSync(target, { recursive: true });
 writeFileSync(join(target, "page.js"), script);
 writeFileSync(join(target, "page.js.sha256"), createHash("sha256").update(script).digest("base64") + "\n");
-writeFileSync(join(target, "sources.sha256"), sourcesHash() + "\n");
-writeFileSync(join(target, "LICENSES.txt"),
-  carried.map(({ name, version, text }) => `${name} ${version}\n\n${text}\n`).join("\n----\n\n"));
 console.log(`${relative(process.cwd(), join(target, "page.js"))}: ${(script.length / 1024).toFixed(0)} KiB`);

@@ -1,0 +1,5 @@
+# cmake -DSCRIPT= -DSTYLE= -DTEMPLATE= -DOUTPUT= -P: the report's page as a source file.
+file(READ "${SCRIPT}" INDOUBT_PAGE_SCRIPT)
+file(STRINGS "${SCRIPT}.sha256" INDOUBT_PAGE_SCRIPT_HASH LIMIT_COUNT 1)
+file(READ "${STYLE}" INDOUBT_PAGE_STYLE)
+configure_file("${TEMPLATE}" "${OUTPUT}" @ONLY)
