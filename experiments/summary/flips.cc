@@ -172,7 +172,7 @@ std::map<std::string, Parameter> NumericParameters(const json& cells) {
         continue;
       }
       numeric[key].values.insert(number->number);
-      if (number->duration) numeric[key].unit = "s";
+      if (number->duration) numeric[key].unit.assign(1, 's');
     }
   }
   std::erase_if(numeric, [&](const auto& entry) {

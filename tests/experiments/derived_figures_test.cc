@@ -51,7 +51,8 @@ class DerivedFiguresTest : public ::testing::Test {
     return summary.value_or(json());
   }
   json Rep(const std::string& cell) {
-    for (const json& candidate : Summary().at("cells")) {
+    const json summary = Summary();
+    for (const json& candidate : summary.at("cells")) {
       if (candidate.at("name") == cell) return candidate.at("reps").at(0);
     }
     ADD_FAILURE() << cell;
@@ -91,17 +92,19 @@ TEST_F(DerivedFiguresTest, WhatNobodyLookedAtIsNullAndInNoTable) {
   const json rep = Rep("2pc");
   EXPECT_TRUE(rep.at("retained_wal_series").is_null());
   EXPECT_TRUE(rep.at("own_reads").at("with_token").at("stale").is_null());
-  sample_ = MakeSampleRun();
-  const json summary = Summary();
-  EXPECT_TRUE(TokenReadTable(summary).rows.empty());
-  EXPECT_TRUE(RetainedWalTable(summary).rows.empty());
+  const TemporaryFolder folder;  // the other has those files
+  MakeSampleRun().Write(folder.path());
+  const auto summary = Summarise(folder.path());
+  ASSERT_TRUE(summary) << summary.status().ToString();
+  EXPECT_TRUE(TokenReadTable(*summary).rows.empty());
+  EXPECT_TRUE(RetainedWalTable(*summary).rows.empty());
 }
 
 TEST_F(DerivedFiguresTest, EveryFormOfTheReportSaysThem) {
   const json summary = Summary();
   EXPECT_THAT(
       TokenReadTable(summary).rows.at(3),
-      ElementsAre("cdc", "both stores, at one cut: fractured", "2", "1", "4.0 ms", "4.0 ms"));
+      ElementsAre("cdc", "both stores, at one cut: fractured", "2", "1", "4.00 ms", "4.00 ms"));
   EXPECT_THAT(RetainedWalTable(summary).rows.at(2), ElementsAre("2", "5.0 MiB, in doubt"));
   EXPECT_THAT(SummaryCsv(summary), HasSubstr("cdc,cdc,1,own_reads.without_token.stale,1\n"));
   for (const std::string& text : {MarkdownReport(summary), HtmlReport({{summary, {}}})}) {

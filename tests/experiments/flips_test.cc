@@ -173,15 +173,10 @@ TEST(FlipsTest, TheReportSaysItAndTheRecordsAgree) {
     SampleRep more = sample.rep(cell);
     more.cell += "-clients-64";
     more.params["load.clients"] = 64;
-    if (more.path == "2pc") {  // a quarter of its operations take two seconds longer
+    if (more.path == "cdc") {  // was the quicker one, and takes a tenth of a second longer
       for (json& operation : more.files["ops.ndjson"]) {
-        if (operation.at("outcome") != "committed" || operation.at("i").get<int>() % 4)
-          continue;
-        operation["ended_ns"] = operation.at("ended_ns").get<int64_t>() + 2 * kSecond;
+        operation["ended_ns"] = operation.at("ended_ns").get<int64_t>() + kSecond / 10;
       }
-    } else {
-      more.files["blocked.ndjson"] = sample.rep("2pc").files["blocked.ndjson"];
-      for (json& line : more.files["blocked.ndjson"]) line["ended_ns"] = nullptr;
     }
     sample.reps.push_back(more);
   }
