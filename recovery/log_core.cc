@@ -52,8 +52,7 @@ void LogCore::Decide(const Gid& gid, DecisionOutcome outcome,
     AnswerAbort(gid, outcome, done);
     return;
   }
-  Submit({.record = LogRecord(std::in_place_type<Decision>, gid, std::move(branches),
-                              std::move(request_id)),
+  Submit({.record = Decision{gid, std::move(branches), std::move(request_id)},
           .decided = std::move(done)});
 }
 
