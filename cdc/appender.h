@@ -41,7 +41,7 @@ class Appender {
   void Run();
   /// Waits for something to do; false when there will be nothing any more.
   bool Await(std::unique_lock<std::mutex>& lock, TimePoint gather_until);
-  bool full() const;  // with mutex_ held, as are the next two
+  bool full() const;  // with mutex_ held, as is the next
   bool has_work() const { return !waiting_.empty() || advance_.value != 0; }
   Status Append(std::vector<events::Transaction> batch, Lsn advance);
 

@@ -116,7 +116,7 @@ class EventLog {
   /// The parts of a large transaction are kept, and become readable with its last.
   virtual Status Append(std::vector<events::Transaction> batch) = 0;
   /// Transactions that Append was given and no reader holds any more: their memory may serve
-  /// for others. Of the appender.
+  /// for others. Thread-safe.
   virtual std::vector<events::Transaction> Reclaim() = 0;
   /// Removes parts whose last has not come: the source sends them again, from the first.
   virtual Status DropParts() = 0;

@@ -5,48 +5,28 @@
 
 #include "base/failpoint.h"
 #include "base/file.h"
-#include "cdc/log_glance.h"
+#include "cdc/make_view.h"
 #include "cdc/rebuild_feed.h"
 #include "cdc/rebuild_sink.h"
 #include "cdc/redis_connection.h"
-#include "cdc/redis_view.h"
-#include "cdc/sqlite_view.h"
 
 namespace indoubt {
 namespace {
 
+using cdc_internal::BareNames;
 using cdc_internal::LogFeed;
-using cdc_internal::LogGlance;
+using cdc_internal::MakeView;
 using cdc_internal::RebuildSink;
 using cdc_internal::SlotOptions;
 using cdc_internal::SourceAtLsn;
 using cdc_internal::StopSignal;
-
-Result<ViewOptions> FindView(const CdcOptions& options, const std::string& name) {
-  std::string known;
-  for (const ViewOptions& view : options.views) {
-    if (view.name == name) return view;
-    known += (known.empty() ? "" : ", ") + view.name;
-  }
-  return Status(StatusCode::kInvalidArgument,
-                fmt::format("there is no view \"{}\"; the configuration has {}",
-                            name.substr(0, 80), known));
-}
-
-Result<std::unique_ptr<View>> MakeView(const ViewOptions& options) {
-  return options.kind == ViewKind::kRedis ? MakeRedisView(options) : MakeSqliteView(options);
-}
 
 std::unique_ptr<RebuildSink> MakeSink(const CdcOptions& options, const ViewOptions& view,
                                       const std::string& scratch, Duration patience) {
   if (view.kind == ViewKind::kSqlite) {
     return cdc_internal::MakeSqliteRebuildSink(view, scratch);
   }
-  std::vector<std::string> tables;
-  for (const std::string& table : options.tables) {
-    tables.push_back(table.substr(table.rfind('.') + 1));
-  }
-  return cdc_internal::MakeRedisRebuildSink(view, std::move(tables), patience);
+  return cdc_internal::MakeRedisRebuildSink(view, BareNames(options.tables), patience);
 }
 
 /// The worker that must be there; none when one runs already.
@@ -68,18 +48,17 @@ class Rebuild {
         sink_(MakeSink(options, view_, scratch_, patience)) {}
 
   Result<RebuildReport> Run() {
-    // A worker would make the log that is missing, and a slot, and copy all tables.
-    INDOUBT_RETURN_IF_ERROR(LogGlance::Open(options_.event_log_path).status());
     INDOUBT_ASSIGN_OR_RETURN(const auto lock, PosixFileSystem().Lock(scratch_ + ".lock"));
-    INDOUBT_ASSIGN_OR_RETURN(const auto worker, EnsureWorker(options_));
+    // Before a worker is there, which would make a log that is missing or not complete, and a
+    // slot, and copy all tables.
     INDOUBT_ASSIGN_OR_RETURN(log_, LogFeed::Open(options_.event_log_path));
+    INDOUBT_ASSIGN_OR_RETURN(const auto worker, EnsureWorker(options_));
     INDOUBT_RETURN_IF_ERROR(sink_->Prepare());
-    INDOUBT_RETURN_IF_ERROR(HitFailPoint("cdc_rebuild_begun", view_.name));
-    INDOUBT_RETURN_IF_ERROR(Derive());
-    INDOUBT_RETURN_IF_ERROR(Prove());
-    if (report_.differing.empty()) INDOUBT_RETURN_IF_ERROR(Swap());
+    const Status ended = DeriveProveAndSwap();
     version_.reset();
-    INDOUBT_RETURN_IF_ERROR(sink_->Remove());
+    const Status removed = sink_->Remove();
+    INDOUBT_RETURN_IF_ERROR(ended);
+    INDOUBT_RETURN_IF_ERROR(removed);
     return report_;
   }
 
@@ -88,37 +67,65 @@ class Rebuild {
     return fmt::format("{}_rebuild_{}", options_.slot.substr(0, 40), getpid());
   }
 
-  Status Derive() {
-    INDOUBT_ASSIGN_OR_RETURN(version_, MakeView(sink_->NewVersion()));
-    INDOUBT_RETURN_IF_ERROR(version_->Open().status());
-    INDOUBT_ASSIGN_OR_RETURN(report_.from_snapshot, log_->ShapesChanged());
-    if (report_.from_snapshot) {
-      INDOUBT_ASSIGN_OR_RETURN(const auto source, SourceAtLsn::Open(slot_, stop_, patience_));
-      INDOUBT_RETURN_IF_ERROR(
-          source->DeriveInto(*version_, log_->log_id(), options_.tables).status());
-      at_ = {source->lsn(), 0};
-      // So that the log has all that follows behind it.
-      return log_->FollowTo(*version_, at_, at_, patience_);
-    }
-    return log_->FollowToEnd(*version_, at_);
+  Status DeriveProveAndSwap() {
+    INDOUBT_RETURN_IF_ERROR(HitFailPoint("cdc_rebuild_begun", view_.name));
+    INDOUBT_RETURN_IF_ERROR(Derive());
+    INDOUBT_RETURN_IF_ERROR(Prove());
+    return report_.differing.empty() ? Swap() : Status::Ok();
   }
 
-  Status Prove() {
+  Status OpenVersion() {
+    INDOUBT_ASSIGN_OR_RETURN(version_, MakeView(sink_->NewVersion()));
+    return version_->Open().status();
+  }
+
+  Status Derive() {
+    INDOUBT_RETURN_IF_ERROR(OpenVersion());
+    INDOUBT_ASSIGN_OR_RETURN(report_.from_snapshot, log_->ShapesChanged());
+    if (report_.from_snapshot) return DeriveFromSnapshot();
+    const Status derived = log_->FollowToEnd(*version_, at_);
+    const bool refused = derived.code() == StatusCode::kInvalidArgument ||
+                         derived.code() == StatusCode::kUnsupported;
+    if (!refused) return derived;
+    // By something in its past (a TRUNCATE, say) that need not be gone through again.
+    version_.reset();
+    INDOUBT_RETURN_IF_ERROR(sink_->Prepare());
+    INDOUBT_RETURN_IF_ERROR(OpenVersion());
+    report_.from_snapshot = true;
+    return DeriveFromSnapshot();
+  }
+
+  Status DeriveFromSnapshot() {
+    INDOUBT_ASSIGN_OR_RETURN(const auto source, SourceAtLsn::Open(slot_, stop_, patience_));
+    INDOUBT_RETURN_IF_ERROR(
+        source->DeriveInto(*version_, log_->log_id(), options_.tables).status());
+    at_ = {source->lsn(), 0};
+    // So that the log has all that follows behind it.
+    return log_->FollowTo(*version_, at_, at_, patience_);
+  }
+
+  /// Brings the new version to an LSN of the source, and derives the proof from its rows there.
+  Status DeriveProof() {
     INDOUBT_ASSIGN_OR_RETURN(const auto source, SourceAtLsn::Open(slot_, stop_, patience_));
     report_.proved_at = source->lsn();
     INDOUBT_RETURN_IF_ERROR(
         log_->FollowTo(*version_, at_, EventPosition{source->lsn(), 0}, patience_));
     INDOUBT_RETURN_IF_ERROR(HitFailPoint("cdc_rebuild_derived", view_.name));
-    {
-      INDOUBT_ASSIGN_OR_RETURN(const auto proof, MakeView(sink_->Proof()));
-      INDOUBT_RETURN_IF_ERROR(proof->Open().status());
-      INDOUBT_ASSIGN_OR_RETURN(report_.rows,
-                               source->DeriveInto(*proof, log_->log_id(), options_.tables));
-    }
+    INDOUBT_ASSIGN_OR_RETURN(const auto proof, MakeView(sink_->Proof()));
+    INDOUBT_RETURN_IF_ERROR(proof->Open().status());
+    INDOUBT_ASSIGN_OR_RETURN(report_.rows,
+                             source->DeriveInto(*proof, log_->log_id(), options_.tables));
+    return Status::Ok();
+  }
+
+  Status Prove() {
+    INDOUBT_RETURN_IF_ERROR(DeriveProof());  // the source is let go before what may take long
     INDOUBT_ASSIGN_OR_RETURN(auto compared, sink_->Compare());
     report_.entries = compared.entries;
     report_.differing = std::move(compared.differing);
     if (!report_.differing.empty()) return Status::Ok();
+    // What follows is proved by nobody.
+    log_->Guard(view_.derivation.needs, view_.schema_rule);
     return HitFailPoint("cdc_rebuild_proved", view_.name);
   }
 
@@ -131,6 +138,8 @@ class Rebuild {
                       fmt::format("the view is at {}, beyond the event log's end {}",
                                   at_least.lsn.ToString(), at_.lsn.ToString()));
       }
+      // The old one's worker sees by the position that its view is another one.
+      if (at_ == at_least) ++at_.ordinal;
       return ViewPosition{log_->log_id(), at_};
     };
     INDOUBT_ASSIGN_OR_RETURN(const ViewPosition swapped, sink_->Swap(log_->log_id(), catch_up));

@@ -13,8 +13,8 @@
 namespace indoubt {
 
 struct RebuildReport {
-  /// Whether it began from a copy of the tables, because the event log holds shapes of a table
-  /// that do not fit each other, and not from the log's beginning.
+  /// Whether it began from a copy of the tables and not from the log's beginning, because the
+  /// event log holds several shapes of a table, or what the derivation refuses.
   bool from_snapshot = false;
   Lsn proved_at;         // the one LSN at which both sides were compared
   uint64_t rows = 0;     // of the source's tables at that LSN
@@ -27,13 +27,13 @@ struct RebuildReport {
 /// Derives the view `name` of `options` anew. A worker may run beside it (it is needed for the
 /// end of the log); when none does, one is started for as long as this takes. Readers see the
 /// old version, and from one moment on the new one. Ended by an error, or killed, at any
-/// moment, the view is what it was, or the new version; what is left beside it, the next
-/// rebuild of it removes. `patience` is for each wait (for the source's running transactions,
-/// for the log to reach an LSN, for another's hold). kInvalidArgument for a name that is none
-/// of the views', kLocked while another rebuild of the view runs or transactions of the source
-/// are in the way of its snapshot, kUnsupported where the derivation does not say which Redis
-/// keys are its own or Redis has no database to spare, kDeadlineExceeded, kAborted when the
-/// event log was begun anew meanwhile. Blocks; may be called from any thread.
+/// moment, the view is what it was, or the new version; what a killed one leaves beside it,
+/// the next rebuild of it removes. `patience` is for each wait (for the source's running
+/// transactions, for the log to reach an LSN, for another's hold). kInvalidArgument for a name
+/// that is none of the views', kLocked while another rebuild of the view runs or transactions
+/// of the source are in the way of its snapshot, kUnsupported where the derivation does not say
+/// which Redis keys are its own or Redis has no database to spare, kDeadlineExceeded, kAborted
+/// when the event log was begun anew meanwhile. Blocks; may be called from any thread.
 Result<RebuildReport> RebuildView(const CdcOptions& options, const std::string& name,
                                   Duration patience);
 

@@ -1,6 +1,7 @@
 #include "cdc/rebuild_feed.h"
 
 #include <algorithm>
+#include <set>
 #include <thread>
 
 #include <fmt/format.h>
@@ -24,26 +25,6 @@ EventPosition EndOf(const LogEnd& end) {
   return std::max(end.last, EventPosition{end.complete, 0});
 }
 
-LoggedEvent ToChunk(const events::Relation& shape, const PgRows& rows) {
-  LoggedEvent chunk;
-  chunk.transaction.set_snapshot(true);
-  *chunk.transaction.add_relations() = shape;
-  for (const auto& row : rows) {
-    events::Change* change = chunk.transaction.add_changes();
-    change->set_kind(events::Change::INSERT);
-    change->set_relation_oid(shape.oid());
-    for (const auto& field : row) {
-      events::Datum* datum = change->mutable_after()->add_values();
-      if (field) {
-        datum->set_text(*field);
-      } else {
-        datum->set_null(true);
-      }
-    }
-  }
-  return chunk;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<LogFeed>> LogFeed::Open(const std::string& path) {
@@ -58,10 +39,17 @@ Result<std::unique_ptr<LogFeed>> LogFeed::Open(const std::string& path) {
 Result<bool> LogFeed::ShapesChanged() {
   INDOUBT_ASSIGN_OR_RETURN(auto db,
                            SqliteDatabase::Open(path_, SqliteDatabase::Mode::kReadOnly));
-  INDOUBT_ASSIGN_OR_RETURN(
-      SqliteQuery query,
-      db->Prepare("SELECT 1 FROM schemas GROUP BY oid HAVING count(*) > 1 LIMIT 1"));
-  return query.Next();
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query, db->Prepare("SELECT shape FROM schemas"));
+  INDOUBT_ASSIGN_OR_RETURN(const auto shapes, query.Strings());
+  std::set<std::pair<std::string, std::string>> tables;  // one made anew has another oid
+  for (const std::string& shape : shapes) {
+    events::Relation relation;
+    if (!relation.ParseFromString(shape)) {
+      return Status(StatusCode::kCorrupt, "the event log holds a shape that is none");
+    }
+    if (!tables.emplace(relation.schema(), relation.name()).second) return true;
+  }
+  return false;
 }
 
 Status LogFeed::LookAgain() {
@@ -120,6 +108,7 @@ Result<bool> LogFeed::Step(View& view, EventPosition& at, EventPosition target) 
   INDOUBT_ASSIGN_OR_RETURN(auto events, reader_->Read(at, kMaxEvents, kMaxBytes));
   std::erase_if(events, [&](const LoggedEvent& event) { return event.position > target; });
   if (events.empty()) return false;
+  INDOUBT_RETURN_IF_ERROR(Admit(events));
   size_t whole = events.size();
   while (whole > 0 && IsPart(events[whole - 1])) --whole;
   if (whole == 0) {
@@ -133,6 +122,14 @@ Result<bool> LogFeed::Step(View& view, EventPosition& at, EventPosition target) 
           .WithContext(fmt::format("deriving up to {}", to.lsn.ToString())));
   at = to;
   return true;
+}
+
+Status LogFeed::Admit(const std::vector<LoggedEvent>& events) {
+  if (!guard_) return Status::Ok();
+  for (const LoggedEvent& event : events) {
+    INDOUBT_RETURN_IF_ERROR(guard_->Check(event, *reader_));
+  }
+  return Status::Ok();
 }
 
 Status LogFeed::ApplyParts(View& view, EventPosition& at, std::vector<LoggedEvent> events) {
@@ -152,6 +149,7 @@ Status LogFeed::ApplyParts(View& view, EventPosition& at, std::vector<LoggedEven
       return Status::Ok();
     }
     INDOUBT_ASSIGN_OR_RETURN(events, reader_->Read(to, kMaxEvents, kMaxBytes));
+    INDOUBT_RETURN_IF_ERROR(Admit(events));
   }
 }
 
@@ -212,8 +210,8 @@ Result<uint64_t> SourceAtLsn::DeriveTable(View& view, const std::string& log_id,
     count += rows.size();
     // Before lsn_, which it is at once the last chunk is there.
     const EventPosition to{Lsn{lsn_.value - 1}, ++chunks};
-    std::vector<LoggedEvent> chunk(1, ToChunk(table.shape(), rows));
-    chunk.front().position = to;
+    std::vector<LoggedEvent> chunk(1);
+    chunk.front() = {.position = to, .transaction = SnapshotChunk(table.shape(), rows)};
     INDOUBT_RETURN_IF_ERROR(
         view.Apply(chunk, {log_id, to}).WithContext("deriving from table " + name));
   }

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "cdc/pg_connection.h"
+#include "cdc/schema_guard.h"
 #include "cdc/snapshot.h"
 #include "cdc/sqlite_event_log_file.h"
 #include "cdc/view.h"
@@ -21,8 +23,11 @@ class LogFeed {
   static Result<std::unique_ptr<LogFeed>> Open(const std::string& path);
 
   const std::string& log_id() const { return id_; }
-  /// Whether a table has had more than one shape in this log.
+  /// Whether a table has had more than one shape in this log, or was made anew.
   Result<bool> ShapesChanged();
+
+  /// From now on an event whose shapes break `rule` is an error, kUnsupported.
+  void Guard(const NeededColumns& needs, SchemaRule rule) { guard_.emplace(needs, rule); }
 
   /// Brings `view`, which is at `at` and whose only feeder this is, to `target` exactly, which
   /// moves `at`. First waits until the log reaches it: kDeadlineExceeded when that takes
@@ -38,12 +43,14 @@ class LogFeed {
   Status AwaitEnd(EventPosition target, TimePoint deadline);
   /// Applies one batch of what comes before or at `target`; false when nothing is left.
   Result<bool> Step(View& view, EventPosition& at, EventPosition target);
+  Status Admit(const std::vector<LoggedEvent>& events);
   Status ApplyParts(View& view, EventPosition& at, std::vector<LoggedEvent> events);
 
   const std::string path_;
   std::string id_;
   LogTail tail_;
   std::unique_ptr<EventLogReader> reader_;  // after tail_: goes first
+  std::optional<SchemaGuard> guard_;
 };
 
 /// The source's tables as they were at one LSN. Belongs to one thread.

@@ -31,6 +31,11 @@ constexpr std::chrono::milliseconds kBetweenLooks{5};
 constexpr char kHolder[] = "rebuild-";
 // Of a database that is ours, whose rebuild it belongs to.
 constexpr char kMark[] = "indoubt:cdc:rebuild";
+// Stands in the new version's database once its keys have been moved out.
+constexpr char kSwapped[] = "indoubt:cdc:swapped";
+
+constexpr char kDeleteIfEqual[] =
+    "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end";
 
 // Type and content of each key, whatever the server's encoding and order of it.
 constexpr char kDigest[] = R"(
@@ -295,12 +300,9 @@ class RedisRebuildSink : public RebuildSink {
          {RedisCommand{"UNWATCH"}, {"SELECT", std::to_string(live_)}}) {
       if (!connection_->Ask(command)) return why;
     }
-    const auto now = connection_->Ask({"GET", RedisHoldKey(view_.name)});
-    if (now && TextOf(**now) == hold_) {
-      const auto gone = connection_->Ask({"DEL", RedisHoldKey(view_.name)});
-      if (!gone) return why.WithContext("(its hold of the old version runs out by itself)");
-    }
-    return why;
+    const auto gone =
+        connection_->Ask({"EVAL", kDeleteIfEqual, "1", RedisHoldKey(view_.name), hold_});
+    return gone ? why : why.WithContext("(its hold of the old version runs out by itself)");
   }
 
   Result<ViewPosition> TrySwap(const std::string& log_id, const CatchUp& catch_up) {
@@ -369,6 +371,7 @@ class RedisRebuildSink : public RebuildSink {
     INDOUBT_RETURN_IF_ERROR(QueueRemovals(old_keys));
     INDOUBT_RETURN_IF_ERROR(QueueRemovals(new_keys));
     INDOUBT_RETURN_IF_ERROR(Queue({"SELECT", std::to_string(places_[0])}));
+    INDOUBT_RETURN_IF_ERROR(Queue({"SET", kSwapped, mark_}));
     for (const std::string& key : new_keys) {
       INDOUBT_RETURN_IF_ERROR(Queue({"MOVE", key, std::to_string(live_)}));
     }
@@ -390,7 +393,7 @@ class RedisRebuildSink : public RebuildSink {
       return discarded.ok() ? queued : queued.WithContext("(nothing was swapped)");
     }
     const auto done = connection_->Ask({"EXEC"});
-    if (!done) return AfterLostReply(done.error(), to);
+    if (!done) return AfterLostReply(done.error());
     if ((*done)->type != REDIS_REPLY_ARRAY) {
       return Status(StatusCode::kAborted,
                     "the old version went on although it was held; nothing was swapped");
@@ -398,12 +401,14 @@ class RedisRebuildSink : public RebuildSink {
     return CheckMoved(**done, new_keys.size());
   }
 
-  Status AfterLostReply(const Status& lost, const ViewPosition& to) {
+  // The swap itself left a mark in the new version's database.
+  Status AfterLostReply(const Status& lost) {
     INDOUBT_ASSIGN_OR_RETURN(connection_, RedisConnection::Connect(view_.sink));
-    INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr left,
-                             connection_->Ask({"EXISTS", RedisHoldKey(view_.name)}));
-    INDOUBT_ASSIGN_OR_RETURN(const ViewPosition now, OldPosition());
-    return left->integer == 0 && now.position >= to.position ? Status::Ok() : lost;
+    INDOUBT_RETURN_IF_ERROR(Select(places_[0]));
+    INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr swapped,
+                             connection_->Ask({"EXISTS", kSwapped}));
+    INDOUBT_RETURN_IF_ERROR(Select(live_));
+    return swapped->integer == 1 ? Status::Ok() : lost;
   }
 
   // What Redis cannot take back: nobody but us may have been in the new version's database.

@@ -16,15 +16,6 @@ namespace {
 
 constexpr size_t kMaxShown = 5;
 
-Result<std::vector<std::string>> Strings(SqliteQuery& query) {
-  std::vector<std::string> strings;
-  for (;;) {
-    INDOUBT_ASSIGN_OR_RETURN(const bool more, query.Next());
-    if (!more) return strings;
-    strings.push_back(query.Bytes(0));
-  }
-}
-
 // The derived tables of the attached database `schema`.
 Result<std::vector<std::string>> DerivedTables(SqliteDatabase& db, const std::string& schema) {
   INDOUBT_ASSIGN_OR_RETURN(
@@ -33,7 +24,7 @@ Result<std::vector<std::string>> DerivedTables(SqliteDatabase& db, const std::st
                              "NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE "
                              "'indoubt\\_cdc\\_%' ESCAPE '\\' ORDER BY name",
                              schema)));
-  return Strings(query);
+  return query.Strings();
 }
 
 // Name, type and place in the key of each column; empty when there is no such table.
@@ -44,7 +35,7 @@ Result<std::vector<std::string>> Shape(SqliteDatabase& db, const std::string& sc
                                       "pragma_table_info(?1, ?2) ORDER BY name"));
   query.BindText(1, table);
   query.BindText(2, schema);
-  return Strings(query);
+  return query.Strings();
 }
 
 Result<std::string> ColumnList(SqliteDatabase& db, const std::string& schema,
@@ -53,7 +44,7 @@ Result<std::string> ColumnList(SqliteDatabase& db, const std::string& schema,
                            db.Prepare("SELECT name FROM pragma_table_info(?1, ?2)"));
   query.BindText(1, table);
   query.BindText(2, schema);
-  INDOUBT_ASSIGN_OR_RETURN(const auto names, Strings(query));
+  INDOUBT_ASSIGN_OR_RETURN(const auto names, query.Strings());
   std::vector<std::string> quoted;
   for (const std::string& name : names) quoted.push_back(QuotedName(name));
   return fmt::format("{}", fmt::join(quoted, ", "));
@@ -164,21 +155,21 @@ class SqliteRebuildSink : public RebuildSink {
     return Minus(db, table, "proof", "main", "in the source alone", result);
   }
 
-  // Rows of `table` in `left` and not in `right`.
+  // Rows of `table` in `left` and not, or not as often, in `right`.
   static Status Minus(SqliteDatabase& db, const std::string& table, const std::string& left,
                       const std::string& right, const std::string& what,
                       VersionsCompared& result) {
     INDOUBT_ASSIGN_OR_RETURN(const std::string columns, ColumnList(db, "main", table));
     INDOUBT_ASSIGN_OR_RETURN(
         SqliteQuery query,
-        db.Prepare(
-            fmt::format("SELECT {0} FROM {1}.{3} EXCEPT SELECT {0} FROM {2}.{3} LIMIT {4}",
-                        columns, left, right, QuotedName(table), kMaxShown)));
+        db.Prepare(fmt::format("SELECT {0}, count(*) FROM {1}.{3} GROUP BY {0} EXCEPT "
+                               "SELECT {0}, count(*) FROM {2}.{3} GROUP BY {0} LIMIT {4}",
+                               columns, left, right, QuotedName(table), kMaxShown)));
     for (;;) {
       INDOUBT_ASSIGN_OR_RETURN(const bool more, query.Next());
       if (!more) return Status::Ok();
       std::vector<std::string> values;
-      for (size_t i = 0; i < query.Row().size(); ++i) {
+      for (size_t i = 0; i + 1 < query.Row().size(); ++i) {
         values.push_back(query.Bytes(static_cast<int>(i)).substr(0, 60));
       }
       result.differing.push_back(
@@ -201,7 +192,7 @@ class SqliteRebuildSink : public RebuildSink {
         SqliteQuery query,
         db.Prepare("SELECT name FROM main.indoubt_cdc_tables WHERE view = ?1"));
     query.BindText(1, view_.name);
-    INDOUBT_ASSIGN_OR_RETURN(const auto before, Strings(query));
+    INDOUBT_ASSIGN_OR_RETURN(const auto before, query.Strings());
     for (const std::string& table : before) {
       INDOUBT_ASSIGN_OR_RETURN(const auto shape, Shape(db, "version", table));
       if (!shape.empty()) continue;  // else replaced below
@@ -234,7 +225,7 @@ class SqliteRebuildSink : public RebuildSink {
         db.Prepare("SELECT sql FROM version.sqlite_master WHERE tbl_name = ?1 AND sql IS NOT "
                    "NULL ORDER BY type <> 'table', rowid"));
     query.BindText(1, table);
-    INDOUBT_ASSIGN_OR_RETURN(const auto statements, Strings(query));
+    INDOUBT_ASSIGN_OR_RETURN(const auto statements, query.Strings());
     for (const std::string& sql : statements) INDOUBT_RETURN_IF_ERROR(db.Execute(sql));
     return Status::Ok();
   }

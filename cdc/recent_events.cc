@@ -38,8 +38,7 @@ std::shared_ptr<std::vector<LoggedEvent>> RecentEvents::Share(
 void RecentEvents::Add(EventPosition before, std::vector<LoggedEvent> events, size_t bytes) {
   const std::lock_guard lock(mutex_);
   Entry* last = entries_.empty() ? nullptr : &entries_.back();
-  // A batch is given away under the same lock: with one owner it is nobody else's.
-  const bool joins = last != nullptr && last->events.use_count() == 1 &&
+  const bool joins = last != nullptr && !last->given &&
                      last->events->back().position == before &&
                      last->events->size() + events.size() <= kMaxBatch &&
                      last->bytes + bytes <= kMaxBatchBytes;
@@ -71,6 +70,7 @@ RecentEvents::Batch RecentEvents::After(EventPosition position) const {
   for (const Entry& entry : entries_) {
     // Between the two there is no event: a view comes there when only others write.
     if (entry.before <= position && position < entry.events->front().position) {
+      entry.given = true;
       return entry.events;
     }
   }

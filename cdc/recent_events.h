@@ -20,7 +20,7 @@ class RecentEvents {
   RecentEvents();
 
   /// Adds durable events, of `bytes` in all, that follow without a gap on `before`, the last
-  /// event's position. Joins them to the last batch while nobody has that.
+  /// event's position. Joins them to the last batch while nobody was given that.
   void Add(EventPosition before, std::vector<LoggedEvent> events, size_t bytes);
   /// Nothing that was added is near the log's end any more.
   void Clear();
@@ -37,6 +37,7 @@ class RecentEvents {
     EventPosition before;
     std::shared_ptr<std::vector<LoggedEvent>> events;
     size_t bytes = 0;
+    mutable bool given = false;  // somebody has it: it stays as it is
   };
   /// What is used no more; outlives the batches, which may outlive this.
   struct Spent {

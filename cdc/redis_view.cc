@@ -52,8 +52,8 @@ Result<std::vector<ParkedEvent>> ReadParked(RedisConnection& connection,
 
 Status Broken(const std::string& reason) {
   return Status(StatusCode::kCorrupt,
-                fmt::format("a derived command failed and cannot be taken back ({}); empty the "
-                            "sink, with its indoubt:cdc:* keys, and rebuild the view",
+                fmt::format("a derived command failed and cannot be taken back ({}); rebuild "
+                            "the view (indoubt cdc rebuild)",
                             reason));
 }
 

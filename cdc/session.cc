@@ -5,10 +5,9 @@
 #include <fmt/format.h>
 
 #include "base/gid.h"
-#include "cdc/redis_view.h"
+#include "cdc/make_view.h"
 #include "cdc/snapshot.h"
 #include "cdc/sqlite_event_log.h"
-#include "cdc/sqlite_view.h"
 
 namespace indoubt::cdc_internal {
 namespace {
@@ -35,23 +34,6 @@ Status CheckOptions(const CdcOptions& options) {
     }
   }
   return Status::Ok();
-}
-
-Result<std::unique_ptr<View>> MakeView(const ViewOptions& options) {
-  switch (options.kind) {
-    case ViewKind::kRedis:
-      return MakeRedisView(options);
-    case ViewKind::kSqlite:
-      return MakeSqliteView(options);
-  }
-  return Status(StatusCode::kInternal, "unknown kind of view");
-}
-
-// "orders" of "shop.orders".
-std::vector<std::string> BareNames(const std::vector<std::string>& tables) {
-  std::vector<std::string> names;
-  for (const std::string& table : tables) names.push_back(table.substr(table.rfind('.') + 1));
-  return names;
 }
 
 }  // namespace

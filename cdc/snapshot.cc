@@ -104,23 +104,8 @@ class SnapshotCopy {
   }
 
   Status AppendChunk(Table& table, const PgRows& rows) {
-    events::Transaction chunk;
+    events::Transaction chunk = SnapshotChunk(table.shape(), rows);
     chunk.set_commit_end_lsn(progress_.lsn());
-    chunk.set_snapshot(true);
-    *chunk.add_relations() = table.shape();
-    for (const auto& row : rows) {
-      events::Change* change = chunk.add_changes();
-      change->set_kind(events::Change::INSERT);
-      change->set_relation_oid(table.shape().oid());
-      for (const auto& field : row) {
-        events::Datum* datum = change->mutable_after()->add_values();
-        if (field) {
-          datum->set_text(*field);
-        } else {
-          datum->set_null(true);
-        }
-      }
-    }
     table.set_state(Progress::PARTLY);
     table.clear_key();
     for (const auto& column : table.order()) {

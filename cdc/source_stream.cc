@@ -56,6 +56,8 @@ SourceStream::SourceStream(EventLog& log, SnapshotFilter& filter, Listener liste
 Status SourceStream::Run() {
   for (;;) {
     INDOUBT_ASSIGN_OR_RETURN(const bool busy, Receive());
+    // Before HandOver, which waits for the disk: that is no silence of the source.
+    const bool silent = SystemClock().Now() >= answer_by_;
     HandOver();
     INDOUBT_RETURN_IF_ERROR(appender_.status());
     listener_(sent_, confirmed_);
@@ -63,7 +65,7 @@ Status SourceStream::Run() {
     AdvanceIfDue(now);
     const bool news = log_.end().complete > confirmed_ && now >= confirm_at_;
     if (reply_requested_ || now >= ask_at_ || news) INDOUBT_RETURN_IF_ERROR(Confirm());
-    if (now >= answer_by_) {
+    if (silent) {
       return Status(StatusCode::kUnavailable, "cdc source: it has fallen silent");
     }
     if (busy) std::this_thread::sleep_for(kLetGather);
@@ -96,7 +98,6 @@ Result<bool> SourceStream::Receive() {
 }
 
 Status SourceStream::Take(ReplicationStream::Message message) {
-  progressed_ = true;
   answer_by_ = SystemClock().Now() + kAnswerWithin;
   sent_ = std::max(sent_, message.sent);
   reply_requested_ = reply_requested_ || message.reply_requested;

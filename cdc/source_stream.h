@@ -27,7 +27,7 @@ class SourceStream {
   /// Streams until something fails, and says what. kAborted when stopped.
   Status Run();
   /// Whether anything has come in.
-  bool progressed() const { return progressed_; }
+  bool progressed() const { return stream_->messages() > 0; }
 
  private:
   SourceStream(EventLog& log, SnapshotFilter& filter, Listener listener,
@@ -51,7 +51,6 @@ class SourceStream {
   Lsn sent_;       // the source has sent everything up to here
   Lsn confirmed_;  // what the slot was told
   bool reply_requested_ = false;
-  bool progressed_ = false;
   TimePoint ask_at_, confirm_at_, advance_at_, answer_by_;
 };
 

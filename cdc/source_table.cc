@@ -122,4 +122,24 @@ std::string KeyValues(const PgConnection& connection,
   return fmt::format("({})", fmt::join(values, ", "));
 }
 
+events::Transaction SnapshotChunk(const events::Relation& shape, const PgRows& rows) {
+  events::Transaction chunk;
+  chunk.set_snapshot(true);
+  *chunk.add_relations() = shape;
+  for (const auto& row : rows) {
+    events::Change* change = chunk.add_changes();
+    change->set_kind(events::Change::INSERT);
+    change->set_relation_oid(shape.oid());
+    for (const auto& field : row) {
+      events::Datum* datum = change->mutable_after()->add_values();
+      if (field) {
+        datum->set_text(*field);
+      } else {
+        datum->set_null(true);
+      }
+    }
+  }
+  return chunk;
+}
+
 }  // namespace indoubt::cdc_internal

@@ -25,4 +25,7 @@ std::string KeyValues(const PgConnection& connection,
                       const events::SnapshotProgress::Table& table,
                       const google::protobuf::RepeatedPtrField<std::string>& key);
 
+/// A part of a table's copy, as an event has it: `rows` of `shape`, inserted.
+events::Transaction SnapshotChunk(const events::Relation& shape, const PgRows& rows);
+
 }  // namespace indoubt::cdc_internal

@@ -130,6 +130,15 @@ std::string_view SqliteQuery::View(int column) const {
 
 std::string SqliteQuery::Bytes(int column) const { return std::string(View(column)); }
 
+Result<std::vector<std::string>> SqliteQuery::Strings() {
+  std::vector<std::string> strings;
+  for (;;) {
+    INDOUBT_ASSIGN_OR_RETURN(const bool more, Next());
+    if (!more) return strings;
+    strings.push_back(Bytes(0));
+  }
+}
+
 std::vector<Value> SqliteQuery::Row() const {
   std::vector<Value> row;
   for (int i = 0; i < sqlite3_column_count(statement_.get()); ++i) {

@@ -49,6 +49,8 @@ class SqliteQuery {
   std::string Bytes(int column) const;
   /// The same without a copy, until the next step.
   std::string_view View(int column) const;
+  /// The first column of every row that is left.
+  Result<std::vector<std::string>> Strings();
   /// All columns of the present row.
   std::vector<Value> Row() const;
 

@@ -40,15 +40,6 @@ Result<ViewPosition> ReadPosition(SqliteDatabase& db, const std::string& view) {
   return ViewPosition::Parse(found ? query.Bytes(0) : "");
 }
 
-Result<std::vector<std::string>> AllNames(SqliteQuery& query) {
-  std::vector<std::string> names;
-  for (;;) {
-    INDOUBT_ASSIGN_OR_RETURN(const bool more, query.Next());
-    if (!more) return names;
-    names.push_back(query.Bytes(0));
-  }
-}
-
 Result<std::vector<ParkedEvent>> ReadParked(SqliteDatabase& db, const std::string& view) {
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query,
                            db.Prepare("SELECT record FROM indoubt_cdc_parked WHERE view = ?1 "
@@ -110,7 +101,7 @@ Result<std::vector<std::string>> TablesOf(const std::string& setup) {
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query,
                            db->Prepare("SELECT name FROM sqlite_master WHERE type = 'table' "
                                        "AND name NOT LIKE 'sqlite_%'"));
-  return AllNames(query);
+  return query.Strings();
 }
 
 class SqliteView : public View {
@@ -231,7 +222,7 @@ class SqliteView : public View {
     INDOUBT_ASSIGN_OR_RETURN(
         SqliteQuery query, db_->Prepare("SELECT name FROM indoubt_cdc_tables WHERE view = ?1"));
     query.BindText(1, options_.name);
-    INDOUBT_ASSIGN_OR_RETURN(const auto followed, AllNames(query));
+    INDOUBT_ASSIGN_OR_RETURN(const auto followed, query.Strings());
     for (const std::string& table : followed) {
       INDOUBT_RETURN_IF_ERROR(db_->Execute("DROP TABLE IF EXISTS " + QuotedName(table)));
     }

@@ -106,11 +106,10 @@ Status ViewRunner::Follow() {
 
 Status ViewRunner::CheckPosition(const ViewPosition& at) const {
   if (!at.log_id.empty() && at.log_id != log_.id()) {
-    return Status(
-        StatusCode::kRefused,
-        fmt::format("its data was derived from another event log ({}); empty the sink, "
-                    "position included, to derive it anew",
-                    at.log_id.substr(0, 40)));
+    return Status(StatusCode::kRefused,
+                  fmt::format("its data was derived from another event log ({}); rebuild it "
+                              "(indoubt cdc rebuild)",
+                              at.log_id.substr(0, 40)));
   }
   if (at.position.lsn > log_.end().complete) {
     return Status(

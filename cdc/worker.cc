@@ -152,6 +152,17 @@ bool CdcWorker::source_lost() const { return impl_->source_lost(); }
 
 void CdcWorker::Stop() { impl_->Stop(); }
 
+Result<ViewOptions> FindView(const CdcOptions& options, const std::string& name) {
+  std::string known;
+  for (const ViewOptions& view : options.views) {
+    if (view.name == name) return view;
+    known += (known.empty() ? "" : ", ") + view.name;
+  }
+  return Status(StatusCode::kInvalidArgument,
+                fmt::format("there is no view \"{}\"; the configuration has {}",
+                            name.substr(0, 80), known));
+}
+
 Result<ViewPosition> ReadViewPosition(const ViewOptions& options) {
   switch (options.kind) {
     case ViewKind::kRedis:

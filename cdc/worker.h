@@ -1,9 +1,9 @@
 // The CDC worker: one PostgreSQL source, one event log, any number of views.
 //
-//   source --slot--> [source thread] --append, sync--> event log
-//                                                        |  each view at its own
-//                          redis view <--[view thread]---+  position, on its own
-//                         sqlite view <--[view thread]---+  thread
+//   source --slot--> [source thread] --> [appender thread] --append, sync--> event log
+//                                                                              |
+//       each view at its own position,     redis view <--[view thread]---------+
+//       on its own thread                 sqlite view <--[view thread]---------+
 //
 // Every change is applied to every view exactly once, whatever is killed: whole
 // transactions enter the log in commit order with their LSN as key, a view writes
@@ -106,6 +106,10 @@ class CdcWorker {
   explicit CdcWorker(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
+
+/// The view `name` of the options; kInvalidArgument, with the names there are, when it is
+/// none of them.
+Result<ViewOptions> FindView(const CdcOptions& options, const std::string& name);
 
 /// What the view's sink holds, read from outside of the worker; empty when it has nothing
 /// yet.

@@ -47,15 +47,8 @@ int RetryParked(const std::string& config, const std::string& name, Duration tim
                 bool json) {
   const auto loaded = LoadCdcConfig(config);
   if (!loaded) return Fail(loaded.error(), json);
-  const ViewOptions* view = nullptr;
-  for (const ViewOptions& candidate : loaded->options.views) {
-    if (candidate.name == name) view = &candidate;
-  }
-  if (view == nullptr) {
-    return Fail(Status(StatusCode::kInvalidArgument,
-                       fmt::format("{}: there is no [views.{}]", loaded->config.file, name)),
-                json);
-  }
+  const auto view = FindView(loaded->options, name);
+  if (!view) return Fail(view.error(), json);
   const auto before = ReadParkedEvents(*view);
   if (!before) return Fail(before.error().WithContext("view " + name), json);
   if (!before->empty()) {

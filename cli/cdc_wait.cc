@@ -1,23 +1,10 @@
 // indoubt cdc wait: until a view shows what was committed up to an LSN.
-#include <fmt/format.h>
-
 #include "cdc/view_waiter.h"
 #include "cli/cdc_verbs.h"
 #include "cli/output.h"
 
 namespace indoubt::cli {
 namespace {
-
-Result<ViewOptions> FindView(const CdcOptions& options, const std::string& name) {
-  std::string known;
-  for (const ViewOptions& view : options.views) {
-    if (view.name == name) return view;
-    known += (known.empty() ? "" : ", ") + view.name;
-  }
-  return Status(StatusCode::kInvalidArgument,
-                fmt::format("there is no view \"{}\"; the configuration has {}",
-                            name.substr(0, 80), known));
-}
 
 Status WaitUntil(const ViewOptions& view, Lsn token, TimePoint deadline) {
   const auto waiter = ViewWaiter::Connect(view);

@@ -116,6 +116,18 @@ TEST_F(CdcRebuildTest, KilledAtAnyStepItLeavesTheOldVersionAndCanBeRunAgain) {
             "0");
 }
 
+TEST_F(CdcRebuildTest, WhatTheDerivationRefusesInTheLogIsNotGoneThroughAgain) {
+  Ask("TRUNCATE orders");
+  Ask("INSERT INTO orders VALUES (9003, 7)");
+  const Json report = Rebuild("cache");
+  EXPECT_EQ(report["derived_from"], "snapshot") << report;
+  EXPECT_EQ(report["equal"], true) << report;
+  EXPECT_EQ(Redis({"EXISTS", "orders:7"}), "0");
+  EXPECT_EQ(Redis({"HGET", "orders:9003", "id"}), "9003");
+  Ask("INSERT INTO orders VALUES (9004, 7)");
+  EXPECT_TRUE(shop_.ShowOrder(9004)) << shop_.worker_output();  // the worker has noticed
+}
+
 TEST_F(CdcRebuildTest, BringsAViewBackThatAChangeOfShapeHasStopped) {
   Ask("ALTER TABLE orders RENAME COLUMN account TO payer");
   Ask("INSERT INTO orders VALUES (9002, 7)");
