@@ -1,5 +1,7 @@
 // The end of a branch: PREPARE TRANSACTION or COMMIT, in one round trip where no
 // answer is needed in between.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "participants/postgres/branch_state.h"
@@ -47,9 +49,11 @@ void BranchState::SendLast(std::vector<Statement> last) {
   // A prepare can be taken back when the rows turn out to be others than expected, or too
   // many; a commit cannot.
   bool with_final = ending_ != Ending::kPrepare || may_write_;
-  for (const Statement& statement : last) {
-    if (ending_ == Ending::kPrepare) break;
-    with_final = with_final && !statement.expect_rows && !MayReturnRows(statement.text);
+  if (ending_ != Ending::kPrepare) {
+    with_final =
+        with_final && std::none_of(last.begin(), last.end(), [](const Statement& each) {
+          return each.expect_rows || MayReturnRows(each.text);
+        });
   }
   std::vector<Command> commands = OpeningCommands(/*stays_open=*/false);
   const size_t opening = commands.size();

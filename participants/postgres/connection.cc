@@ -105,7 +105,7 @@ void Connection::Run(const std::vector<Command>& commands) {
   room_ = kMaxResultBytes;
   bounded_.clear();
   state_ = State::kRunning;
-  kept_.StartScript();
+  kept_.StartScript(SystemClock().Now());
   for (size_t i = 0; i < commands.size(); ++i) {
     if (!Send(commands[i], i)) return Break(PQerrorMessage(connection_.get()));
     // The first of a pipeline is the current one from now on, the others after a null.

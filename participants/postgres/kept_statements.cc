@@ -30,17 +30,20 @@ KeptStatements::Found KeptStatements::Find(const std::string& text,
   const std::string key = KeyOf(text, types);
   ++clock_;
   if (const auto known = kept_.find(key); known != kept_.end()) {
-    known->second.used = clock_;
-    return {.name = known->second.name};
-  }
-  if (seen_once_.erase(key) == 0) {
+    if (now_ - known->second.parsed < kLife) {
+      known->second.used = clock_;
+      return {.name = known->second.name};
+    }
+    let_go_.push_back(known->second.name);
+    kept_.erase(known);
+  } else if (seen_once_.erase(key) == 0) {
     if (seen_once_.size() >= kMostSeenOnce) seen_once_.clear();
     seen_once_.insert(key);
     return {};
   }
   if (!MakeRoom()) return {};
   const std::string name = fmt::format("indoubt_{}", clock_);
-  kept_.emplace(key, Kept{name, clock_});
+  kept_.emplace(key, Kept{name, clock_, now_});
   return {.name = name, .parse = true, .let_go = std::exchange(let_go_, {})};
 }
 

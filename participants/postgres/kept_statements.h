@@ -12,6 +12,8 @@
 
 #include <libpq-fe.h>
 
+#include "base/clock.h"
+
 namespace indoubt::pg {
 
 /// What one session's server holds for us, at most kMostKept statements. It mirrors the
@@ -20,6 +22,9 @@ namespace indoubt::pg {
 class KeptStatements {
  public:
   static constexpr size_t kMostKept = 64;
+  /// After that long one is parsed anew. The server reads a parameter with the type that its
+  /// column had when the statement was parsed, also after ALTER TABLE, and may say nothing.
+  static constexpr Duration kLife = std::chrono::seconds(30);
   static constexpr std::string_view kNoSuchStatement = "26000";  // a SQLSTATE
 
   struct Found {
@@ -28,7 +33,10 @@ class KeptStatements {
     std::vector<std::string> let_go{};  // ... and these deallocated before that
   };
   /// What is found from here on goes out together: none of it makes room for the rest.
-  void StartScript() { script_began_ = clock_; }
+  void StartScript(TimePoint now) {
+    script_began_ = clock_;
+    now_ = now;
+  }
   /// How to send `text` with parameters of `types` (0: the server's choice). A text is kept
   /// from the second time on: many come once, with their values in them.
   Found Find(const std::string& text, const std::vector<Oid>& types);
@@ -46,6 +54,7 @@ class KeptStatements {
   struct Kept {
     std::string name;
     uint64_t used = 0;  // when last, by clock_
+    TimePoint parsed;
   };
   using ByKey = std::map<std::string, Kept>;
   ByKey::iterator Named(const std::string& name);
@@ -56,6 +65,7 @@ class KeptStatements {
   std::unordered_set<std::string> seen_once_;
   uint64_t clock_ = 0;
   uint64_t script_began_ = 0;  // by clock_
+  TimePoint now_;              // when the script began
 };
 
 }  // namespace indoubt::pg

@@ -31,9 +31,10 @@ bool MayReturnRows(std::string_view sql);
 bool MayChangeSession(std::string_view sql);
 
 /// Whether running it prepared (parsed once, run often) cannot be told from parsing it each
-/// time. Not what holds a quoted literal, which is read when the text is parsed, with the
-/// settings and the clock of then ('now'); nor what may return all columns of a table, for a
-/// prepared statement fails when there comes to be one more.
+/// time, as long as no column that it writes gets another type (KeptStatements::kLife). Not
+/// what holds a quoted literal, which is read when the text is parsed, with the settings and
+/// the clock of then ('now'); nor what may return all columns of a table, for a prepared
+/// statement fails when there comes to be one more.
 bool MayBeKept(std::string_view sql);
 
 }  // namespace indoubt::pg

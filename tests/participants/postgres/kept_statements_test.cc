@@ -51,6 +51,21 @@ TEST(KeptStatements, OneThatMayBeStaleIsLetGoAndOneThatMetAConstraintStays) {
   EXPECT_THAT(FindTwice(kept, "SELECT 2").let_go, IsEmpty());
 }
 
+TEST(KeptStatements, OneIsParsedAnewWhenItsLifeIsOver) {
+  KeptStatements kept;
+  const TimePoint began{std::chrono::hours(1)};
+  kept.StartScript(began);
+  const std::string name = FindTwice(kept, "SELECT $1", {0}).name;
+  kept.StartScript(began + KeptStatements::kLife - std::chrono::seconds(1));
+  EXPECT_EQ(kept.Find("SELECT $1", {0}).name, name);
+  kept.StartScript(began + KeptStatements::kLife);
+  const auto anew = kept.Find("SELECT $1", {0});
+  EXPECT_TRUE(anew.parse);
+  EXPECT_NE(anew.name, name);
+  EXPECT_THAT(anew.let_go, ElementsAre(name));
+  EXPECT_EQ(kept.Find("SELECT $1", {0}).name, anew.name);
+}
+
 TEST(KeptStatements, WhatTheServerLostIsForgotten) {
   KeptStatements kept;
   const std::string name = FindTwice(kept, "SELECT 1").name;
@@ -62,13 +77,13 @@ TEST(KeptStatements, WhatTheServerLostIsForgotten) {
 
 TEST(KeptStatements, LeastRecentlyUsedOneMakesRoomButNoneOfTheSameScript) {
   KeptStatements kept;
-  kept.StartScript();
+  kept.StartScript(TimePoint{});
   std::vector<std::string> names;
   for (size_t i = 0; i < KeptStatements::kMostKept; ++i) {
     names.push_back(FindTwice(kept, Text(i)).name);
   }
   EXPECT_EQ(FindTwice(kept, Text(100)).name, "") << "all of this script";
-  kept.StartScript();
+  kept.StartScript(TimePoint{});
   EXPECT_EQ(kept.Find(Text(0), {}).name, names[0]);
   const auto found = FindTwice(kept, Text(101));
   EXPECT_THAT(found.let_go, ElementsAre(names[1]));
