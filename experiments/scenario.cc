@@ -155,6 +155,7 @@ void ReadFaultOfKind(ScenarioTable& table, FaultPlan& fault) {
                                  "a server or a connection (see store-lock)");
     }
   }
+  if (fault.kind == "in-doubt") fault.store = kAccounts;  // whose server it breaks
   if (fault.kind == "store-slow") {
     table.Require("latency");
     table.Read("latency", fault.latency);

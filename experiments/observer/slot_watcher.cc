@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <thread>
+#include <utility>
 
 namespace indoubt {
 namespace {
@@ -78,7 +79,7 @@ Status SlotWatcher::MakeSlot() {
 
 void SlotWatcher::Stop() {
   look_.Stop();
-  if (!maker_) return;
+  if (!maker_ || std::exchange(stopped_, true)) return;
   // The statement may be about to start, so cancel until the thread has seen it.
   std::atomic<bool> ended{false};
   std::thread canceller([&] {
@@ -92,12 +93,6 @@ void SlotWatcher::Stop() {
   canceller.join();
 }
 
-std::vector<std::string> SlotWatcher::Troubles() const {
-  std::vector<std::string> troubles;
-  for (const WatchThread* thread : {&look_, &make_}) {
-    if (const auto trouble = thread->Trouble()) troubles.push_back(*trouble);
-  }
-  return troubles;
-}
+std::vector<std::string> SlotWatcher::Troubles() const { return TroublesOf({&look_, &make_}); }
 
 }  // namespace indoubt

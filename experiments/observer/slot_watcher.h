@@ -35,6 +35,7 @@ class SlotWatcher {
   NdjsonFile& held_;
   NdjsonFile* const waits_;
   std::unique_ptr<PostgresClient> reader_, maker_;
+  bool stopped_ = false;
   WatchThread look_, make_;
 };
 

@@ -69,13 +69,7 @@ void TokenReader::Stop() {
   pair_.Stop();
 }
 
-std::vector<std::string> TokenReader::Troubles() const {
-  std::vector<std::string> troubles;
-  for (const WatchThread* thread : {&own_, &pair_}) {
-    if (const auto trouble = thread->Trouble()) troubles.push_back(*trouble);
-  }
-  return troubles;
-}
+std::vector<std::string> TokenReader::Troubles() const { return TroublesOf({&own_, &pair_}); }
 
 Status TokenReader::ReadOwn() {
   const bool in_stock = ++turn_ % 2 == 0;

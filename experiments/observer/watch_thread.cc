@@ -40,4 +40,12 @@ std::optional<std::string> WatchThread::Trouble() const {
   return fmt::format("{}: {} errors, the first: {}", name_, errors_, first_.message());
 }
 
+std::vector<std::string> TroublesOf(std::initializer_list<const WatchThread*> threads) {
+  std::vector<std::string> troubles;
+  for (const WatchThread* thread : threads) {
+    if (const auto trouble = thread->Trouble()) troubles.push_back(*trouble);
+  }
+  return troubles;
+}
+
 }  // namespace indoubt

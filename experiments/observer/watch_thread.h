@@ -5,10 +5,12 @@
 #include <atomic>
 #include <condition_variable>
 #include <functional>
+#include <initializer_list>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/status.h"
@@ -43,5 +45,8 @@ class WatchThread {
   Status first_;        // guarded by mutex_
   std::thread thread_;
 };
+
+/// Those of `threads` that have any.
+std::vector<std::string> TroublesOf(std::initializer_list<const WatchThread*> threads);
 
 }  // namespace indoubt

@@ -204,6 +204,7 @@ Result<std::optional<CellChart>> ReadCell(const std::string& run_folder, const j
   chart.path = cell.at("path").get<std::string>();
   Pool pool;
   for (const json& rep : cell.at("reps")) {
+    if (rep.at("status") == "interrupted") continue;
     INDOUBT_ASSIGN_OR_RETURN(const RepRecords records,
                              ReadRep(run_folder + "/" + rep.at("dir").get<std::string>()));
     if (records.rep.is_null()) continue;

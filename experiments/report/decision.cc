@@ -1,7 +1,6 @@
 #include "experiments/report/decision.h"
 
 #include <algorithm>
-#include <array>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

@@ -12,9 +12,9 @@ namespace {
 
 using nlohmann::json;
 
-/// Four significant digits are more than a picture shows, and half the size.
+/// Four significant digits are more than a picture shows, and half the size. Counts stay.
 double Rounded(double value) {
-  if (value == 0 || !std::isfinite(value)) return value;
+  if (value == std::floor(value) || !std::isfinite(value)) return value;
   const double scale = std::pow(10.0, 3 - std::floor(std::log10(std::abs(value))));
   return std::round(value * scale) / scale;
 }
@@ -38,12 +38,15 @@ json Rounded(const json& value) {
   return value.is_number_float() ? json(Rounded(value.get<double>())) : value;
 }
 
-/// The median (of figures of correctness the worst), its interval, and each repetition's.
+/// The median (of figures of correctness the worst), its interval, and each repetition's; null
+/// for one that was cut short, which is in no statistic either.
 json FigureJson(const json& cell, const std::string& figure) {
   json reps = json::array();
   for (const json& rep : cell.at("reps")) {
     const json::json_pointer at = FigurePointer(figure);
-    reps.push_back(rep.contains(at) && rep.at(at).is_number() ? Rounded(rep.at(at)) : json());
+    const bool counts =
+        rep.at("status") != "interrupted" && rep.contains(at) && rep.at(at).is_number();
+    reps.push_back(counts ? Rounded(rep.at(at)) : json());
   }
   const json stat = cell.at("stats").value(figure, json::object());
   return {{"value", Rounded(CellFigure(cell, figure))},
@@ -136,8 +139,7 @@ json SeriesJson(const CellChart& chart) {
     series["staleness"][store] = SurvivalJson(survival);
   }
   if (chart.undisturbed) {
-    series["undisturbed"] = {{"n", chart.undisturbed->n},
-                             {"p50_ms", Rounded(chart.undisturbed->p50_ms)},
+    series["undisturbed"] = {{"p50_ms", Rounded(chart.undisturbed->p50_ms)},
                              {"p99_ms", Rounded(chart.undisturbed->p99_ms)}};
   }
   for (const TransactionLanes& transaction : chart.transactions) {
@@ -146,11 +148,21 @@ json SeriesJson(const CellChart& chart) {
   return series;
 }
 
+bool HasFaults(const json& summary) {
+  for (const json& cell : summary.at("cells")) {
+    for (const json& rep : cell.at("reps")) {
+      if (!rep.value("faults", json::array()).empty()) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 json PageData(const ReportedRun& run) {
   json data = {{"schema", 1},
                {"id", run.summary.at("run").at("id")},
+               {"disturbed", HasFaults(run.summary)},
                {"cells", json::array()},
                {"series", json::array()},
                {"variations", json::array()}};

@@ -1,7 +1,6 @@
 // The way back from a fault, stage by stage.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>

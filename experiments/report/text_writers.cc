@@ -1,7 +1,6 @@
 #include <iterator>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "experiments/report/content.h"
 #include "experiments/report/decision.h"

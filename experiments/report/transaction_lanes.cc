@@ -96,11 +96,12 @@ class Chooser {
     if (!records_.lag) return;
     const OperationRecord* longest = nullptr;
     int64_t most = -1;
+    const int64_t last_looked = records_.rep.at("drained_ns").get<int64_t>();
     for (const LagRecord& record : *records_.lag) {
       const auto operation = by_order_.find(record.order.value_or(-1));
-      if (operation == by_order_.end() || !record.visible_ns) continue;
-      if (*record.visible_ns - record.committed_ns <= most) continue;
-      most = *record.visible_ns - record.committed_ns;
+      const int64_t stale = record.visible_ns.value_or(last_looked) - record.committed_ns;
+      if (operation == by_order_.end() || stale <= most) continue;
+      most = stale;
       longest = operation->second;
     }
     if (longest != nullptr) Add({longest, longest->gid, "longest stale"});

@@ -251,8 +251,7 @@ TEST_F(ResumeTest, StoppedHoweverARunLeavesNothingBehindAndIsCompleted) {
     EXPECT_TRUE(std::filesystem::exists(RunFolder() + "/" + aside)) << aside;
     EXPECT_THAT(ReadText(RunFolder() + "/report.md"), HasSubstr(aside + " was cut off"));
   }
-  const CommandResult verified =
-      RunCommand("python3 '" INDOUBT_SOURCE_DIR "/scripts/verify' '" + RunFolder() + "'");
+  const CommandResult verified = VerifyRun(RunFolder());
   EXPECT_EQ(verified.exit_code, 0) << verified.output;
   ExpectRefused({"--resume", RunFolder()}, "nothing is left to run");
 }

@@ -139,9 +139,7 @@ TEST(ControlTest, TheReportSaysItAndTheRecordsAgree) {
     EXPECT_THAT(ReadText(folder.path() + report),
                 HasSubstr("response_ms.p50: no difference (+0.0 percent"));
   }
-  const std::string root = INDOUBT_SOURCE_DIR;
-  const CommandResult verified =
-      RunCommand("python3 '" + root + "/scripts/verify' '" + folder.path() + "'");
+  const CommandResult verified = VerifyRun(folder.path());
   EXPECT_EQ(verified.exit_code, 0) << verified.output;
 }
 

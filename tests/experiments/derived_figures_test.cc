@@ -5,8 +5,7 @@
 #include "experiments/report/derived_tables.h"
 #include "experiments/report/report.h"
 #include "experiments/report/writers.h"
-#include "experiments/summary/summary.h"
-#include "tests/experiments/sample_run.h"
+#include "tests/experiments/summarised_run.h"
 
 namespace indoubt {
 namespace {
@@ -29,7 +28,7 @@ json Read(const char* kind, bool with, const json& stock, const json& ledger) {
           {"stock", stock},  {"ledger", ledger}};
 }
 
-class DerivedFiguresTest : public ::testing::Test {
+class DerivedFiguresTest : public SummarisedRunTest {
  protected:
   void SetUp() override {
     auto& files = sample_.rep("cdc").files;
@@ -44,27 +43,10 @@ class DerivedFiguresTest : public ::testing::Test {
         Read("pair", false, true, false),   Read("pair", false, false, false),
         Read("pair", true, true, true),     Read("pair", true, false, true)};
   }
-  json Summary() {
-    sample_.Write(folder_.path());
-    const auto summary = Summarise(folder_.path());
-    EXPECT_TRUE(summary) << summary.status().ToString();
-    return summary.value_or(json());
-  }
-  json Rep(const std::string& cell) {
-    const json summary = Summary();
-    for (const json& candidate : summary.at("cells")) {
-      if (candidate.at("name") == cell) return candidate.at("reps").at(0);
-    }
-    ADD_FAILURE() << cell;
-    return json();
-  }
-
-  SampleRun sample_ = MakeSampleRun();
-  TemporaryFolder folder_;
 };
 
 TEST_F(DerivedFiguresTest, PlantedStaleAndFracturedReadsAreCountedWithAndWithout) {
-  const json rep = Rep("cdc");
+  const json rep = FirstRep("cdc");
   const json stale{{"reads", 2}, {"stale", 1}};
   EXPECT_EQ(rep.at("own_reads"), json({{"without_token", stale}, {"with_token", stale}}));
   const json torn{{"reads", 2}, {"fractured", 1}};
@@ -74,7 +56,7 @@ TEST_F(DerivedFiguresTest, PlantedStaleAndFracturedReadsAreCountedWithAndWithout
 }
 
 TEST_F(DerivedFiguresTest, RetainedLogHasADistributionAnEndAndAValueASecond) {
-  const json rep = Rep("cdc");
+  const json rep = FirstRep("cdc");
   EXPECT_EQ(rep.at("retained_wal_bytes").at("n"), 5);
   EXPECT_EQ(rep.at("retained_wal_bytes").at("max"), 5 << 20);
   EXPECT_EQ(rep.at("retained_wal_end_bytes"), 3000);
@@ -89,15 +71,13 @@ TEST_F(DerivedFiguresTest, RetainedLogHasADistributionAnEndAndAValueASecond) {
 }
 
 TEST_F(DerivedFiguresTest, WhatNobodyLookedAtIsNullAndInNoTable) {
-  const json rep = Rep("2pc");
+  const json rep = FirstRep("2pc");
   EXPECT_TRUE(rep.at("retained_wal_series").is_null());
   EXPECT_TRUE(rep.at("own_reads").at("with_token").at("stale").is_null());
-  const TemporaryFolder folder;  // the other has those files
-  MakeSampleRun().Write(folder.path());
-  const auto summary = Summarise(folder.path());
-  ASSERT_TRUE(summary) << summary.status().ToString();
-  EXPECT_TRUE(TokenReadTable(*summary).rows.empty());
-  EXPECT_TRUE(RetainedWalTable(*summary).rows.empty());
+  sample_ = MakeSampleRun();
+  const json summary = Summary();
+  EXPECT_TRUE(TokenReadTable(summary).rows.empty());
+  EXPECT_TRUE(RetainedWalTable(summary).rows.empty());
 }
 
 TEST_F(DerivedFiguresTest, EveryFormOfTheReportSaysThem) {
@@ -117,15 +97,10 @@ TEST_F(DerivedFiguresTest, EveryFormOfTheReportSaysThem) {
 TEST_F(DerivedFiguresTest, AreAsTheSchemaSaysAndTheVerifierFindsAWrongOne) {
   sample_.Write(folder_.path());
   ASSERT_TRUE(WriteReports(folder_.path()));
-  const std::string root = INDOUBT_SOURCE_DIR;
   const std::string summary_path = folder_.path() + "/summary.json";
-  // Debian's own: its python3-jsonschema belongs to no other interpreter.
-  const CommandResult valid =
-      RunCommand("/usr/bin/python3 '" + root + "/tests/experiments/validate_schema.py' '" +
-                 root + "/docs/summary.schema.json' '" + summary_path + "'");
+  const CommandResult valid = ValidateSummary(folder_.path());
   EXPECT_EQ(valid.exit_code, 0) << valid.output;
-  const std::string verify = "python3 '" + root + "/scripts/verify' '" + folder_.path() + "'";
-  const CommandResult agreed = RunCommand(verify);
+  const CommandResult agreed = VerifyRun(folder_.path());
   EXPECT_EQ(agreed.exit_code, 0) << agreed.output;
 
   json summary = json::parse(ReadText(summary_path));
@@ -133,7 +108,7 @@ TEST_F(DerivedFiguresTest, AreAsTheSchemaSaysAndTheVerifierFindsAWrongOne) {
     for (json& rep : cell.at("reps")) rep.at("own_reads").at("with_token").at("stale") = 0;
   }
   std::ofstream(summary_path) << summary.dump();
-  const CommandResult differs = RunCommand(verify);
+  const CommandResult differs = VerifyRun(folder_.path());
   EXPECT_EQ(differs.exit_code, 1) << differs.output;
   EXPECT_THAT(differs.output, HasSubstr("own_reads.with_token.stale"));
 }

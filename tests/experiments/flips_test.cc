@@ -191,9 +191,7 @@ TEST(FlipsTest, TheReportSaysItAndTheRecordsAgree) {
   for (const char* report : {"/report.md", "/report.html"}) {
     EXPECT_THAT(ReadText(folder.path() + report), HasSubstr("load.clients goes above"));
   }
-  const std::string root = INDOUBT_SOURCE_DIR;
-  const CommandResult verified =
-      RunCommand("python3 '" + root + "/scripts/verify' '" + folder.path() + "'");
+  const CommandResult verified = VerifyRun(folder.path());
   EXPECT_EQ(verified.exit_code, 0) << verified.output;
 }
 

@@ -3,8 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "experiments/summary/summary.h"
-#include "tests/experiments/sample_run.h"
+#include "tests/experiments/summarised_run.h"
 
 namespace indoubt {
 namespace {
@@ -13,18 +12,9 @@ using nlohmann::json;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-class JudgementTest : public ::testing::Test {
+class JudgementTest : public SummarisedRunTest {
  protected:
-  json Summary() {
-    const TemporaryFolder folder;
-    sample_.Write(folder.path());
-    const auto summary = Summarise(folder.path());
-    EXPECT_TRUE(summary) << summary.status().ToString();
-    return *summary;
-  }
   int ExitCode() { return Judge(Summary()).exit_code(); }
-
-  SampleRun sample_ = MakeSampleRun();
 };
 
 TEST_F(JudgementTest, ARunWhoseExpectationsHoldPasses) {

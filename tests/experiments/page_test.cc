@@ -10,7 +10,7 @@
 #include "experiments/report/report.h"
 #include "experiments/report/survival.h"
 #include "experiments/summary/summary.h"
-#include "tests/experiments/sample_run.h"
+#include "tests/experiments/summarised_run.h"
 
 namespace indoubt {
 namespace {
@@ -19,8 +19,6 @@ using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-const std::string kRoot = INDOUBT_SOURCE_DIR;
 
 TEST(SurvivalTest, WhoStillWaitedWhenLastLookedAtCountsUntilThen) {
   // By hand: 4 at risk at 1 ms, one goes: 3/4. One was last seen at 2 ms. 2 at risk at 10 ms,
@@ -56,7 +54,7 @@ TEST(ScriptJsonTest, NothingInItCanEndItsElement) {
   EXPECT_EQ(json::parse(text).at("name"), "</script><!--&\u2028\uFFFD");
 }
 
-class PageTest : public ::testing::Test {
+class PageTest : public SummarisedRunTest {
  protected:
   json Page() {
     sample_.Write(folder_.path());
@@ -65,18 +63,11 @@ class PageTest : public ::testing::Test {
     run.charts = *ReadCharts(folder_.path(), run.summary, DetailFor(3));
     return PageData(run);
   }
-  json Summary() {
-    sample_.Write(folder_.path());
-    return *Summarise(folder_.path());
-  }
   void Repeat(int repetitions) {
     for (int n = 2; n <= repetitions; ++n) {
       for (const char* cell : {"2pc", "cdc", "dual-write"}) sample_.rep(cell, n);
     }
   }
-
-  SampleRun sample_ = MakeSampleRun();
-  TemporaryFolder folder_;
 };
 
 TEST_F(PageTest, WhatWasNotMeasuredIsNullInThePagesDataAndNever0) {

@@ -17,8 +17,6 @@ namespace {
 
 using nlohmann::json;
 
-const std::string kRoot = INDOUBT_SOURCE_DIR;
-
 std::vector<std::string> Names() {
   std::vector<std::string> names;
   for (const BuiltinScenario& builtin : BuiltinScenarios()) names.emplace_back(builtin.name);
@@ -81,13 +79,9 @@ TEST_P(PresetsTest, SummaryIsAsItsSchemaSaysAndNothingUnmeasuredIsZero) {
   const auto summary = WriteReports(result->folder);
   ASSERT_TRUE(summary) << summary.status().ToString();
 
-  // Debian's own: its python3-jsonschema belongs to no other interpreter.
-  const CommandResult valid =
-      RunCommand("/usr/bin/python3 '" + kRoot + "/tests/experiments/validate_schema.py' '" +
-                 kRoot + "/docs/summary.schema.json' '" + result->folder + "/summary.json'");
+  const CommandResult valid = ValidateSummary(result->folder);
   EXPECT_EQ(valid.exit_code, 0) << valid.output;
-  const CommandResult verified =
-      RunCommand("python3 '" + kRoot + "/scripts/verify' '" + result->folder + "'");
+  const CommandResult verified = VerifyRun(result->folder);
   EXPECT_EQ(verified.exit_code, 0) << verified.output;
 
   for (const json& cell : summary->at("cells")) {

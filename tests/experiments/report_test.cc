@@ -23,15 +23,8 @@ class ReportTest : public ::testing::Test {
     const auto written = WriteReports(folder_.path());
     ASSERT_TRUE(written) << written.status().ToString();
   }
-  CommandResult Verify() {
-    return RunCommand("python3 '" + kRoot + "/scripts/verify' '" + folder_.path() + "'");
-  }
-  CommandResult Validate() {
-    // Debian's own: its python3-jsonschema belongs to no other interpreter.
-    return RunCommand("/usr/bin/python3 '" + kRoot +
-                      "/tests/experiments/validate_schema.py' '" + kRoot +
-                      "/docs/summary.schema.json' '" + Path("summary.json") + "'");
-  }
+  CommandResult Verify() { return VerifyRun(folder_.path()); }
+  CommandResult Validate() { return ValidateSummary(folder_.path()); }
   void AddRepetitions() {
     for (size_t n = 2; n <= 7; ++n) {
       for (const char* cell : {"2pc", "cdc", "dual-write"}) {

@@ -299,4 +299,16 @@ CommandResult RunCommand(const std::string& command) {
   return result;
 }
 
+CommandResult VerifyRun(const std::string& folder) {
+  return RunCommand("python3 '" INDOUBT_SOURCE_DIR "/scripts/verify' '" + folder + "'");
+}
+
+CommandResult ValidateSummary(const std::string& folder) {
+  // Debian's own: its python3-jsonschema belongs to no other interpreter.
+  return RunCommand("/usr/bin/python3 '" INDOUBT_SOURCE_DIR
+                    "/tests/experiments/validate_schema.py' '" INDOUBT_SOURCE_DIR
+                    "/docs/summary.schema.json' '" +
+                    folder + "/summary.json'");
+}
+
 }  // namespace indoubt

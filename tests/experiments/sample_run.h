@@ -58,5 +58,9 @@ struct CommandResult {
   std::string output;
 };
 CommandResult RunCommand(const std::string& command);
+/// What scripts/verify says of a run's folder.
+CommandResult VerifyRun(const std::string& folder);
+/// Whether its summary.json is as docs/summary.schema.json says.
+CommandResult ValidateSummary(const std::string& folder);
 
 }  // namespace indoubt

@@ -5,7 +5,7 @@
 
 #include "experiments/summary/figure_names.h"
 #include "experiments/summary/figures.h"
-#include "tests/experiments/sample_run.h"
+#include "tests/experiments/summarised_run.h"
 
 namespace indoubt {
 namespace {
@@ -13,26 +13,7 @@ namespace {
 using nlohmann::json;
 using ::testing::HasSubstr;
 
-class SummaryTest : public ::testing::Test {
- protected:
-  json Summary() {
-    sample_.Write(folder_.path());
-    const auto summary = Summarise(folder_.path());
-    EXPECT_TRUE(summary) << summary.status().ToString();
-    return summary.value_or(json());
-  }
-  json FirstRep(const std::string& cell) {
-    const json summary = Summary();
-    for (const json& candidate : summary.at("cells")) {
-      if (candidate.at("name") == cell) return candidate.at("reps").at(0);
-    }
-    ADD_FAILURE() << cell;
-    return json();
-  }
-
-  SampleRun sample_ = MakeSampleRun();
-  TemporaryFolder folder_;
-};
+using SummaryTest = SummarisedRunTest;
 
 TEST_F(SummaryTest, CountsOperationsOfTheMeasuredPhaseByOutcome) {
   const json rep = FirstRep("2pc");

@@ -40,7 +40,7 @@ export interface Stage {
 
 export interface Span {
   lane: string;
-  from_ms: number; // since the transaction's start
+  from_ms: number; // since it was due
   to_ms: number | null; // null: not seen to end
   kind: "client" | "queue" | "prepared" | "blocked" | "stale" | "fault";
   label: string;
@@ -68,7 +68,7 @@ export interface Series {
   service: Line;
   blocking: Survival | null;
   staleness: Record<string, Survival>;
-  undisturbed: { n: number; p50_ms: number; p99_ms: number } | null;
+  undisturbed: { p50_ms: number; p99_ms: number } | null;
   recovery: Stage[];
   transactions: Transaction[];
 }
@@ -81,6 +81,7 @@ export interface Variation {
 export interface Run {
   schema: number;
   id: string;
+  disturbed: boolean; // a fault was asked for
   cells: Cell[];
   series: Series[];
   variations: Variation[];

@@ -17,7 +17,7 @@ function resolveColours(original: Element, copy: Element): void {
 }
 
 /** One picture of all the pictures in `figure`, from top to bottom. */
-export function svgText(figure: HTMLElement): string {
+function svgText(figure: HTMLElement): string {
   const space = "http://www.w3.org/2000/svg";
   const whole = document.createElementNS(space, "svg");
   const page = getComputedStyle(document.body);

@@ -1,7 +1,7 @@
 // What several charts draw: names at the ends of lines, bands of faults, common options.
 import * as Plot from "@observablehq/plot";
 import type { Fault } from "./data";
-import { dim, fault, ink } from "./theme";
+import { fault, ink } from "./theme";
 
 export const style = { background: "none", color: "var(--ink)", fontSize: "12px", overflow: "visible" };
 
@@ -46,12 +46,9 @@ export interface Band extends Fault {
 }
 
 /** From when a fault was seen to act until it was healed. */
-export function faultBands(bands: Band[], facet: "fx" | null): Plot.Markish[] {
-  const where = facet ? { fx: "facet" } : {};
+export function faultBands(bands: Band[]): Plot.Markish[] {
   return [
-    Plot.rect(bands, { x1: "from_s", x2: "until", ...where, fill: fault, insetTop: -4 }),
-    Plot.ruleX(bands, { x: "from_s", ...where, stroke: "var(--fault-edge)", strokeWidth: 1 }),
+    Plot.rect(bands, { x1: "from_s", x2: "until", fx: "facet", fill: fault, insetTop: -4 }),
+    Plot.ruleX(bands, { x: "from_s", fx: "facet", stroke: "var(--fault-edge)", strokeWidth: 1 }),
   ];
 }
-
-export const axisText = { fill: dim };

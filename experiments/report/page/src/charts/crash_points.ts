@@ -67,11 +67,14 @@ export const crashPoints: Chart = {
     }
     const columns = [...waits, ...counts].map(([name]) => name);
     const marks = squares(steps);
-    const broken = steps.filter(({ cell }) => (valueOf(cell, "inconsistent.permanent") ?? 0) > 0);
+    const compared = steps.filter(({ cell }) => valueOf(cell, "inconsistent.permanent") !== null);
+    const broken = compared.filter(({ cell }) => valueOf(cell, "inconsistent.permanent")! > 0);
+    const apart = steps.length - compared.length;
+    const rest = apart === 0 ? "" : ` At ${apart} more the stores were not compared.`;
     return {
       finding: broken.length === 0
-        ? `None of the ${steps.length} steps left anything inconsistent for good.`
-        : `${broken.length} of ${steps.length} steps left keys inconsistent for good: ${broken.map(({ name }) => name).join(", ")}.`,
+        ? `None of the ${compared.length} steps left anything inconsistent for good.${rest}`
+        : `${broken.length} of ${compared.length} steps left keys inconsistent for good: ${broken.map(({ name }) => name).join(", ")}.${rest}`,
       how:
         "A row is the step at which the path was killed, from the first step to the last. The darker " +
         "a square, the longer the wait, on one scale for all three; violations are darkest. A dash: " +

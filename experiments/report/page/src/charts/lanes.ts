@@ -24,8 +24,9 @@ function entriesOf(run: Run, shown: Cell[]): Entry[] {
 
 const address = (entry: Entry) => `#tx=${encodeURIComponent(entry.transaction.id)}`;
 
-function wanted(entries: Entry[]): Entry | undefined {
-  return entries.find((entry) => address(entry) === window.location.hash);
+/** Of any path, shown or not: a link says what it shows. */
+function wanted(run: Run): Entry | undefined {
+  return entriesOf(run, run.cells).find((entry) => address(entry) === window.location.hash);
 }
 
 const fills: Record<Span["kind"], string> = {
@@ -89,8 +90,10 @@ export const lanes: Chart = {
   id: "transaction",
   title: "One transaction, lane by lane",
   make: (run, shown) => {
-    const entries = entriesOf(run, shown);
-    const chosen = wanted(entries) ?? entries[0];
+    const linked = wanted(run);
+    const besides = linked && !shown.includes(linked.cell) ? [linked.cell] : [];
+    const entries = entriesOf(run, [...shown, ...besides]);
+    const chosen = entries.find((entry) => linked && address(entry) === address(linked)) ?? entries[0];
     if (!chosen) return { absent: "no transaction of the measured span has records of its own" };
     const { transaction, cell, rep } = chosen;
     const ends = transaction.spans.map((span) => span.to_ms ?? span.from_ms);

@@ -115,7 +115,7 @@ export const price: Chart = {
     const marks = shown
       .map((cell) => ({ cell, x: figureOf(cell, blocked), y: figureOf(cell, stale) }))
       .filter(({ x, y }) => x.value !== null || y.value !== null);
-    if (!run.series.some((series) => series.faults.length > 0)) {
+    if (!run.disturbed) {
       return { absent: "no fault was injected, so nothing failed" };
     }
     if (marks.length === 0) return { absent: "neither blocking nor staleness was measured" };

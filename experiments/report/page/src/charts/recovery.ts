@@ -56,6 +56,13 @@ function panel(cell: Cell, steps: Step[], end: number, room: number, last: boole
   } as Plot.PlotOptions);
 }
 
+/** The longest of what was seen to end, and what was not. */
+function lastOf(steps: Step[]): string {
+  const seen = steps.map(after).filter((time) => time !== null);
+  const rest = steps.filter((step) => step.to_s === null).map((step) => `${step.name}: ${step.reason ?? "not measured"}`);
+  return [...(seen.length > 0 ? [seconds(Math.max(...seen))] : []), ...rest].join(", ") || "not measured";
+}
+
 export const recovery: Chart = {
   id: "recovery",
   title: "The way back",
@@ -66,10 +73,9 @@ export const recovery: Chart = {
     });
     if (paths.length === 0) return { absent: "no fault acted and was healed" };
     const end = Math.max(...paths.flatMap(({ steps }) => steps.map((step) => step.to_s ?? 0)));
-    const last = (steps: Step[]) => Math.max(...steps.map((step) => after(step) ?? 0).slice(1), 0);
     return {
-      finding: `After the fault was healed, the last thing to come right took ${paths.map(({ cell, steps }) =>
-        `${seconds(last(steps))} on ${cell.name}`).join(", ")}.`,
+      finding: `How long after the healing the last thing came right: ${paths.map(({ cell, steps }) =>
+        `${cell.name} ${lastOf(steps.slice(1))}`).join("; ")}.`,
       how:
         "The first bar is the outage. The others begin where it ends and say how much longer it took " +
         "until the last branch was decided, the last outside writer let through and the derived stores " +

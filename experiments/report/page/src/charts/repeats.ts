@@ -14,7 +14,7 @@ interface Row {
 
 const perSecond = (value: number | null) => (value === null ? "–" : `${count(value)} per s`);
 
-export const rows: Row[] = [
+const rows: Row[] = [
   { title: "committed per second", figure: "throughput_per_s", text: perSecond },
   { title: "response p50", figure: "response_ms.p50", text: duration },
   { title: "response p99", figure: "response_ms.p99", text: duration },
@@ -102,7 +102,9 @@ export const repeats: Chart = {
       return share === null ? [] : [`${cell.name} ${(share * 100).toFixed(0)} percent`];
     });
     return {
-      finding: `Between the lowest and the highest repetition of committed per second lie, in shares of the median: ${spreads.join(", ")}.`,
+      finding: spreads.length === 0
+        ? "Committed per second was not measured in two repetitions of any path."
+        : `Between the lowest and the highest repetition of committed per second lie, in shares of the median: ${spreads.join(", ")}.`,
       how:
         "A mark is one repetition, the upright stroke the median, the bar its 95 percent interval " +
         "(order statistics; it takes six repetitions). Each panel has its own scale and begins at 0.",
@@ -126,7 +128,7 @@ export const quiet: Chart = {
   id: "quiet-day",
   title: "The price on a quiet day",
   make: (run, shown) => {
-    const disturbed = run.series.some((series) => series.faults.length > 0);
+    const { disturbed } = run;
     const before = (cell: Cell, name: "p50_ms" | "p99_ms"): Figure => {
       const value = seriesOf(run, cell)?.undisturbed?.[name] ?? null;
       return { value, low: null, high: null, reps: [] };
@@ -136,6 +138,7 @@ export const quiet: Chart = {
          [quietRows[2]!, shown.map((cell) => ({ cell, figure: before(cell, "p99_ms") }))]]
       : quietRows.map((row) => [row, entriesOf(row, shown)]);
     const used = panels.filter(([, entries]) => entries.some(measured));
+    if (disturbed && run.series.length === 0) return { absent: "not drawn, to keep the page small" };
     if (used.length === 0) return { absent: "no operation fell into a time without a fault" };
     const [, medians] = used.find(([row]) => row.figure === "response_ms.p50") ?? used[0]!;
     const known = medians.filter(measured).sort((a, b) => a.figure.value! - b.figure.value!);

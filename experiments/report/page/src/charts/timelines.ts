@@ -75,7 +75,7 @@ function panel(row: Row, drawings: Drawing[], top: number, end: number, width: n
     y: { domain: [0, top], nice: true, ticks: 3, label: null },
     marks: [
       Plot.gridY({ stroke: grid, strokeOpacity: 1, ticks: 3 }),
-      ...faultBands(bands, "fx"),
+      ...faultBands(bands),
       Plot.ruleY([0], { stroke: "var(--axis)" }),
       Plot.axisX({ ticks: Math.max(2, Math.floor(width / drawings.length / 70)), color: dim,
                    tickSize: 3, label: last ? "seconds since the measured span began →" : null,
