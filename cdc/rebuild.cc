@@ -138,8 +138,6 @@ class Rebuild {
                       fmt::format("the view is at {}, beyond the event log's end {}",
                                   at_least.lsn.ToString(), at_.lsn.ToString()));
       }
-      // The old one's worker sees by the position that its view is another one.
-      if (at_ == at_least) ++at_.ordinal;
       return ViewPosition{log_->log_id(), at_};
     };
     INDOUBT_ASSIGN_OR_RETURN(const ViewPosition swapped, sink_->Swap(log_->log_id(), catch_up));

@@ -207,8 +207,8 @@ class RedisView : public View {
 
   static Status Moved() {
     return Status(StatusCode::kAborted,
-                  "somebody else moved the view's position; one worker "
-                  "at a time may feed a view");
+                  "the view's position was moved: by a rebuild, or by a second worker, of "
+                  "which there may be none");
   }
 
   Status FindKeys(const std::string& pattern, std::set<std::string>& keys) {

@@ -53,6 +53,13 @@ Status EnsurePublication(PgConnection& connection, const SlotOptions& options,
   return Status::Ok();
 }
 
+/// Lets an idle source go on, and the log and its views with it, beyond the LSN that all chunks
+/// share: there, a view that has them all cannot be told from one that has the first.
+Status CommitSomething(PgConnection& source, TimePoint deadline) {
+  return source.Query("SELECT pg_logical_emit_message(true, 'indoubt', 'copied')", deadline)
+      .status();
+}
+
 // Copies what `progress` says is not there yet, a chunk an event, as the transaction that is
 // open on `connection` sees it.
 class SnapshotCopy {
@@ -229,6 +236,7 @@ Status BeginCopy(const SlotOptions& options, const std::vector<Table>& tables, E
   SnapshotCopy copy(*reader, log, progress, patience);
   INDOUBT_RETURN_IF_ERROR(copy.CopyAll());
   INDOUBT_RETURN_IF_ERROR(reader->Query("COMMIT", SystemClock().Now() + patience).status());
+  INDOUBT_RETURN_IF_ERROR(CommitSomething(*reader, SystemClock().Now() + patience));
   return log.FinishSnapshot(progress);
 }
 
@@ -290,6 +298,7 @@ Result<bool> GoOnWithCopy(const SlotOptions& options, const std::vector<std::str
   INDOUBT_ASSIGN_OR_RETURN(const Lsn until,
                            Lsn::Parse(end.empty() ? "" : end[0][0].value_or("")));
   progress.set_copied_until(until.value);
+  INDOUBT_RETURN_IF_ERROR(CommitSomething(*reader, SystemClock().Now() + patience));
   INDOUBT_RETURN_IF_ERROR(log.FinishSnapshot(progress));
   return true;
 }

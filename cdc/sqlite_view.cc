@@ -250,8 +250,8 @@ class SqliteView : public View {
     INDOUBT_RETURN_IF_ERROR(query->Run());
     if (db_->Changes() == 1) return Status::Ok();
     return Status(StatusCode::kAborted,
-                  "somebody else moved the view's position; one worker "
-                  "at a time may feed a view");
+                  "the view's position was moved: by a rebuild, or by a second worker, of "
+                  "which there may be none");
   }
 
   /// Brings the sink's table up to the shape that this change has.

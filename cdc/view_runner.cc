@@ -237,9 +237,11 @@ Status ViewRunner::ApplyFree(std::vector<LoggedEvent>& events, EventPosition to)
   if (!parked_.empty()) {
     size_t free = 0;
     while (free < events.size() && !held_.Touches(RowsOf(events[free]))) ++free;
-    if (free == 0) {
+    if (free == 0) INDOUBT_RETURN_IF_ERROR(LoadParked());  // a rebuild may have ended them
+    if (free == 0 && held_.Touches(RowsOf(events.front()))) {
       return ParkEvent(events.front(), "it touches rows of an event that was parked before");
     }
+    free = std::max<size_t>(free, 1);
     if (free < events.size()) to = events[free - 1].position;
     events.resize(free);
   }
@@ -307,6 +309,7 @@ Status ViewRunner::LoadParked() {
 Status ViewRunner::RetryIfAsked(EventLogReader& reader) {
   if (parked_.empty() || SystemClock().Now() < look_for_retry_at_) return Status::Ok();
   look_for_retry_at_ = SystemClock().Now() + kLookForRetry;
+  INDOUBT_RETURN_IF_ERROR(LoadParked());  // a rebuild may have put an end to them
   INDOUBT_ASSIGN_OR_RETURN(const bool asked, view_->RetryAsked());
   if (!asked) return Status::Ok();
   ParkedRows still_held;

@@ -75,9 +75,7 @@ Result<std::unique_ptr<ViewWaiter>> ViewWaiter::Connect(const ViewOptions& view)
   // Read-only, it would not make the file; without it there is nothing to wait in.
   INDOUBT_ASSIGN_OR_RETURN(const ViewPosition position, ReadViewPosition(view));
   if (position.log_id.empty()) {
-    return Status(
-        StatusCode::kNotFound,
-        fmt::format("view {}: its sink has nothing yet; is a worker running?", view.name));
+    return Status(StatusCode::kNotFound, "its sink has nothing yet; is a worker running?");
   }
   INDOUBT_ASSIGN_OR_RETURN(auto db,
                            SqliteDatabase::Open(view.sink, SqliteDatabase::Mode::kReadOnly));

@@ -70,6 +70,21 @@ class CdcRebuildTest : public ::testing::Test {
   std::unique_ptr<Process> worker_;
 };
 
+TEST_F(CdcRebuildTest, ATokenOfAnIdleSourceIsReachedAfterTheFirstCopyAndARebuild) {
+  CdcShop idle;
+  idle.stores().AskPostgres("INSERT INTO orders SELECT n, 7 FROM generate_series(1, 10) n");
+  const auto worker = idle.StartWorker();
+  const auto reached = [&](const char* view) {
+    const std::string token = idle.stores().AskPostgres("SELECT pg_current_wal_flush_lsn()");
+    return idle.Cdc({"wait", view, token, "--timeout", "20s"}).Exited(0);
+  };
+  for (const char* view : {"cache", "table"}) {
+    EXPECT_TRUE(reached(view)) << view;
+    EXPECT_TRUE(idle.Cdc({"rebuild", view}).Exited(0)) << view;
+    EXPECT_TRUE(reached(view)) << view << ", rebuilt";
+  }
+}
+
 TEST_F(CdcRebuildTest, MendsADamagedViewBesideAWorkerAndWithout) {
   for (const bool beside : {true, false}) {
     if (!beside) worker_->KillAndWait();
