@@ -111,12 +111,17 @@ Result<std::unique_ptr<ReplicationStream>> ReplicationStream::Start(const SlotOp
   // The option's value is a list of identifiers inside of a literal.
   const std::string publications =
       connection->Literal(connection->Identifier(options.publication));
-  INDOUBT_RETURN_IF_ERROR(connection->StartCopy(
+  const Status started = connection->StartCopy(
       fmt::format("START_REPLICATION SLOT {} LOGICAL {} ({}, publication_names {})",
                   connection->Identifier(options.slot), from.ToString(),
                   two_phase ? "proto_version '3', two_phase 'on'" : "proto_version '1'",
                   publications),
-      deadline));
+      deadline);
+  if (!started.ok()) {
+    // Lost after the check above: that the slot is gone says less than what is missing.
+    const Status again = CheckSlot(options, from, stop, deadline);
+    return SlotIsLost(again) ? again : started;
+  }
   return std::unique_ptr<ReplicationStream>(new ReplicationStream(std::move(connection)));
 }
 
