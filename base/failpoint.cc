@@ -63,6 +63,8 @@ constexpr std::array kFailPoints{
     FailPoint{"cdc_snapshot_chunk", "the CDC worker has stored one chunk of the snapshot"},
     FailPoint{"cdc_log_removing", "the CDC worker is about to commit a step of a removal"},
     FailPoint{"cdc_log_removed", "the CDC worker has removed some of the event log's events"},
+    FailPoint{"cdc_log_compacting", "the CDC worker is about to commit a step of a compaction"},
+    FailPoint{"cdc_log_compacted", "the CDC worker has compacted some of the event log"},
     FailPoint{"cdc_view_copying", "the CDC worker has derived a chunk of a new view's copy"},
     FailPoint{"cdc_view_copied", "the CDC worker has derived all of it, and is not done"},
     FailPoint{"cdc_rebuild_begun", "a rebuild has cleared what an earlier one had left"},

@@ -2,6 +2,7 @@
 // Narrow on purpose, so that a broker can stand behind it as well as a file.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -51,9 +52,11 @@ struct LogEnd {
 struct LogBegin {
   EventPosition removed{};        // events up to here are gone; 0/0: none is
   uint64_t removed_sequence = 0;  // of the last that is
+  /// Of those up to here only what makes the last state of each row is left; 0/0: all are.
+  EventPosition compacted{};
   friend bool operator==(const LogBegin&, const LogBegin&) = default;
   /// Who is here, or further, misses nothing.
-  EventPosition whole_from() const { return removed; }
+  EventPosition whole_from() const { return std::max(removed, compacted); }
 };
 
 /// Which of a log's oldest events may go.
@@ -147,6 +150,11 @@ class EventLog {
   /// two-phase transactions up to there, in one durable step of a few milliseconds, which an
   /// Append waits for. The log's last event always stays. Whether there may be more to remove.
   virtual Result<bool> RemoveOldest(const Removal& removal) = 0;
+  /// Compacts the log by key up to `up_to` at most: of its events up to there, those changes go
+  /// that the last state of each row does not depend on, so that a replay of the whole log ends
+  /// as before, and goes through states that never were. Like RemoveOldest one short step of
+  /// it, and one caller at a time; a pass begins once as much has come as the last one left.
+  virtual Result<bool> CompactOldest(EventPosition up_to) = 0;
   /// Where the log offers it, gives some of the space of removed events back to the file
   /// system, in a step as short, as long as that is more than half of what it takes. Whether
   /// there is more to give.

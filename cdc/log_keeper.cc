@@ -87,6 +87,10 @@ Result<bool> LogKeeper::Step() {
     if (options_.time) removal.committed_before = MicrosSince2000() - ToMicros(*options_.time);
     INDOUBT_ASSIGN_OR_RETURN(const bool more, log_.RemoveOldest(removal));
     if (more) return true;
+    if (options_.compact) {
+      INDOUBT_ASSIGN_OR_RETURN(const bool compacting, log_.CompactOldest(*passed));
+      if (compacting) return true;
+    }
   }
   return log_.GiveSpaceBack();
 }

@@ -37,16 +37,20 @@ Result<uint64_t> Number(SqliteDatabase& db, const std::string& sql) {
 const char kBeginningSchema[] = R"(
 CREATE TABLE IF NOT EXISTS beginning(
   removed_sequence INTEGER NOT NULL, removed_lsn INTEGER NOT NULL,
-  removed_ordinal INTEGER NOT NULL);
-INSERT INTO beginning SELECT 0, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM beginning);
+  removed_ordinal INTEGER NOT NULL, compacted_sequence INTEGER NOT NULL,
+  compacted_lsn INTEGER NOT NULL, compacted_ordinal INTEGER NOT NULL,
+  compacted_left INTEGER NOT NULL);
+INSERT INTO beginning SELECT 0, 0, 0, 0, 0, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM beginning);
 )";
 const char kBeginningReset[] =
-    "UPDATE beginning SET removed_sequence = 0, removed_lsn = 0, removed_ordinal = 0";
+    "UPDATE beginning SET removed_sequence = 0, removed_lsn = 0, removed_ordinal = 0, "
+    "compacted_sequence = 0, compacted_lsn = 0, compacted_ordinal = 0, compacted_left = 0";
 
 Result<LogBegin> ReadLogBegin(SqliteDatabase& db) {
   INDOUBT_ASSIGN_OR_RETURN(
       SqliteQuery query,
-      db.Prepare("SELECT removed_sequence, removed_lsn, removed_ordinal FROM beginning"));
+      db.Prepare("SELECT removed_sequence, removed_lsn, removed_ordinal, compacted_lsn, "
+                 "compacted_ordinal FROM beginning"));
   INDOUBT_ASSIGN_OR_RETURN(const bool found, query.Next());
   if (!found) {
     return Status(StatusCode::kCorrupt,
@@ -57,6 +61,7 @@ Result<LogBegin> ReadLogBegin(SqliteDatabase& db) {
   LogBegin begin;
   begin.removed_sequence = query.U64(0);
   begin.removed = {Lsn{query.U64(1)}, query.U64(2)};
+  begin.compacted = {Lsn{query.U64(3)}, query.U64(4)};
   return begin;
 }
 
@@ -113,11 +118,17 @@ Result<std::optional<RemovalStep>> NextRemoval(SqliteDatabase& db, const Removal
       if (step) step->more = goes;
       return step;
     }
-    step = RemovalStep{{position, query->U64(0)}};
+    step = RemovalStep{{.removed = position, .removed_sequence = query->U64(0)}};
     ++events;
     bytes += payload.size();
     used -= std::min(used, payload.size() + kRowBytes);
   }
+}
+
+Status SayThatEventsAreGone(SqliteDatabase& db) {
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * query, db.Cached("UPDATE log SET version = ?1"));
+  query->Bind(1, kEventLogVersion);
+  return query->Run();
 }
 
 Status Remove(SqliteDatabase& db, const LogBegin& to) {
@@ -138,8 +149,7 @@ Status Remove(SqliteDatabase& db, const LogBegin& to) {
   beginning->Bind(2, to.removed.lsn.value);
   beginning->Bind(3, to.removed.ordinal);
   INDOUBT_RETURN_IF_ERROR(beginning->Run());
-  INDOUBT_RETURN_IF_ERROR(
-      db.Execute(fmt::format("UPDATE log SET version = {}", kEventLogVersion)));
+  INDOUBT_RETURN_IF_ERROR(SayThatEventsAreGone(db));
   INDOUBT_RETURN_IF_ERROR(HitFailPoint("cdc_log_removing"));
   INDOUBT_RETURN_IF_ERROR(transaction.Commit());
   return HitFailPoint("cdc_log_removed");

@@ -1,6 +1,8 @@
 // The removal of the event log's oldest events from its file. Private to this room.
 //
-//   beginning(one row: removed_sequence, removed_lsn, removed_ordinal)  see LogBegin
+//   beginning(one row: removed_sequence, removed_lsn, removed_ordinal, compacted_sequence,
+//             compacted_lsn, compacted_ordinal, compacted_left)  see LogBegin; compacted_left:
+//             how many events the last compaction left
 #pragma once
 
 #include <optional>
@@ -33,6 +35,8 @@ struct RemovalStep {
 /// The next step of `removal`, which stays below the sequence `last`; none when nothing may go.
 Result<std::optional<RemovalStep>> NextRemoval(SqliteDatabase& db, const Removal& removal,
                                                uint64_t last);
+/// In the open transaction: older programs must not read on.
+Status SayThatEventsAreGone(SqliteDatabase& db);
 /// Takes it, durably, all or nothing: events and outcomes up to there go.
 Status Remove(SqliteDatabase& db, const LogBegin& to);
 

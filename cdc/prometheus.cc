@@ -63,6 +63,8 @@ void WriteLog(Writer& writer, const LogReport& log) {
   writer.Sample(std::optional(log.staged));
   writer.Metric("log_from_lsn_bytes", "gauge", "What was committed up to here was removed.");
   writer.Sample(ValueOf(log.from));
+  writer.Metric("log_compacted_lsn_bytes", "gauge", "Compacted by key up to here.");
+  writer.Sample(ValueOf(log.compacted));
   writer.Metric("log_used_bytes", "gauge", "What the event log takes in its file.");
   writer.Sample(std::optional(log.bytes));
   writer.Metric("log_oldest_event_seconds", "gauge", "Age of the oldest event in the log.");

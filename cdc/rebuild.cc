@@ -84,9 +84,9 @@ class Rebuild {
 
   Status Derive() {
     INDOUBT_RETURN_IF_ERROR(OpenVersion());
-    INDOUBT_ASSIGN_OR_RETURN(const bool has_beginning, log_->HasItsBeginning());
+    INDOUBT_ASSIGN_OR_RETURN(const bool replays, log_->CanBeReplayed(view_.derivation.upserts));
     INDOUBT_ASSIGN_OR_RETURN(const bool shapes_changed, log_->ShapesChanged());
-    report_.from_snapshot = !has_beginning || shapes_changed;
+    report_.from_snapshot = !replays || shapes_changed;
     if (report_.from_snapshot) return DeriveFromSnapshot();
     const Status derived = log_->FollowToEnd(*version_, at_);
     const bool refused = derived.code() == StatusCode::kInvalidArgument ||

@@ -45,9 +45,10 @@ Result<std::unique_ptr<LogFeed>> LogFeed::Open(const std::string& path) {
   return feed;
 }
 
-Result<bool> LogFeed::HasItsBeginning() {
+Result<bool> LogFeed::CanBeReplayed(bool upserts) {
   INDOUBT_ASSIGN_OR_RETURN(const LogGlance glance, LogGlance::Open(path_));
-  return glance.begin().whole_from() == EventPosition{};
+  const LogBegin& begin = glance.begin();
+  return begin.removed == EventPosition{} && (upserts || begin.compacted == EventPosition{});
 }
 
 Result<bool> LogFeed::ShapesChanged() {

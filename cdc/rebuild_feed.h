@@ -27,8 +27,9 @@ class LogFeed {
   static Result<std::unique_ptr<LogFeed>> Open(const std::string& path);
 
   const std::string& log_id() const { return id_; }
-  /// Whether it has every event that it ever had.
-  Result<bool> HasItsBeginning();
+  /// Whether a replay of all its events gives what one of all that ever came would give: of
+  /// `upserts`, see Derivation.
+  Result<bool> CanBeReplayed(bool upserts);
   /// Whether a table has had more than one shape in this log, or was made anew.
   Result<bool> ShapesChanged();
 

@@ -84,7 +84,8 @@ void LookAtLog(const std::optional<LogGlance>& glance, LogReport& report) {
   report.complete = glance->end().complete;
   report.events = glance->end().last_sequence;
   report.staged = glance->end().staged;
-  report.from = glance->begin().whole_from().lsn;
+  report.from = glance->begin().removed.lsn;
+  report.compacted = glance->begin().compacted.lsn;
 }
 
 // Beyond its limits by more than this the log is not only between two looks of its worker.

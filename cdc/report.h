@@ -39,7 +39,8 @@ struct LogReport {
   uint64_t events = 0;          // that came into it since it was made
   uint64_t staged = 0;          // transactions that are prepared and have not ended
   std::optional<Lsn> from;  // what the source committed up to here was removed; 0/0: nothing
-  uint64_t bytes = 0;       // that its file takes, without its journal and what is free
+  std::optional<Lsn> compacted;  // up to here it is compacted by key; 0/0: nothing is
+  uint64_t bytes = 0;            // that its file takes, without its journal and what is free
   /// The age of the oldest event in it, by this machine's clock; none where that is not known.
   std::optional<double> oldest_seconds;
   /// How much older, and larger, than retention allows it is; 0 within. None: no such limit.

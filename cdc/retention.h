@@ -21,7 +21,9 @@ struct RetentionOptions {
   std::optional<uint64_t> bytes;  // of the log's file that are in use
   OnViewLag on_view_lag = OnViewLag::kHold;
 
-  bool removes() const { return time || bytes; }
+  bool compact = false;  // by key, what every view has applied
+
+  bool removes() const { return time || bytes || compact; }
 };
 
 }  // namespace indoubt

@@ -11,6 +11,7 @@
 #include "base/crc32c.h"
 #include "base/file.h"
 #include "base/gid.h"
+#include "cdc/log_compaction.h"
 #include "cdc/log_trim.h"
 #include "cdc/same_shape.h"
 #include "cdc/sqlite_event_log_file.h"
@@ -23,6 +24,7 @@ namespace {
 using cdc_internal::kEventLogVersion;
 using cdc_internal::kOldestEventLogVersion;
 using cdc_internal::kWholeEventLogVersion;
+using cdc_internal::LogCompaction;
 using cdc_internal::LogTail;
 using cdc_internal::SameShape;
 using cdc_internal::SqliteDatabase;
@@ -70,6 +72,7 @@ class SqliteEventLog : public EventLog {
 
   LogBegin begin() const override { return tail_.Begin(); }
   Result<bool> RemoveOldest(const Removal& removal) override;
+  Result<bool> CompactOldest(EventPosition up_to) override;
   Result<bool> GiveSpaceBack() override;
 
   LogEnd end() const override { return tail_.Get(); }
@@ -86,6 +89,8 @@ class SqliteEventLog : public EventLog {
   /// Keeps the shapes of `event` that are new.
   Status RememberShapes(EventPosition position, const events::Transaction& event);
   Status ReadShapes();
+  Status BeginCompaction(EventPosition up_to);
+  Result<bool> CompactSome();
   Status RemoveParts();
   Status KeepProgress(const events::SnapshotProgress& progress);
   Status CommitEvents(SqliteTransaction& transaction);
@@ -112,6 +117,7 @@ class SqliteEventLog : public EventLog {
   size_t taken_bytes_ = 0;          // and their payloads' bytes
   bool took_parts_ = false;         // it did, or ended a transaction that has some
   LogTail tail_;
+  std::unique_ptr<LogCompaction> compaction_;  // the pass under way; of CompactOldest's caller
 };
 
 Status SqliteEventLog::Load() {
@@ -373,9 +379,47 @@ Result<bool> SqliteEventLog::RemoveOldest(const Removal& removal) {
   INDOUBT_ASSIGN_OR_RETURN(const auto step,
                            cdc_internal::NextRemoval(*db_, removal, tail_.Get().last_sequence));
   if (!step) return false;
-  tail_.SetBegin(step->to);  // first: a reader who finds less learns why
-  INDOUBT_RETURN_IF_ERROR(cdc_internal::Remove(*db_, step->to));
+  LogBegin to = step->to;
+  to.compacted = tail_.Begin().compacted;
+  tail_.SetBegin(to);  // first: a reader who finds less learns why
+  INDOUBT_RETURN_IF_ERROR(cdc_internal::Remove(*db_, to));
   return step->more;
+}
+
+Result<bool> SqliteEventLog::CompactOldest(EventPosition up_to) {
+  if (compaction_ && compaction_->to() > up_to) compaction_.reset();  // a view went back
+  if (!compaction_) INDOUBT_RETURN_IF_ERROR(BeginCompaction(up_to));
+  if (!compaction_) return false;
+  auto more = CompactSome();
+  if (!more || !*more) compaction_.reset();
+  return more;
+}
+
+Status SqliteEventLog::BeginCompaction(EventPosition up_to) {
+  uint64_t sequence = 0;
+  std::optional<EventPosition> to;
+  {
+    const std::lock_guard writing(writing_);
+    INDOUBT_ASSIGN_OR_RETURN(
+        to, cdc_internal::WorthCompacting(*db_, up_to, tail_.Get().last_sequence, sequence));
+  }
+  if (!to) return Status::Ok();
+  INDOUBT_ASSIGN_OR_RETURN(compaction_, LogCompaction::Begin(db_->path(), *to, sequence));
+  return Status::Ok();
+}
+
+// Reads without the lock: nobody else changes what is before the pass's end.
+Result<bool> SqliteEventLog::CompactSome() {
+  INDOUBT_ASSIGN_OR_RETURN(const bool surveying, compaction_->Survey());
+  if (surveying) return true;
+  INDOUBT_ASSIGN_OR_RETURN(const auto events, compaction_->Next());
+  if (!events) return false;
+  const std::lock_guard writing(writing_);
+  LogBegin begin = tail_.Begin();
+  begin.compacted = compaction_->to();
+  tail_.SetBegin(begin);  // first, as above
+  INDOUBT_RETURN_IF_ERROR(cdc_internal::WriteCompacted(*db_, *events, *compaction_));
+  return true;
 }
 
 Result<bool> SqliteEventLog::GiveSpaceBack() {

@@ -81,6 +81,7 @@ void PrintStatusJson(const CdcReport& report, const Rates& rates, const std::str
                {"staged", logged ? Json(report.log.staged) : Json()},
                {"rate_per_s", OrNull(rates.log)},
                {"from", OrNull(report.log.from)},
+               {"compacted", OrNull(report.log.compacted)},
                {"bytes", logged ? Json(report.log.bytes) : Json()},
                {"oldest_seconds", OrNull(report.log.oldest_seconds)},
                {"overdue_seconds", OrNull(report.log.overdue_seconds)},
@@ -96,10 +97,11 @@ std::string OrUnknown(const std::optional<Value>& value, const std::string& form
 }
 
 void PrintRetention(const LogReport& log) {
-  PrintLine(
-      fmt::format("log     keeps {}, {} bytes, the oldest event {} s old",
-                  log.from->value == 0 ? "all" : "what follows on " + log.from->ToString(),
-                  log.bytes, OrUnknown(log.oldest_seconds, "{:.0f}")));
+  PrintLine(fmt::format(
+      "log     keeps {}, {} bytes, the oldest event {} s old{}",
+      log.from->value == 0 ? "all" : "what follows on " + log.from->ToString(), log.bytes,
+      OrUnknown(log.oldest_seconds, "{:.0f}"),
+      log.compacted->value == 0 ? "" : ", compacted up to " + log.compacted->ToString()));
   if (log.held_by.empty()) return;
   PrintLine(fmt::format("log     {:.0f} s and {} bytes beyond retention, held by {}",
                         log.overdue_seconds.value_or(0), log.excess_bytes.value_or(0),

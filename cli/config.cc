@@ -192,6 +192,10 @@ void ReadRetention(TomlReader& reader, CdcConfig& cdc) {
     if (!size) reader.Wrong("retention_size", size.error().message());
     cdc.retention_size = size.value_or(0);
   }
+  cdc.compaction = reader.String("compaction", "none");
+  if (cdc.compaction != "none" && cdc.compaction != "key") {
+    reader.Wrong("compaction", "must be \"none\" or \"key\"");
+  }
 }
 
 Status ReadCdc(const toml::table* table, Config& config) {

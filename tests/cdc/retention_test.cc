@@ -180,6 +180,50 @@ TEST_F(CdcRetentionTest, AViewThatComesBackTooLateIsRefusedAndHeldNothingMeanwhi
   ExpectEverythingEqualsSource();
 }
 
+TEST_F(CdcRetentionTest, ACompactedLogRebuildsWhatUpsertsAndNothingElse) {
+  CdcOptions options = AllOptions();
+  options.retention.compact = true;
+  Start(options);
+  const auto change = [&] {
+    SourceClient client = Client();
+    for (int i = 0; i < 400; ++i) {
+      client.Run(fmt::format("UPDATE account SET balance = balance + 1 WHERE id = {}", i % 7));
+    }
+  };
+  Insert(20);
+  change();
+  EXPECT_TRUE(Eventually([&] { return LogNow(options).compacted.value_or(Lsn{}) > Lsn{}; }));
+  change();
+  for (const ViewOptions& view : options.views) {
+    const auto rebuilt = RebuildView(options, view.name, seconds(30));
+    ASSERT_TRUE(rebuilt) << rebuilt.error().ToString();
+    EXPECT_EQ(rebuilt->from_snapshot, !view.name.starts_with("rows")) << view.name;
+    EXPECT_THAT(rebuilt->differing, ElementsAre());
+  }
+  ExpectEverythingEqualsSource();
+}
+
+TEST_F(CdcRetentionTest, KilledWhileItCompactsItLosesNothing) {
+  retention_ = "key";
+  for (const char* point : {"cdc_log_compacting", "cdc_log_compacting:2", "cdc_log_compacted",
+                            "cdc_log_compacted:2"}) {
+    SCOPED_TRACE(point);
+    {
+      const SourceLoad load(postgres_->dsn(), /*two_phase=*/false, SeedOfThisRun());
+      const auto child = StartChild(std::string(point) + "=kill");
+      const auto ended = child->Wait(SystemClock().Now() + seconds(60));
+      ASSERT_TRUE(ended) << "never came to the fail point";
+      EXPECT_TRUE(ended->by_signal && ended->code == SIGKILL) << ended->code << ChildOutput();
+    }
+    const auto child = StartChild("");
+    ExpectEverythingEqualsSource();
+    const auto rebuilt = RebuildView(AllOptions(), "rows_table", seconds(30));
+    ASSERT_TRUE(rebuilt) << rebuilt.error().ToString();
+    EXPECT_THAT(rebuilt->differing, ElementsAre());
+    EXPECT_FALSE(rebuilt->from_snapshot);
+  }
+}
+
 TEST_F(CdcRetentionTest, KilledWhileItRemovesOrCopiesItLosesNothing) {
   retention_ = "1ms";
   Insert(2500, "old");

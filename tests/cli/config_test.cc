@@ -140,17 +140,20 @@ TEST(Config, TheEventLogsRetentionIsADurationASizeAndARule) {
   ASSERT_TRUE(plain) << plain.error().ToString();
   EXPECT_FALSE(plain->cdc->retention_time || plain->cdc->retention_size);
   EXPECT_EQ(plain->cdc->on_view_lag, "hold");
-  const auto config =
-      ParseConfig(with(", retention_time = \"168h\", retention_size = \"20GiB\"",
-                       "on_view_lag = \"stop\"\n"),
-                  "shop.toml");
+  EXPECT_EQ(plain->cdc->compaction, "none");
+  const auto config = ParseConfig(
+      with(", retention_time = \"168h\", retention_size = \"20GiB\", compaction = \"key\"",
+           "on_view_lag = \"stop\"\n"),
+      "shop.toml");
   ASSERT_TRUE(config) << config.error().ToString();
   EXPECT_EQ(config->cdc->retention_time, Duration(std::chrono::hours(168)));
   EXPECT_EQ(config->cdc->retention_size, uint64_t{20} << 30);
   EXPECT_EQ(config->cdc->on_view_lag, "stop");
+  EXPECT_EQ(config->cdc->compaction, "key");
   EXPECT_THAT(ErrorOf(with(", retention_time = 7", "")), HasSubstr("cdc.log.retention_time"));
   EXPECT_THAT(ErrorOf(with(", retention_time = \"0s\"", "")), HasSubstr("above 0s"));
   EXPECT_THAT(ErrorOf(with(", retention_size = \"20GB\"", "")), HasSubstr("20GiB"));
+  EXPECT_THAT(ErrorOf(with(", compaction = true", "")), HasSubstr("cdc.log.compaction"));
   EXPECT_THAT(ErrorOf(with("", "on_view_lag = \"drop\"\n")), HasSubstr("cdc.on_view_lag"));
 }
 
