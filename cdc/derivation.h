@@ -105,6 +105,10 @@ struct Derivation {
   /// The SQLite table mirrors the source's, row by row, as "rows" does: a new row that the
   /// change carries whole is then put there without asking `sqlite`, several times faster.
   bool sqlite_mirrors = false;
+  /// What it makes of a row depends on the row's last state alone, and not on how often, or
+  /// through what, it changed: so it may be derived from a log that is compacted by key. "rows"
+  /// does; one that counts or sums does not.
+  bool upserts = false;
 };
 
 /// Makes `derivation` known under `name`, replacing an earlier one of that name.

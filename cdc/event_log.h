@@ -2,6 +2,7 @@
 // Narrow on purpose, so that a broker can stand behind it as well as a file.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -47,6 +48,26 @@ struct LogEnd {
   friend bool operator==(const LogEnd&, const LogEnd&) = default;
 };
 
+/// Where a log begins.
+struct LogBegin {
+  EventPosition removed{};        // events up to here are gone; 0/0: none is
+  uint64_t removed_sequence = 0;  // of the last that is
+  /// Of those up to here only what makes the last state of each row is left; 0/0: all are.
+  EventPosition compacted{};
+  friend bool operator==(const LogBegin&, const LogBegin&) = default;
+  /// Who is here, or further, misses nothing.
+  EventPosition whole_from() const { return std::max(removed, compacted); }
+};
+
+/// Which of a log's oldest events may go.
+struct Removal {
+  EventPosition up_to{};  // none behind it
+  /// Those that the source committed before, in microseconds since 2000-01-01 UTC,
+  std::optional<int64_t> committed_before{};
+  /// and those without which the log still takes so many bytes. Neither: none.
+  std::optional<uint64_t> above_bytes{};
+};
+
 /// What the log is at, between being made and streaming.
 enum class EventLogState {
   kNew,       // nothing was asked of the source yet
@@ -60,6 +81,7 @@ class EventLogReader {
   virtual ~EventLogReader() = default;
   /// Events after `position` in order: at most `max_events`, and no more once
   /// `max_bytes` were read (one always comes), or Recent goes on. Empty at the end only.
+  /// kNotFound when events after `position` were removed from the log.
   virtual Result<std::vector<LoggedEvent>> Read(EventPosition position, size_t max_events,
                                                 size_t max_bytes) = 0;
   /// The shape that the source table `oid` had in the last event before `position` that
@@ -76,7 +98,7 @@ class EventLogReader {
   virtual Result<uint64_t> SequenceAt(EventPosition position) = 0;
 };
 
-/// One appender thread; everything else is thread-safe.
+/// One appender thread; everything else is thread-safe, also beside it.
 class EventLog {
  public:
   virtual ~EventLog() = default;
@@ -122,6 +144,21 @@ class EventLog {
   virtual Status DropParts() = 0;
   /// Everything of the source up to `lsn` is in the log, durably. Never goes back.
   virtual Status Advance(Lsn lsn) = 0;
+
+  virtual LogBegin begin() const = 0;
+  /// Removes some of the oldest events that `removal` lets go, and what the stream said of
+  /// two-phase transactions up to there, in one durable step of a few milliseconds, which an
+  /// Append waits for. The log's last event always stays. Whether there may be more to remove.
+  virtual Result<bool> RemoveOldest(const Removal& removal) = 0;
+  /// Compacts the log by key up to `up_to` at most: of its events up to there, those changes go
+  /// that the last state of each row does not depend on, so that a replay of the whole log ends
+  /// as before, and goes through states that never were. Like RemoveOldest one short step of
+  /// it, and one caller at a time; a pass begins once as much has come as the last one left.
+  virtual Result<bool> CompactOldest(EventPosition up_to) = 0;
+  /// Where the log offers it, gives some of the space of removed events back to the file
+  /// system, in a step as short, as long as that is more than half of what it takes. Whether
+  /// there is more to give.
+  virtual Result<bool> GiveSpaceBack() = 0;
 
   virtual LogEnd end() const = 0;
   /// Waits until the log has an event after `seen` or until `deadline`; wakes

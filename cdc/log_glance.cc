@@ -3,15 +3,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "cdc/log_trim.h"
 #include "cdc/sqlite_event_log_file.h"
 
 namespace indoubt::cdc_internal {
-namespace {
-
-// Of the versions whose events and positions read alike.
-constexpr uint64_t kOldestVersion = 1, kNewestVersion = 3;
-
-}  // namespace
 
 Result<LogGlance> LogGlance::Open(const std::string& path) {
   if (access(path.c_str(), F_OK) != 0) {
@@ -31,7 +26,8 @@ Status LogGlance::Read() {
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery log,
                            db_->Prepare("SELECT version, id, state, complete FROM log"));
   INDOUBT_ASSIGN_OR_RETURN(const bool found, log.Next());
-  if (!found || log.U64(0) < kOldestVersion || log.U64(0) > kNewestVersion || log.U64(2) > 2) {
+  if (!found || log.U64(0) < kOldestEventLogVersion || log.U64(0) > kEventLogVersion ||
+      log.U64(2) > 2) {
     return Status(StatusCode::kRefused,
                   fmt::format("{} is not an event log that this program reads", db_->path()));
   }
@@ -51,12 +47,28 @@ Status LogGlance::Read() {
       end_.last = {Lsn{last.U64(1)}, last.U64(2)};
     }
   }
-  if (log.U64(0) == kOldestVersion) return Status::Ok();  // it stages nothing
+  if (log.U64(0) > kWholeEventLogVersion) {
+    INDOUBT_ASSIGN_OR_RETURN(begin_, ReadLogBegin(*db_));
+  }
+  if (log.U64(0) == kOldestEventLogVersion) return Status::Ok();  // it stages nothing
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery staged, db_->Prepare("SELECT count(*) FROM staged"));
   INDOUBT_RETURN_IF_ERROR(staged.Next().status());
   end_.staged = staged.U64(0);
   return Status::Ok();
 }
+
+Result<std::optional<OldestEvent>> LogGlance::Oldest() {
+  if (state_ != EventLogState::kStreaming) return std::optional<OldestEvent>();
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query,
+                           db_->Prepare("SELECT lsn, ordinal, payload FROM events "
+                                        "ORDER BY sequence LIMIT 1"));
+  INDOUBT_ASSIGN_OR_RETURN(const bool found, query.Next());
+  if (!found) return std::optional<OldestEvent>();
+  return std::optional(
+      OldestEvent{{Lsn{query.U64(0)}, query.U64(1)}, CommitMicrosOf(query.View(2))});
+}
+
+Result<uint64_t> LogGlance::UsedBytes() { return cdc_internal::UsedBytes(*db_); }
 
 Result<uint64_t> LogGlance::EventsUpTo(EventPosition position) {
   if (state_ != EventLogState::kStreaming) return uint64_t{0};

@@ -11,6 +11,11 @@
 
 namespace indoubt::cdc_internal {
 
+struct OldestEvent {
+  EventPosition position;
+  int64_t commit_micros = 0;  // since 2000-01-01 UTC, the source's clock; 0: not known
+};
+
 /// One state of the log's file. Belongs to one thread; short-lived, for it holds the
 /// file's clean-up back.
 class LogGlance {
@@ -23,7 +28,14 @@ class LogGlance {
   EventLogState state() const { return state_; }
   const LogEnd& end() const { return end_; }
 
-  /// How many events are at or before `position`: their sequence numbers have no gaps.
+  const LogBegin& begin() const { return begin_; }
+
+  /// The first event that is in the log; none in an empty one.
+  Result<std::optional<OldestEvent>> Oldest();
+  /// What the file takes, its journal and what is free in it left out.
+  Result<uint64_t> UsedBytes();
+  /// How many events are, or were, at or before `position`: their sequence numbers have no
+  /// gaps.
   Result<uint64_t> EventsUpTo(EventPosition position);
   /// When the source committed the first event after `position`, in microseconds since
   /// 2000-01-01 UTC of the source's clock; none when the log has no such event.
@@ -37,6 +49,7 @@ class LogGlance {
   std::string id_;
   EventLogState state_ = EventLogState::kNew;
   LogEnd end_;
+  LogBegin begin_;
 };
 
 }  // namespace indoubt::cdc_internal

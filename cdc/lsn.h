@@ -3,6 +3,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -29,5 +30,12 @@ struct EventPosition {
   uint64_t ordinal = 0;
   friend auto operator<=>(const EventPosition&, const EventPosition&) = default;
 };
+
+/// A position before `position`, which is above 0/0, and behind every event before it.
+inline EventPosition JustBefore(EventPosition position) {
+  if (position.ordinal > 0) return {position.lsn, position.ordinal - 1};
+  return {Lsn{position.lsn.value - 1},
+          static_cast<uint64_t>(std::numeric_limits<int64_t>::max())};
+}
 
 }  // namespace indoubt

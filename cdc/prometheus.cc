@@ -61,6 +61,18 @@ void WriteLog(Writer& writer, const LogReport& log) {
   writer.Sample(std::optional(log.events));
   writer.Metric("log_staged_transactions", "gauge", "Transactions prepared and not ended.");
   writer.Sample(std::optional(log.staged));
+  writer.Metric("log_from_lsn_bytes", "gauge", "What was committed up to here was removed.");
+  writer.Sample(ValueOf(log.from));
+  writer.Metric("log_compacted_lsn_bytes", "gauge", "Compacted by key up to here.");
+  writer.Sample(ValueOf(log.compacted));
+  writer.Metric("log_used_bytes", "gauge", "What the event log takes in its file.");
+  writer.Sample(std::optional(log.bytes));
+  writer.Metric("log_oldest_event_seconds", "gauge", "Age of the oldest event in the log.");
+  writer.Sample(log.oldest_seconds);
+  writer.Metric("log_overdue_seconds", "gauge", "Beyond retention_time; 0 within.");
+  writer.Sample(log.overdue_seconds);
+  writer.Metric("log_excess_bytes", "gauge", "Beyond retention_size; 0 within.");
+  writer.Sample(log.excess_bytes);
 }
 
 std::optional<uint64_t> PositionOf(const ViewReport& view) {
@@ -83,6 +95,8 @@ void WriteViews(Writer& writer, const std::vector<ViewReport>& views) {
   each([](const ViewReport& view) { return view.applied; });
   writer.Metric("view_parked_events", "gauge", "Events that the view could not take.");
   each([](const ViewReport& view) { return view.parked; });
+  writer.Metric("view_holds_log", "gauge", "1 while the log keeps more than it should for it.");
+  each([](const ViewReport& view) { return std::optional(view.holds_log ? 1 : 0); });
   writer.Metric("view_backlog_events", "gauge", "Events of the log that are not shown yet.");
   each([](const ViewReport& view) { return view.backlog; });
 }

@@ -5,6 +5,7 @@
 
 #include "base/failpoint.h"
 #include "base/file.h"
+#include "cdc/log_hold.h"
 #include "cdc/make_view.h"
 #include "cdc/rebuild_feed.h"
 #include "cdc/rebuild_sink.h"
@@ -15,6 +16,7 @@ namespace {
 
 using cdc_internal::BareNames;
 using cdc_internal::LogFeed;
+using cdc_internal::LogHold;
 using cdc_internal::MakeView;
 using cdc_internal::RebuildSink;
 using cdc_internal::SlotOptions;
@@ -52,6 +54,7 @@ class Rebuild {
     // Before a worker is there, which would make a log that is missing or not complete, and a
     // slot, and copy all tables.
     INDOUBT_ASSIGN_OR_RETURN(log_, LogFeed::Open(options_.event_log_path));
+    INDOUBT_ASSIGN_OR_RETURN(const auto hold, LogHold::Share(options_.event_log_path));
     INDOUBT_ASSIGN_OR_RETURN(const auto worker, EnsureWorker(options_));
     INDOUBT_RETURN_IF_ERROR(sink_->Prepare());
     const Status ended = DeriveProveAndSwap();
@@ -81,7 +84,9 @@ class Rebuild {
 
   Status Derive() {
     INDOUBT_RETURN_IF_ERROR(OpenVersion());
-    INDOUBT_ASSIGN_OR_RETURN(report_.from_snapshot, log_->ShapesChanged());
+    INDOUBT_ASSIGN_OR_RETURN(const bool replays, log_->CanBeReplayed(view_.derivation.upserts));
+    INDOUBT_ASSIGN_OR_RETURN(const bool shapes_changed, log_->ShapesChanged());
+    report_.from_snapshot = !replays || shapes_changed;
     if (report_.from_snapshot) return DeriveFromSnapshot();
     const Status derived = log_->FollowToEnd(*version_, at_);
     const bool refused = derived.code() == StatusCode::kInvalidArgument ||

@@ -14,7 +14,8 @@ namespace indoubt {
 
 struct RebuildReport {
   /// Whether it began from a copy of the tables and not from the log's beginning, because the
-  /// event log holds several shapes of a table, or what the derivation refuses.
+  /// event log holds several shapes of a table, or what the derivation refuses, has no
+  /// beginning any more, or is compacted and the derivation does not upsert.
   bool from_snapshot = false;
   Lsn proved_at;         // the one LSN at which both sides were compared
   uint64_t rows = 0;     // of the source's tables at that LSN

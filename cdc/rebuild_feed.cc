@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/failpoint.h"
 #include "cdc/log_glance.h"
 #include "cdc/source_table.h"
 
@@ -27,6 +28,14 @@ EventPosition EndOf(const LogEnd& end) {
 
 }  // namespace
 
+Status ApplyThroughHolds(View& view, const std::vector<LoggedEvent>& events,
+                         const ViewPosition& to) {
+  for (;;) {
+    const Status applied = view.Apply(events, to);
+    if (applied.code() != StatusCode::kLocked || !view.hold_changed()) return applied;
+  }
+}
+
 Result<std::unique_ptr<LogFeed>> LogFeed::Open(const std::string& path) {
   std::unique_ptr<LogFeed> feed(new LogFeed(path));
   INDOUBT_RETURN_IF_ERROR(feed->LookAgain());
@@ -34,6 +43,12 @@ Result<std::unique_ptr<LogFeed>> LogFeed::Open(const std::string& path) {
                            SqliteDatabase::Open(path, SqliteDatabase::Mode::kReadOnly));
   feed->reader_ = MakeSqliteEventLogReader(std::move(db), feed->tail_);
   return feed;
+}
+
+Result<bool> LogFeed::CanBeReplayed(bool upserts) {
+  INDOUBT_ASSIGN_OR_RETURN(const LogGlance glance, LogGlance::Open(path_));
+  const LogBegin& begin = glance.begin();
+  return begin.removed == EventPosition{} && (upserts || begin.compacted == EventPosition{});
 }
 
 Result<bool> LogFeed::ShapesChanged() {
@@ -177,12 +192,18 @@ Result<std::unique_ptr<SourceAtLsn>> SourceAtLsn::Open(const SlotOptions& slot,
 
 Result<uint64_t> SourceAtLsn::DeriveInto(View& view, const std::string& log_id,
                                          const std::vector<std::string>& tables) {
+  INDOUBT_ASSIGN_OR_RETURN(const uint64_t rows, DeriveRows(view, log_id, tables));
+  INDOUBT_RETURN_IF_ERROR(view.Apply({}, {log_id, {lsn_, 0}}));
+  return rows;
+}
+
+Result<uint64_t> SourceAtLsn::DeriveRows(View& view, const std::string& log_id,
+                                         const std::vector<std::string>& tables) {
   uint64_t rows = 0, chunks = 0;
   for (const std::string& table : tables) {
     INDOUBT_ASSIGN_OR_RETURN(const uint64_t more, DeriveTable(view, log_id, table, chunks));
     rows += more;
   }
-  INDOUBT_RETURN_IF_ERROR(view.Apply({}, {log_id, {lsn_, 0}}));
   return rows;
 }
 
@@ -208,12 +229,13 @@ Result<uint64_t> SourceAtLsn::DeriveTable(View& view, const std::string& log_id,
         reader_->Query(fmt::format("FETCH {} FROM indoubt_copy", kChunkRows), deadline()));
     if (rows.empty()) break;
     count += rows.size();
-    // Before lsn_, which it is at once the last chunk is there.
-    const EventPosition to{Lsn{lsn_.value - 1}, ++chunks};
+    // Nowhere, until the last chunk is there.
+    const EventPosition to{Lsn{}, ++chunks};
     std::vector<LoggedEvent> chunk(1);
     chunk.front() = {.position = to, .transaction = SnapshotChunk(table.shape(), rows)};
-    INDOUBT_RETURN_IF_ERROR(
-        view.Apply(chunk, {log_id, to}).WithContext("deriving from table " + name));
+    INDOUBT_RETURN_IF_ERROR(ApplyThroughHolds(view, chunk, {log_id, to})
+                                .WithContext("deriving from table " + name));
+    INDOUBT_RETURN_IF_ERROR(HitFailPoint("cdc_view_copying", view.name()));
   }
   INDOUBT_RETURN_IF_ERROR(reader_->Query("CLOSE indoubt_copy", deadline()).status());
   return count;

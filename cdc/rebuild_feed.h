@@ -16,6 +16,10 @@
 
 namespace indoubt::cdc_internal {
 
+/// View::Apply, whatever readers' holds come and go.
+Status ApplyThroughHolds(View& view, const std::vector<LoggedEvent>& events,
+                         const ViewPosition& to);
+
 /// Belongs to one thread.
 class LogFeed {
  public:
@@ -23,6 +27,9 @@ class LogFeed {
   static Result<std::unique_ptr<LogFeed>> Open(const std::string& path);
 
   const std::string& log_id() const { return id_; }
+  /// Whether a replay of all its events gives what one of all that ever came would give: of
+  /// `upserts`, see Derivation.
+  Result<bool> CanBeReplayed(bool upserts);
   /// Whether a table has had more than one shape in this log, or was made anew.
   Result<bool> ShapesChanged();
 
@@ -60,8 +67,11 @@ class SourceAtLsn {
   static Result<std::unique_ptr<SourceAtLsn>> Open(const SlotOptions& slot,
                                                    const StopSignal& stop, Duration patience);
   Lsn lsn() const { return lsn_; }
-  /// Derives all rows of `tables` into `view`, which is empty and open, and leaves it at
-  /// lsn(). Returns how many rows there were.
+  /// Derives all rows of `tables` into `view`, which is empty and open, and leaves it at 0/0,
+  /// with the number of chunks. Returns how many rows there were.
+  Result<uint64_t> DeriveRows(View& view, const std::string& log_id,
+                              const std::vector<std::string>& tables);
+  /// The same, and leaves it at lsn().
   Result<uint64_t> DeriveInto(View& view, const std::string& log_id,
                               const std::vector<std::string>& tables);
 

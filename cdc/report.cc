@@ -5,25 +5,22 @@
 #include <fmt/format.h>
 
 #include "cdc/log_glance.h"
+#include "cdc/log_hold.h"
 #include "cdc/pg_connection.h"
 #include "cdc/redis_view.h"
+#include "cdc/source_clock.h"
 #include "cdc/view.h"
 
 namespace indoubt {
 namespace {
 
+using cdc_internal::kEpochMicros;
 using cdc_internal::LogGlance;
+using cdc_internal::LogHold;
+using cdc_internal::MicrosSince2000;
 using cdc_internal::PgConnection;
 using cdc_internal::PgRows;
 using cdc_internal::StopSignal;
-
-// Between 1970 and 2000, where PostgreSQL's clock begins.
-constexpr int64_t kEpochMicros = int64_t{946'684'800} * 1'000'000;
-
-int64_t MicrosNow() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::microseconds>(now).count() - kEpochMicros;
-}
 
 // Sets `clock` to the source's own, microseconds since 2000.
 Status AskSource(const CdcOptions& options, TimePoint deadline, SourceReport& report,
@@ -87,6 +84,40 @@ void LookAtLog(const std::optional<LogGlance>& glance, LogReport& report) {
   report.complete = glance->end().complete;
   report.events = glance->end().last_sequence;
   report.staged = glance->end().staged;
+  report.from = glance->begin().removed.lsn;
+  report.compacted = glance->begin().compacted.lsn;
+}
+
+// Beyond its limits by more than this the log is not only between two looks of its worker.
+constexpr double kSlackSeconds = 2;
+
+Status MeasureRetention(const CdcOptions& options, LogGlance& glance, CdcReport& report) {
+  LogReport& log = report.log;
+  const RetentionOptions& retention = options.retention;
+  INDOUBT_ASSIGN_OR_RETURN(log.bytes, glance.UsedBytes());
+  INDOUBT_ASSIGN_OR_RETURN(const auto oldest, glance.Oldest());
+  if (oldest && oldest->commit_micros != 0) {
+    const int64_t age = MicrosSince2000() - oldest->commit_micros;
+    log.oldest_seconds = static_cast<double>(std::max<int64_t>(age, 0)) / 1e6;
+  }
+  if (retention.time) {
+    const double kept = std::chrono::duration<double>(*retention.time).count();
+    log.overdue_seconds = std::max(log.oldest_seconds.value_or(0) - kept, 0.0);
+  }
+  if (retention.bytes) log.excess_bytes = log.bytes - std::min(log.bytes, *retention.bytes);
+  // The last event always stays.
+  const bool some = oldest && oldest->position < glance.end().last;
+  const bool beyond = some && (log.overdue_seconds.value_or(0) > kSlackSeconds ||
+                               log.excess_bytes.value_or(0) > 0);
+  if (!beyond) return Status::Ok();
+  for (ViewReport& view : report.views) {
+    const bool needs_it = !view.passed || *view.passed < oldest->position;
+    view.holds_log = needs_it && retention.on_view_lag == OnViewLag::kHold;
+    if (view.holds_log) log.held_by.push_back(view.name);
+  }
+  INDOUBT_ASSIGN_OR_RETURN(const auto alone, LogHold::TryExclude(options.event_log_path));
+  if (!alone) log.held_by.emplace_back("a rebuild");
+  return Status::Ok();
 }
 
 ViewReport LookAtView(const ViewOptions& options) {
@@ -97,9 +128,12 @@ ViewReport LookAtView(const ViewOptions& options) {
     report.health = position.error().WithContext("view " + options.name);
     return report;
   }
-  report.position = position->position;
+  report.position = report.passed = position->position;
   const auto parked = ReadParkedEvents(options);
   if (parked) report.parked = parked->size();
+  if (parked && !parked->empty()) {
+    report.passed = std::min(position->position, JustBefore(parked->front().position));
+  }
   report.health = parked.has_value() ? Status::Ok() : parked.error();
   if (report.health.ok() && options.kind == ViewKind::kRedis) {
     report.health = ReadRedisMark(options);
@@ -143,7 +177,7 @@ CdcReport ReadCdcReport(const CdcOptions& options, TimePoint deadline) {
     report.log.health = opened.error();
   }
   LookAtLog(glance, report.log);
-  int64_t clock = MicrosNow();  // of this machine, unless the source tells its own
+  int64_t clock = MicrosSince2000();  // of this machine, unless the source tells its own
   report.source.health = AskSource(options, deadline, report.source, clock);
   if (report.source.health.ok()) {
     report.source.health = JudgeSlot(options, report.source, report.log.complete.has_value());
@@ -157,6 +191,10 @@ CdcReport ReadCdcReport(const CdcOptions& options, TimePoint deadline) {
     if (!report.log.complete) continue;
     const Status measured = Measure(*glance, report.source, clock, view);
     if (view.health.ok()) view.health = measured.WithContext("view " + view.name);
+  }
+  if (report.log.complete) {
+    const Status measured = MeasureRetention(options, *glance, report);
+    if (report.log.health.ok()) report.log.health = measured;
   }
   return report;
 }

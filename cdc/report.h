@@ -36,8 +36,18 @@ struct SourceReport {
 struct LogReport {
   Status health;                // Ok, or why it cannot be read (kNotFound: not made yet)
   std::optional<Lsn> complete;  // everything of the source up to here is in it
-  uint64_t events = 0;          // in it, since its beginning
+  uint64_t events = 0;          // that came into it since it was made
   uint64_t staged = 0;          // transactions that are prepared and have not ended
+  std::optional<Lsn> from;  // what the source committed up to here was removed; 0/0: nothing
+  std::optional<Lsn> compacted;  // up to here it is compacted by key; 0/0: nothing is
+  uint64_t bytes = 0;            // that its file takes, without its journal and what is free
+  /// The age of the oldest event in it, by this machine's clock; none where that is not known.
+  std::optional<double> oldest_seconds;
+  /// How much older, and larger, than retention allows it is; 0 within. None: no such limit.
+  std::optional<double> overdue_seconds;
+  std::optional<uint64_t> excess_bytes;
+  /// Who still needs what is overdue or in excess: views by their names, and "a rebuild".
+  std::vector<std::string> held_by;
 };
 
 struct ViewReport {
@@ -53,6 +63,9 @@ struct ViewReport {
   std::optional<uint64_t> applied;  // events of the log that it shows
   std::optional<uint64_t> parked;   // events that it could not take and has set aside
   std::optional<uint64_t> backlog;  // events of the log that it does not show yet
+  /// Up to here it needs the event log no more: its position, or what it has set aside.
+  std::optional<EventPosition> passed;
+  bool holds_log = false;  // retention would have removed what it still needs
 };
 
 struct CdcReport {

@@ -185,6 +185,7 @@ Derivation RowsDerivation() {
   rows.sqlite = SqliteRows;
   rows.sqlite_table = TableOf;
   rows.sqlite_mirrors = true;
+  rows.upserts = true;
   return rows;
 }
 

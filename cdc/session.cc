@@ -3,11 +3,13 @@
 #include <set>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "base/gid.h"
 #include "cdc/make_view.h"
 #include "cdc/snapshot.h"
 #include "cdc/sqlite_event_log.h"
+#include "cdc/view_copy.h"
 
 namespace indoubt::cdc_internal {
 namespace {
@@ -48,14 +50,36 @@ Status Session::Open() {
   const SlotOptions slot{options_.source_dsn, options_.slot, options_.publication,
                          options_.slot_lock_timeout};
   INDOUBT_RETURN_IF_ERROR(OpenSource(slot));
-  for (size_t i = 0; i < views.size(); ++i) {
-    views_.push_back(std::make_unique<ViewRunner>(options_.views[i], std::move(views[i]),
-                                                  BareNames(options_.tables), *log_, stop_));
-  }
+  FollowWith(std::move(views), slot);
   INDOUBT_ASSIGN_OR_RETURN(auto snapshot, log_->ReadSnapshotProgress());
   source_ = std::make_unique<SourceRunner>(
       slot, snapshot ? std::move(*snapshot) : events::SnapshotProgress(), *log_, stop_);
+  KeepLog();
   return Status::Ok();
+}
+
+void Session::FollowWith(std::vector<std::unique_ptr<View>> views, const SlotOptions& slot) {
+  for (size_t i = 0; i < views.size(); ++i) {
+    SlotOptions own = slot;
+    own.slot = fmt::format("{}_copy_{}_{}", slot.slot.substr(0, 40), getpid(), i);
+    ViewCopier copy = [this, own](View& view) {
+      return CopyTables(view, own, options_.tables, *log_, stop_, options_.start_timeout);
+    };
+    views_.push_back(std::make_unique<ViewRunner>(options_.views[i], std::move(views[i]),
+                                                  BareNames(options_.tables), std::move(copy),
+                                                  *log_, stop_));
+  }
+}
+
+void Session::KeepLog() {
+  if (!options_.retention.removes()) return;
+  const auto passed = [this] {
+    std::vector<ViewPassed> all;
+    for (const auto& view : views_) all.push_back(view->passed());
+    return all;
+  };
+  keeper_ = std::make_unique<LogKeeper>(options_.retention, options_.event_log_path, passed,
+                                        *log_, stop_);
 }
 
 Status Session::OpenSource(const SlotOptions& slot) {
@@ -77,6 +101,7 @@ void Session::Stop() {
   stop_.Set();
   const std::lock_guard lock(joining_);
   if (log_) log_->Interrupt();
+  if (keeper_) keeper_->Join();
   if (source_) source_->Join();
   for (const auto& view : views_) view->Join();
 }
@@ -91,6 +116,7 @@ CdcStatus Session::status() const {
   status.confirmed_flush = source.confirmed;
   status.source_health = source.health;
   for (const auto& view : views_) status.views.push_back(view->state());
+  if (keeper_) status.retention = keeper_->health();
   return status;
 }
 

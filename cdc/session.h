@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cdc/event_log.h"
+#include "cdc/log_keeper.h"
 #include "cdc/pg_connection.h"
 #include "cdc/source_runner.h"
 #include "cdc/view_runner.h"
@@ -37,6 +38,8 @@ class Session {
   const Status& loss() const { return loss_; }
 
  private:
+  void FollowWith(std::vector<std::unique_ptr<View>> views, const SlotOptions& slot);
+  void KeepLog();
   /// Slot and log are one behind the other when it returns.
   Status OpenSource(const SlotOptions& slot);
 
@@ -46,7 +49,8 @@ class Session {
   std::unique_ptr<EventLog> log_;
   std::vector<std::unique_ptr<ViewRunner>> views_;
   std::unique_ptr<SourceRunner> source_;
-  std::mutex joining_;  // two callers of Stop may not join the same thread
+  std::unique_ptr<LogKeeper> keeper_;  // null when nothing is ever removed
+  std::mutex joining_;                 // two callers of Stop may not join the same thread
 };
 
 }  // namespace indoubt::cdc_internal

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "cdc/source_clock.h"
+
 namespace indoubt::cdc_internal {
 namespace {
 
@@ -125,6 +127,7 @@ std::string KeyValues(const PgConnection& connection,
 events::Transaction SnapshotChunk(const events::Relation& shape, const PgRows& rows) {
   events::Transaction chunk;
   chunk.set_snapshot(true);
+  chunk.set_commit_micros(MicrosSince2000());  // for the log's retention: as old as its copy
   *chunk.add_relations() = shape;
   for (const auto& row : rows) {
     events::Change* change = chunk.add_changes();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <mutex>
 #include <set>
 #include <utility>
 
@@ -10,6 +11,8 @@
 #include "base/crc32c.h"
 #include "base/file.h"
 #include "base/gid.h"
+#include "cdc/log_compaction.h"
+#include "cdc/log_trim.h"
 #include "cdc/same_shape.h"
 #include "cdc/sqlite_event_log_file.h"
 #include "cdc/sqlite_handle.h"
@@ -19,6 +22,9 @@ namespace indoubt {
 namespace {
 
 using cdc_internal::kEventLogVersion;
+using cdc_internal::kOldestEventLogVersion;
+using cdc_internal::kWholeEventLogVersion;
+using cdc_internal::LogCompaction;
 using cdc_internal::LogTail;
 using cdc_internal::SameShape;
 using cdc_internal::SqliteDatabase;
@@ -39,7 +45,6 @@ CREATE TABLE IF NOT EXISTS schemas(
   oid INTEGER NOT NULL, lsn INTEGER NOT NULL, ordinal INTEGER NOT NULL, shape BLOB NOT NULL,
   PRIMARY KEY(oid, lsn, ordinal)) WITHOUT ROWID;
 )";
-constexpr uint64_t kOldestVersion = 1;
 
 class SqliteEventLog : public EventLog {
  public:
@@ -65,6 +70,11 @@ class SqliteEventLog : public EventLog {
   Status DropParts() override;
   Status Advance(Lsn lsn) override;
 
+  LogBegin begin() const override { return tail_.Begin(); }
+  Result<bool> RemoveOldest(const Removal& removal) override;
+  Result<bool> CompactOldest(EventPosition up_to) override;
+  Result<bool> GiveSpaceBack() override;
+
   LogEnd end() const override { return tail_.Get(); }
   LogEnd WaitBeyond(EventPosition seen, TimePoint deadline) const override;
   void Interrupt() override;
@@ -79,6 +89,9 @@ class SqliteEventLog : public EventLog {
   /// Keeps the shapes of `event` that are new.
   Status RememberShapes(EventPosition position, const events::Transaction& event);
   Status ReadShapes();
+  Status BeginCompaction(EventPosition up_to);
+  Result<bool> CompactSome();
+  Status RemoveParts();
   Status KeepProgress(const events::SnapshotProgress& progress);
   Status CommitEvents(SqliteTransaction& transaction);
   Status SetComplete(Lsn lsn);
@@ -89,8 +102,9 @@ class SqliteEventLog : public EventLog {
   void KeepRecent(EventPosition before);
 
   std::unique_ptr<FileLock> lock_;
-  std::unique_ptr<SqliteDatabase> db_;
-  StagedTransactions staged_;  // the appender's
+  std::mutex writing_;  // while streaming: a step of the removal, or one of the appender's
+  std::unique_ptr<SqliteDatabase> db_;  // guarded by it, as is all that only writers need
+  StagedTransactions staged_;
   std::string id_;
   std::set<std::string> former_ids_;
   std::map<uint32_t, events::Relation> shapes_;      // of each table the last in `schemas`
@@ -103,6 +117,7 @@ class SqliteEventLog : public EventLog {
   size_t taken_bytes_ = 0;          // and their payloads' bytes
   bool took_parts_ = false;         // it did, or ended a transaction that has some
   LogTail tail_;
+  std::unique_ptr<LogCompaction> compaction_;  // the pass under way; of CompactOldest's caller
 };
 
 Status SqliteEventLog::Load() {
@@ -110,16 +125,17 @@ Status SqliteEventLog::Load() {
   INDOUBT_RETURN_IF_ERROR(
       db_->Execute(fmt::format("INSERT INTO log SELECT {}, '{}', 0, '', 0 "
                                "WHERE NOT EXISTS (SELECT 1 FROM log)",
-                               kEventLogVersion, LogId::Random().text())));
+                               kWholeEventLogVersion, LogId::Random().text())));
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query,
                            db_->Prepare("SELECT version, id, state, slot FROM log"));
   INDOUBT_RETURN_IF_ERROR(query.Next().status());
-  if (query.U64(0) < kOldestVersion || query.U64(0) > kEventLogVersion || query.U64(2) > 2) {
-    return Status(
-        StatusCode::kCorrupt,
-        fmt::format("{} is an event log of version {}, state {}; this program "
-                    "reads versions {} to {}",
-                    db_->path(), query.U64(0), query.U64(2), kOldestVersion, kEventLogVersion));
+  if (query.U64(0) < kOldestEventLogVersion || query.U64(0) > kEventLogVersion ||
+      query.U64(2) > 2) {
+    return Status(StatusCode::kCorrupt,
+                  fmt::format("{} is an event log of version {}, state {}; this program "
+                              "reads versions {} to {}",
+                              db_->path(), query.U64(0), query.U64(2), kOldestEventLogVersion,
+                              kEventLogVersion));
   }
   id_ = query.Bytes(1);
   state_ = static_cast<EventLogState>(query.U64(2));
@@ -129,10 +145,12 @@ Status SqliteEventLog::Load() {
   INDOUBT_RETURN_IF_ERROR(ReadShapes());
   INDOUBT_RETURN_IF_ERROR(db_->Execute(cdc_internal::kStagedSchema));
   INDOUBT_RETURN_IF_ERROR(db_->Execute(
-      fmt::format("UPDATE log SET version = {0} WHERE version < {0}", kEventLogVersion)));
+      fmt::format("UPDATE log SET version = {0} WHERE version < {0}", kWholeEventLogVersion)));
+  INDOUBT_RETURN_IF_ERROR(db_->Execute(cdc_internal::kBeginningSchema));
+  INDOUBT_ASSIGN_OR_RETURN(tail_.begin, cdc_internal::ReadLogBegin(*db_));
   if (state_ == EventLogState::kStreaming) {
     INDOUBT_ASSIGN_OR_RETURN(tail_.end, ReadEnd());
-    INDOUBT_RETURN_IF_ERROR(DropParts());
+    INDOUBT_RETURN_IF_ERROR(RemoveParts());
   }
   return Status::Ok();
 }
@@ -174,11 +192,12 @@ Status SqliteEventLog::Restart() {
       db_->Execute(fmt::format("INSERT INTO former_ids SELECT id FROM log;"
                                "UPDATE log SET id = '{}', state = 1, complete = 0;"
                                "DELETE FROM events; DELETE FROM staged; DELETE FROM outcomes;"
-                               "DELETE FROM schemas; DELETE FROM snapshot",
-                               next)));
+                               "DELETE FROM schemas; DELETE FROM snapshot; {}",
+                               next, cdc_internal::kBeginningReset)));
   shapes_.clear();
   INDOUBT_RETURN_IF_ERROR(transaction.Commit());
   tail_.recent.Clear();
+  tail_.SetBegin({});
   former_ids_.insert(id_);
   id_ = next;
   state_ = EventLogState::kSnapshot;
@@ -261,6 +280,11 @@ Status SqliteEventLog::FinishSnapshot(const events::SnapshotProgress& progress) 
 }
 
 Status SqliteEventLog::DropParts() {
+  const std::lock_guard writing(writing_);
+  return RemoveParts();
+}
+
+Status SqliteEventLog::RemoveParts() {
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * query,
                            db_->Cached("DELETE FROM events WHERE sequence > ?1"));
   query->Bind(1, tail_.Get().last_sequence);
@@ -278,6 +302,7 @@ Status SqliteEventLog::TakePart(const events::Transaction& part, const LogEnd& n
 
 Status SqliteEventLog::Append(std::vector<events::Transaction> batch) {
   INDOUBT_CHECK(state_ == EventLogState::kStreaming, "a transaction before the snapshot's end");
+  const std::lock_guard writing(writing_);
   new_shapes_.clear();
   taken_.clear();
   taken_.reserve(batch.size());
@@ -340,12 +365,66 @@ Status SqliteEventLog::Take(events::Transaction& event, LogEnd& next) {
 }
 
 Status SqliteEventLog::Advance(Lsn lsn) {
+  const std::lock_guard writing(writing_);
   LogEnd next = tail_.Get();
   if (lsn <= next.complete) return Status::Ok();
   next.complete = lsn;
   INDOUBT_RETURN_IF_ERROR(SetComplete(lsn));
   Publish(next);
   return Status::Ok();
+}
+
+Result<bool> SqliteEventLog::RemoveOldest(const Removal& removal) {
+  const std::lock_guard writing(writing_);
+  INDOUBT_ASSIGN_OR_RETURN(const auto step,
+                           cdc_internal::NextRemoval(*db_, removal, tail_.Get().last_sequence));
+  if (!step) return false;
+  LogBegin to = step->to;
+  to.compacted = tail_.Begin().compacted;
+  tail_.SetBegin(to);  // first: a reader who finds less learns why
+  INDOUBT_RETURN_IF_ERROR(cdc_internal::Remove(*db_, to));
+  return step->more;
+}
+
+Result<bool> SqliteEventLog::CompactOldest(EventPosition up_to) {
+  if (compaction_ && compaction_->to() > up_to) compaction_.reset();  // a view went back
+  if (!compaction_) INDOUBT_RETURN_IF_ERROR(BeginCompaction(up_to));
+  if (!compaction_) return false;
+  auto more = CompactSome();
+  if (!more || !*more) compaction_.reset();
+  return more;
+}
+
+Status SqliteEventLog::BeginCompaction(EventPosition up_to) {
+  uint64_t sequence = 0;
+  std::optional<EventPosition> to;
+  {
+    const std::lock_guard writing(writing_);
+    INDOUBT_ASSIGN_OR_RETURN(
+        to, cdc_internal::WorthCompacting(*db_, up_to, tail_.Get().last_sequence, sequence));
+  }
+  if (!to) return Status::Ok();
+  INDOUBT_ASSIGN_OR_RETURN(compaction_, LogCompaction::Begin(db_->path(), *to, sequence));
+  return Status::Ok();
+}
+
+// Reads without the lock: nobody else changes what is before the pass's end.
+Result<bool> SqliteEventLog::CompactSome() {
+  INDOUBT_ASSIGN_OR_RETURN(const bool surveying, compaction_->Survey());
+  if (surveying) return true;
+  INDOUBT_ASSIGN_OR_RETURN(const auto events, compaction_->Next());
+  if (!events) return false;
+  const std::lock_guard writing(writing_);
+  LogBegin begin = tail_.Begin();
+  begin.compacted = compaction_->to();
+  tail_.SetBegin(begin);  // first, as above
+  INDOUBT_RETURN_IF_ERROR(cdc_internal::WriteCompacted(*db_, *events, *compaction_));
+  return true;
+}
+
+Result<bool> SqliteEventLog::GiveSpaceBack() {
+  const std::lock_guard writing(writing_);
+  return cdc_internal::ShrinkFile(*db_);
 }
 
 Status SqliteEventLog::Insert(uint64_t sequence, EventPosition position,
@@ -446,7 +525,7 @@ Result<std::unique_ptr<EventLogReader>> SqliteEventLog::NewReader() const {
 Result<std::unique_ptr<EventLog>> OpenSqliteEventLog(const std::string& path) {
   INDOUBT_ASSIGN_OR_RETURN(auto lock, PosixFileSystem().Lock(path + ".lock"));
   INDOUBT_ASSIGN_OR_RETURN(auto db,
-                           SqliteDatabase::Open(path, SqliteDatabase::Mode::kDurableWriter));
+                           SqliteDatabase::Open(path, SqliteDatabase::Mode::kShrinkingWriter));
   auto log = std::make_unique<SqliteEventLog>(std::move(lock), std::move(db));
   INDOUBT_RETURN_IF_ERROR(log->Load());
   return std::unique_ptr<EventLog>(std::move(log));

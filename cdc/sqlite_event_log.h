@@ -7,6 +7,7 @@
 //   table at the first event that has it; former_ids(id): see EventLog::Restart
 //
 //   staged, outcomes: transactions in two phases, see staged.h
+//   beginning(one row): what was removed, see log_trim.h
 //
 // payload is a serialised events.Transaction, crc its CRC-32C.
 #pragma once
@@ -26,6 +27,7 @@ Result<std::unique_ptr<EventLog>> OpenSqliteEventLog(const std::string& path);
 
 /// What the stream said of transactions in two phases, in the stream's order.
 struct StreamRecord {
+  Lsn from;      // and nothing, any more, of what ended up to here; 0/0: it has all
   Lsn complete;  // the log has everything up to here
   std::vector<StreamOutcome> outcomes;
 };

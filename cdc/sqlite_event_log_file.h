@@ -15,7 +15,10 @@ namespace indoubt::cdc_internal {
 
 // 2: staged transactions and outcomes. 1 is read and becomes 2: it has neither.
 // 3: rows as the stream brings them, and transactions in parts.
-inline constexpr uint64_t kEventLogVersion = 3;
+// 4: something was removed. A log of which nothing was stays 3, which older programs read.
+inline constexpr uint64_t kOldestEventLogVersion = 1;
+inline constexpr uint64_t kWholeEventLogVersion = 3;
+inline constexpr uint64_t kEventLogVersion = 4;
 
 // What the appender knows and the readers wait for. Readers refer to the log's own and
 // so must go before it; they learn the end without asking SQLite.
@@ -23,6 +26,7 @@ struct LogTail {
   mutable std::mutex mutex;
   mutable std::condition_variable changed;
   LogEnd end;                // guarded by mutex
+  LogBegin begin;            // guarded by mutex; set before what is before it goes
   bool interrupted = false;  // guarded by mutex
   RecentEvents recent;       // of those before `end`
 
@@ -30,11 +34,19 @@ struct LogTail {
     const std::lock_guard lock(mutex);
     return end;
   }
+  LogBegin Begin() const {
+    const std::lock_guard lock(mutex);
+    return begin;
+  }
+  void SetBegin(const LogBegin& to) {
+    const std::lock_guard lock(mutex);
+    begin = to;
+  }
 };
 
-/// The sequence of the last event at or before `position` in the log that `db` is open on; 0 if
-/// none is. Events are numbered in the order of their positions, so that no index is needed,
-/// which would cost as much as the events themselves to keep.
+/// The sequence of the last event at or before `position` in the log that `db` is open on, or
+/// that of the last removed one. Events are numbered in the order of their positions, so that
+/// no index is needed, which would cost as much as the events themselves to keep.
 Result<uint64_t> SequenceAtOrBefore(SqliteDatabase& db, EventPosition position);
 
 /// A reader over `db`, which was opened for reading; `tail` must outlive it.

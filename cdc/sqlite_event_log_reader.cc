@@ -20,6 +20,56 @@ class SqliteEventLogReader : public EventLogReader {
 
   Result<std::vector<LoggedEvent>> Read(EventPosition position, size_t max_events,
                                         size_t max_bytes) override {
+    auto events = ReadAfter(position, max_events, max_bytes);
+    // Afterwards: what is gone now may have been gone then.
+    const EventPosition from = tail_.Begin().whole_from();
+    if (position >= from) return events;
+    return Status(StatusCode::kNotFound,
+                  fmt::format("event log {}: what followed on {} was removed; it is complete "
+                              "from {} on",
+                              db_->path(), position.lsn.ToString(), from.lsn.ToString()));
+  }
+
+  Result<std::optional<events::Relation>> ShapeBefore(uint32_t oid,
+                                                      EventPosition position) override {
+    INDOUBT_ASSIGN_OR_RETURN(
+        SqliteQuery * query,
+        db_->Cached("SELECT shape FROM schemas WHERE oid = ?1 AND (lsn, ordinal) < (?2, ?3) "
+                    "ORDER BY lsn DESC, ordinal DESC LIMIT 1"));
+    query->Bind(1, uint64_t{oid});
+    query->Bind(2, position.lsn.value);
+    query->Bind(3, position.ordinal);
+    INDOUBT_ASSIGN_OR_RETURN(const bool found, query->Next());
+    if (!found) return std::optional<events::Relation>();
+    events::Relation shape;
+    const bool parsed = shape.ParseFromString(query->Bytes(0));
+    query->Reset();
+    if (parsed) return std::optional(std::move(shape));
+    return Status(StatusCode::kCorrupt,
+                  fmt::format("event log {}: a shape of table {} is not what was written; "
+                              "restore the file, or remove it, drop the slot and begin anew",
+                              db_->path(), oid));
+  }
+
+  void Recycle(std::vector<LoggedEvent> events) override {
+    // What was large once would be kept for ever.
+    std::erase_if(events, [](const LoggedEvent& event) {
+      return event.transaction.changes_size() > kMaxSpareChanges;
+    });
+    spare_ = std::move(events);
+  }
+
+  Result<uint64_t> SequenceAt(EventPosition position) override {
+    return SequenceAtOrBefore(*db_, position);
+  }
+
+  std::shared_ptr<const std::vector<LoggedEvent>> Recent(EventPosition position) override {
+    return tail_.recent.After(position);
+  }
+
+ private:
+  Result<std::vector<LoggedEvent>> ReadAfter(EventPosition position, size_t max_events,
+                                             size_t max_bytes) {
     // By sequence: the payloads are stored in its order.
     if (position != read_to_ || read_sequence_ == 0) {
       INDOUBT_ASSIGN_OR_RETURN(read_sequence_, SequenceAt(position));
@@ -65,44 +115,6 @@ class SqliteEventLogReader : public EventLogReader {
     }
   }
 
-  Result<std::optional<events::Relation>> ShapeBefore(uint32_t oid,
-                                                      EventPosition position) override {
-    INDOUBT_ASSIGN_OR_RETURN(
-        SqliteQuery * query,
-        db_->Cached("SELECT shape FROM schemas WHERE oid = ?1 AND (lsn, ordinal) < (?2, ?3) "
-                    "ORDER BY lsn DESC, ordinal DESC LIMIT 1"));
-    query->Bind(1, uint64_t{oid});
-    query->Bind(2, position.lsn.value);
-    query->Bind(3, position.ordinal);
-    INDOUBT_ASSIGN_OR_RETURN(const bool found, query->Next());
-    if (!found) return std::optional<events::Relation>();
-    events::Relation shape;
-    const bool parsed = shape.ParseFromString(query->Bytes(0));
-    query->Reset();
-    if (parsed) return std::optional(std::move(shape));
-    return Status(StatusCode::kCorrupt,
-                  fmt::format("event log {}: a shape of table {} is not what was written; "
-                              "restore the file, or remove it, drop the slot and begin anew",
-                              db_->path(), oid));
-  }
-
-  void Recycle(std::vector<LoggedEvent> events) override {
-    // What was large once would be kept for ever.
-    std::erase_if(events, [](const LoggedEvent& event) {
-      return event.transaction.changes_size() > kMaxSpareChanges;
-    });
-    spare_ = std::move(events);
-  }
-
-  Result<uint64_t> SequenceAt(EventPosition position) override {
-    return SequenceAtOrBefore(*db_, position);
-  }
-
-  std::shared_ptr<const std::vector<LoggedEvent>> Recent(EventPosition position) override {
-    return tail_.recent.After(position);
-  }
-
- private:
   // Not what is behind the end, which hides an unfinished snapshot and parts; and up to where
   // a batch begins in memory, with which a reader that catches up then goes on.
   uint64_t ReadableUpTo() const {
@@ -121,13 +133,16 @@ class SqliteEventLogReader : public EventLogReader {
 }  // namespace
 
 Result<uint64_t> SequenceAtOrBefore(SqliteDatabase& db, EventPosition position) {
-  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * last, db.Cached("SELECT max(sequence) FROM events"));
-  INDOUBT_RETURN_IF_ERROR(last->Next().status());
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * ends,
+                           db.Cached("SELECT (SELECT min(sequence) FROM events), "
+                                     "(SELECT max(sequence) FROM events)"));
+  INDOUBT_RETURN_IF_ERROR(ends->Next().status());
+  const uint64_t first = ends->U64(0);
   // All up to `found` are at or before the position, all beyond `high` behind it.
-  uint64_t found = 0;
-  uint64_t low = 0;
-  uint64_t high = last->U64(0);
-  last->Reset();
+  uint64_t found = first > 0 ? first - 1 : 0;
+  uint64_t low = found;
+  uint64_t high = ends->U64(1);
+  ends->Reset();
   INDOUBT_ASSIGN_OR_RETURN(
       SqliteQuery * query,
       db.Cached("SELECT sequence, lsn, ordinal FROM events WHERE sequence <= ?1 "

@@ -164,9 +164,11 @@ std::vector<Value> SqliteQuery::Row() const {
 
 Result<std::unique_ptr<SqliteDatabase>> SqliteDatabase::Open(const std::string& path,
                                                              Mode mode) {
-  if (mode == Mode::kDurableWriter) INDOUBT_RETURN_IF_ERROR(MakeIfAbsent(path));
+  const bool writes = mode == Mode::kDurableWriter || mode == Mode::kShrinkingWriter;
+  if (writes) INDOUBT_RETURN_IF_ERROR(MakeIfAbsent(path));
   int flags = mode == Mode::kReadOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
   if (mode == Mode::kMemory) flags |= SQLITE_OPEN_MEMORY;
+  if (mode == Mode::kScratch) flags |= SQLITE_OPEN_CREATE;
   sqlite3* raw = nullptr;
   const int code = sqlite3_open_v2(path.c_str(), &raw, flags | SQLITE_OPEN_NOMUTEX, nullptr);
   std::unique_ptr<SqliteDatabase> db(new SqliteDatabase(path, raw));
@@ -177,7 +179,13 @@ Result<std::unique_ptr<SqliteDatabase>> SqliteDatabase::Open(const std::string& 
                               path, raw ? sqlite3_errmsg(raw) : "out of memory"));
   }
   sqlite3_busy_timeout(raw, kBusyMillis);
-  if (mode == Mode::kDurableWriter) {
+  if (mode == Mode::kShrinkingWriter) {
+    // Before WAL, which writes the file's first page. Deleted content is overwritten only where
+    // its page is written anyway: Debian's SQLite would write each freed page once more.
+    INDOUBT_RETURN_IF_ERROR(
+        db->Execute("PRAGMA auto_vacuum=INCREMENTAL; PRAGMA secure_delete=FAST"));
+  }
+  if (writes) {
     INDOUBT_RETURN_IF_ERROR(db->Execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"));
   }
   return db;

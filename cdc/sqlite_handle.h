@@ -65,10 +65,13 @@ class SqliteQuery {
 /// A connection. Belongs to one thread.
 class SqliteDatabase {
  public:
-  enum class Mode { kReadOnly, kDurableWriter, kMemory };
+  enum class Mode { kReadOnly, kDurableWriter, kShrinkingWriter, kMemory, kScratch };
   /// kDurableWriter makes the file if absent (0600), and sets WAL and
   /// synchronous=FULL: a commit is on the disk when it returns.
-  /// kMemory: a database of its own that goes with it.
+  /// kShrinkingWriter: the same, and a file that it makes can be made smaller later (PRAGMA
+  /// incremental_vacuum).
+  /// kMemory: a database of its own that goes with it. kScratch, with an empty path: the same,
+  /// in a temporary file once it is large.
   static Result<std::unique_ptr<SqliteDatabase>> Open(const std::string& path, Mode mode);
 
   Status Execute(const std::string& sql);

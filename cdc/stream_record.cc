@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "cdc/log_trim.h"
 #include "cdc/sqlite_event_log.h"
 #include "cdc/sqlite_event_log_file.h"
 
@@ -39,6 +40,10 @@ Result<StreamRecord> ReadStreamRecord(const std::string& path) {
                               path));
   }
   record.complete = Lsn{log.U64(1)};
+  if (log.U64(0) > cdc_internal::kWholeEventLogVersion) {
+    INDOUBT_ASSIGN_OR_RETURN(const LogBegin begin, cdc_internal::ReadLogBegin(*db));
+    record.from = begin.removed.lsn;
+  }
   log.Reset();
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery rows,
                            db->Prepare("SELECT gid, committed, lsn FROM outcomes UNION ALL "

@@ -1,12 +1,12 @@
 #include "cdc/view_runner.h"
 
 #include <algorithm>
-#include <limits>
 
 #include <fmt/format.h>
 
 #include "base/failpoint.h"
 #include "cdc/redis_connection.h"
+#include "cdc/view_copy.h"
 
 namespace indoubt::cdc_internal {
 namespace {
@@ -24,6 +24,8 @@ constexpr int kRefusals = 3;
 constexpr milliseconds kLookForRetry{100};
 // How often a view that a reader holds looks whether it is let go.
 constexpr milliseconds kHeldLook{1};
+// A copy costs the source: one that failed is begun again no sooner after it began.
+constexpr milliseconds kCopyAgain{5000};
 constexpr milliseconds kFirstBackOff{20};
 constexpr milliseconds kLastBackOff{2000};
 
@@ -38,10 +40,11 @@ bool IsPart(const LoggedEvent& event) { return event.transaction.part() > 0; }
 }  // namespace
 
 ViewRunner::ViewRunner(const ViewOptions& options, std::unique_ptr<View> view,
-                       std::vector<std::string> tables, const EventLog& log,
+                       std::vector<std::string> tables, ViewCopier copy, const EventLog& log,
                        const StopSignal& stop)
     : view_(std::move(view)),
       tables_(std::move(tables)),
+      copy_(std::move(copy)),
       guard_(options.derivation.needs, options.schema_rule),
       log_(log),
       stop_(stop) {
@@ -62,6 +65,13 @@ ViewState ViewRunner::state() const {
   return state;
 }
 
+ViewPassed ViewRunner::passed() const {
+  const std::lock_guard lock(mutex_);
+  ViewPassed passed = passed_;
+  if (first_parked_) passed.at = std::min(passed.at, JustBefore(*first_parked_));
+  return passed;
+}
+
 void ViewRunner::Run() {
   const SigpipeBlocked no_signal;  // a sink that has gone is an error like another
   Duration back_off = kFirstBackOff;
@@ -77,17 +87,13 @@ void ViewRunner::Run() {
 }
 
 Status ViewRunner::Follow() {
-  INDOUBT_ASSIGN_OR_RETURN(ViewPosition at, view_->Open());
-  if (log_.WasId(at.log_id)) {  // from before the slot was lost
-    at = {log_.id(), {}};
-    INDOUBT_RETURN_IF_ERROR(view_->Clear(tables_, at));
-  }
+  INDOUBT_ASSIGN_OR_RETURN(const ViewPosition at, OpenView());
   INDOUBT_RETURN_IF_ERROR(CheckPosition(at));
   INDOUBT_ASSIGN_OR_RETURN(const auto reader, log_.NewReader());
   INDOUBT_ASSIGN_OR_RETURN(const uint64_t sequence, reader->SequenceAt(at.position));
+  INDOUBT_RETURN_IF_ERROR(LoadParked());  // first: the log lets go what is before both
   SetPosition(at.position, sequence);
   guard_.Forget();
-  INDOUBT_RETURN_IF_ERROR(LoadParked());
   SetHealth(Status::Ok());
   while (!stop_.is_set()) {
     INDOUBT_RETURN_IF_ERROR(RetryIfAsked(*reader));
@@ -104,12 +110,50 @@ Status ViewRunner::Follow() {
   return Status::Ok();
 }
 
+Result<ViewPosition> ViewRunner::OpenView() {
+  INDOUBT_ASSIGN_OR_RETURN(ViewPosition at, view_->Open());
+  if (log_.WasId(at.log_id)) {  // from before the slot was lost
+    at = {log_.id(), {}};
+    INDOUBT_RETURN_IF_ERROR(view_->Clear(tables_, at));
+  }
+  if (NeedsCopy(at, log_)) INDOUBT_RETURN_IF_ERROR(CopyInto(at));
+  return at;
+}
+
+Status ViewRunner::CopyInto(ViewPosition& at) {
+  {
+    const std::lock_guard lock(mutex_);
+    passed_.state = ViewPassed::State::kCopying;
+  }
+  stop_.SleepUntil(copy_again_at_);
+  copy_again_at_ = SystemClock().Now() + kCopyAgain;
+  SetHealth(Status(StatusCode::kUnavailable,
+                   fmt::format("view {}: the source's tables are being copied, because the "
+                               "event log's beginning was removed",
+                               view_->name())));
+  if (at.position.ordinal > 0) {  // some chunks of a copy that was cut short
+    INDOUBT_RETURN_IF_ERROR(view_->Clear(tables_, {log_.id(), {}}));
+  }
+  auto copied = copy_(*view_);
+  if (!copied) return copied.error().WithContext("copying the source's tables");
+  at = *copied;
+  copy_again_at_ = {};
+  return Status::Ok();
+}
+
 Status ViewRunner::CheckPosition(const ViewPosition& at) const {
   if (!at.log_id.empty() && at.log_id != log_.id()) {
     return Status(StatusCode::kRefused,
                   fmt::format("its data was derived from another event log ({}); rebuild it "
                               "(indoubt cdc rebuild)",
                               at.log_id.substr(0, 40)));
+  }
+  const EventPosition from = log_.begin().whole_from();
+  if (at.position < from) {
+    return Status(StatusCode::kRefused,
+                  fmt::format("it is at {}, and the event log has no longer all that follows: "
+                              "it is complete from {} on; rebuild it (indoubt cdc rebuild)",
+                              at.position.lsn.ToString(), from.lsn.ToString()));
   }
   if (at.position.lsn > log_.end().complete) {
     return Status(
@@ -291,10 +335,10 @@ Status ViewRunner::ParkEvent(const LoggedEvent& event, const std::string& reason
   }
   const ParkedEvent parked = Park(event, reason);
   INDOUBT_RETURN_IF_ERROR(view_->Park(parked, {log_.id(), event.position}));
-  SetPosition(event.position, event.sequence);
   held_.Add(parked);
   parked_.push_back(parked);
-  SetParked();
+  SetParked();  // first, as in Follow
+  SetPosition(event.position, event.sequence);
   return HitFailPoint("cdc_parked", view_->name());
 }
 
@@ -324,14 +368,8 @@ Status ViewRunner::Retry(const ParkedEvent& parked, EventLogReader& reader,
                          ParkedRows& still_held) {
   std::string reason = "it touches rows of an event that is still parked";
   if (!still_held.Touches(parked.rows)) {
-    const EventPosition before{Lsn{parked.position.lsn.value - 1},
-                               std::numeric_limits<int64_t>::max()};
-    INDOUBT_ASSIGN_OR_RETURN(
-        const auto events,
-        reader.Read(parked.position.ordinal == 0
-                        ? before
-                        : EventPosition{parked.position.lsn, parked.position.ordinal - 1},
-                    1, kMaxBytes));
+    INDOUBT_ASSIGN_OR_RETURN(const auto events,
+                             reader.Read(JustBefore(parked.position), 1, kMaxBytes));
     if (events.empty() || events.front().position != parked.position) {
       return Status(StatusCode::kCorrupt,
                     fmt::format("the event log has no event at {}, where one is parked; "
@@ -351,6 +389,7 @@ Status ViewRunner::Retry(const ParkedEvent& parked, EventLogReader& reader,
 void ViewRunner::SetParked() {
   const std::lock_guard lock(mutex_);
   state_.parked = parked_.size();
+  first_parked_ = parked_.empty() ? std::nullopt : std::optional(parked_.front().position);
   state_.parked_reason = parked_.empty() ? "" : parked_.back().reason;
 }
 
@@ -364,6 +403,7 @@ void ViewRunner::SetPosition(EventPosition position, uint64_t sequence) {
   const std::lock_guard lock(mutex_);
   state_.position = position;
   sequence_ = sequence;
+  passed_ = {ViewPassed::State::kAt, position};
 }
 
 void ViewRunner::SetHealth(const Status& health) {

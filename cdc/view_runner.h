@@ -2,11 +2,14 @@
 // Private to this room.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "cdc/event_log.h"
+#include "cdc/log_keeper.h"
 #include "cdc/parked.h"
 #include "cdc/pg_connection.h"
 #include "cdc/schema_guard.h"
@@ -15,6 +18,9 @@
 
 namespace indoubt::cdc_internal {
 
+/// Derives a view that is open and empty from the source's tables, see CopyTables.
+using ViewCopier = std::function<Result<ViewPosition>(View&)>;
+
 /// Thread-safe. Failures are tried again with a back-off and shown in state(); they
 /// concern no other view and not the source.
 class ViewRunner {
@@ -22,17 +28,21 @@ class ViewRunner {
   /// Starts the thread. `log` and `stop` must outlive it; both are interrupted
   /// before Join.
   /// `view` is the one of `options`. `tables`: the source's, for a view that must be
-  /// derived anew.
+  /// derived anew; `copy`: for one that comes when the log's beginning is gone.
   ViewRunner(const ViewOptions& options, std::unique_ptr<View> view,
-             std::vector<std::string> tables, const EventLog& log, const StopSignal& stop);
+             std::vector<std::string> tables, ViewCopier copy, const EventLog& log,
+             const StopSignal& stop);
   ~ViewRunner() { Join(); }
   void Join();
   ViewState state() const;
+  ViewPassed passed() const;
 
  private:
   void Run();
   /// Opens the sink and applies until something fails or the stop.
   Status Follow();
+  Result<ViewPosition> OpenView();
+  Status CopyInto(ViewPosition& at);
   Status CheckPosition(const ViewPosition& at) const;
   /// Drops the events from the first that the view may not see, and says why.
   Status Admit(std::vector<LoggedEvent>& events, EventLogReader& reader);
@@ -65,6 +75,7 @@ class ViewRunner {
 
   const std::unique_ptr<View> view_;
   const std::vector<std::string> tables_;
+  const ViewCopier copy_;
   SchemaGuard guard_;  // of the thread, as is what follows
   std::vector<ParkedEvent> parked_;
   ParkedRows held_;              // the rows of `parked_`
@@ -72,14 +83,17 @@ class ViewRunner {
   EventPosition refused_at_;     // by the sink or the derivation, for what the event is
   int refusals_ = 0;             // so many times
   TimePoint look_for_retry_at_{};
+  TimePoint copy_again_at_{};  // the last one failed
   const EventLog& log_;
   const StopSignal& stop_;
   EventPosition position_;  // of the thread
   TimePoint advanced_at_{};
   mutable std::mutex mutex_;
-  ViewState state_;        // guarded by mutex_
-  uint64_t sequence_ = 0;  // of the last event applied; guarded by mutex_
-  std::thread thread_;     // last: starts when the rest is made
+  ViewState state_;                            // guarded by mutex_
+  uint64_t sequence_ = 0;                      // of the last event applied; guarded by mutex_
+  ViewPassed passed_;                          // but for what is parked; guarded by mutex_
+  std::optional<EventPosition> first_parked_;  // guarded by mutex_
+  std::thread thread_;                         // last: starts when the rest is made
 };
 
 }  // namespace indoubt::cdc_internal

@@ -145,7 +145,7 @@ Status CdcWorker::health() const {
   for (const ViewState& view : now.views) {
     if (!view.health.ok()) return view.health;
   }
-  return Status::Ok();
+  return now.retention;
 }
 
 bool CdcWorker::source_lost() const { return impl_->source_lost(); }

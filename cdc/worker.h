@@ -20,6 +20,7 @@
 #include "base/status.h"
 #include "cdc/derivation.h"
 #include "cdc/lsn.h"
+#include "cdc/retention.h"
 #include "cdc/schema_rule.h"
 
 namespace indoubt {
@@ -52,6 +53,7 @@ struct CdcOptions {
   std::string publication = "indoubt";
   OnSlotLoss on_slot_loss = OnSlotLoss::kStop;
   std::string event_log_path;  // of the SQLite file, made if absent
+  RetentionOptions retention;
   std::vector<ViewOptions> views;
   /// How long Start may take to reach the source, and for each chunk of the snapshot.
   Duration start_timeout = std::chrono::seconds(120);
@@ -75,6 +77,7 @@ struct CdcStatus {
   Lsn confirmed_flush;   // what the slot was last told
   uint64_t staged = 0;   // transactions that the source has prepared and not ended
   Status source_health;  // Ok, or why nothing comes in at present
+  Status retention;      // Ok, or why the log's oldest events are not removed at present
   Status last_loss;      // of the slot that a new snapshot was taken for; Ok if none was
   std::vector<ViewState> views;
 };

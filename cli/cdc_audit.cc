@@ -109,6 +109,11 @@ std::string Decided(const AuditedBranch& branch) {
   return open ? "undecided" : DecisionWord(branch.decided.outcome);
 }
 
+// What ended before was removed with the log's events: nobody judges it any more.
+std::string SinceWhen(const StreamRecord& stream) {
+  return stream.from.value == 0 ? "" : fmt::format("from {} ", stream.from.ToString());
+}
+
 Json ToJson(const std::vector<AuditedBranch>& branches) {
   Json list = Json::array();
   for (const AuditedBranch& branch : branches) {
@@ -141,7 +146,8 @@ int AuditCdc(const std::string& config, bool json) {
   const Audit audit = CompareWithStream(
       sources->stream.outcomes, [&](const Gid& gid) { return DecisionOn(*sources, gid); });
   if (json) {
-    PrintJson({{"complete", sources->stream.complete.ToString()},
+    PrintJson({{"from", sources->stream.from.ToString()},
+               {"complete", sources->stream.complete.ToString()},
                {"agreed", audit.agreed},
                {"disagreements", ToJson(audit.disagreements)},
                {"undecided", ToJson(audit.undecided)},
@@ -151,11 +157,12 @@ int AuditCdc(const std::string& config, bool json) {
     PrintAll("DISAGREES", audit.disagreements);
     PrintAll("undecided", audit.undecided);
     PrintAll("not judged", audit.not_judged);
-    PrintLine(fmt::format(
-        "{} agree, {} disagree, {} undecided, {} not judged, {} of other "
-        "programs; the stream up to {}",
-        audit.agreed, audit.disagreements.size(), audit.undecided.size(),
-        audit.not_judged.size(), audit.foreign, sources->stream.complete.ToString()));
+    PrintLine(
+        fmt::format("{} agree, {} disagree, {} undecided, {} not judged, {} of other "
+                    "programs; the stream {}up to {}",
+                    audit.agreed, audit.disagreements.size(), audit.undecided.size(),
+                    audit.not_judged.size(), audit.foreign, SinceWhen(sources->stream),
+                    sources->stream.complete.ToString()));
   }
   if (audit.disagreements.empty()) return kDone;
   for (const AuditedBranch& branch : audit.disagreements) {

@@ -3,6 +3,7 @@
 #include <thread>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "cdc/report.h"
 #include "cli/cdc_verbs.h"
@@ -58,6 +59,7 @@ Json ToJson(const ViewReport& view, const std::optional<double>& rate) {
           {"backlog_events", OrNull(view.backlog)},
           {"applied_events", OrNull(view.applied)},
           {"parked_events", OrNull(view.parked)},
+          {"holds_log", view.holds_log},
           {"rate_per_s", OrNull(rate)},
           {"problem", Problem(view.health)}};
 }
@@ -78,6 +80,13 @@ void PrintStatusJson(const CdcReport& report, const Rates& rates, const std::str
                {"events", logged ? Json(report.log.events) : Json()},
                {"staged", logged ? Json(report.log.staged) : Json()},
                {"rate_per_s", OrNull(rates.log)},
+               {"from", OrNull(report.log.from)},
+               {"compacted", OrNull(report.log.compacted)},
+               {"bytes", logged ? Json(report.log.bytes) : Json()},
+               {"oldest_seconds", OrNull(report.log.oldest_seconds)},
+               {"overdue_seconds", OrNull(report.log.overdue_seconds)},
+               {"excess_bytes", OrNull(report.log.excess_bytes)},
+               {"held_by", report.log.held_by},
                {"problem", Problem(report.log.health)}}},
              {"views", views}});
 }
@@ -85,6 +94,18 @@ void PrintStatusJson(const CdcReport& report, const Rates& rates, const std::str
 template <typename Value>
 std::string OrUnknown(const std::optional<Value>& value, const std::string& format) {
   return value ? fmt::format(fmt::runtime(format), *value) : "unknown";
+}
+
+void PrintRetention(const LogReport& log) {
+  PrintLine(fmt::format(
+      "log     keeps {}, {} bytes, the oldest event {} s old{}",
+      log.from->value == 0 ? "all" : "what follows on " + log.from->ToString(), log.bytes,
+      OrUnknown(log.oldest_seconds, "{:.0f}"),
+      log.compacted->value == 0 ? "" : ", compacted up to " + log.compacted->ToString()));
+  if (log.held_by.empty()) return;
+  PrintLine(fmt::format("log     {:.0f} s and {} bytes beyond retention, held by {}",
+                        log.overdue_seconds.value_or(0), log.excess_bytes.value_or(0),
+                        fmt::join(log.held_by, ", ")));
 }
 
 void PrintStatusLines(const CdcReport& report, const Rates& rates, const std::string& slot) {
@@ -105,6 +126,7 @@ void PrintStatusLines(const CdcReport& report, const Rates& rates, const std::st
     PrintLine(fmt::format("log     {}: {} events, {} staged, {}",
                           report.log.complete->ToString(), report.log.events, report.log.staged,
                           rates.log ? fmt::format("{:.1f}/s", *rates.log) : "no rate"));
+    PrintRetention(report.log);
   }
   for (size_t i = 0; i < report.views.size(); ++i) {
     const ViewReport& view = report.views[i];

@@ -30,6 +30,9 @@ Result<CdcOptions> ToCdcOptions(const Config& config) {
   options.on_slot_loss =
       config.cdc->on_slot_loss == "snapshot" ? OnSlotLoss::kSnapshot : OnSlotLoss::kStop;
   options.event_log_path = config.cdc->log_path;
+  options.retention = {config.cdc->retention_time, config.cdc->retention_size,
+                       config.cdc->on_view_lag == "stop" ? OnViewLag::kStop : OnViewLag::kHold,
+                       config.cdc->compaction == "key"};
   for (const ViewConfig& view : config.cdc->views) {
     auto derivation = FindDerivation(view.derivation);
     if (!derivation) {

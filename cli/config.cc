@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "base/byte_size.h"
 #include "base/duration.h"
 #include "base/gid.h"
 #include "cli/toml_reader.h"
@@ -181,6 +182,22 @@ const ParticipantOptions* FindParticipant(const Config& config, const std::strin
   return nullptr;
 }
 
+void ReadRetention(TomlReader& reader, CdcConfig& cdc) {
+  if (reader.Node("retention_time") != nullptr) {
+    cdc.retention_time = reader.DurationOf("retention_time", Duration::zero());
+    if (cdc.retention_time->count() == 0) reader.Wrong("retention_time", "must be above 0s");
+  }
+  if (reader.Node("retention_size") != nullptr) {
+    const auto size = ParseByteSize(reader.String("retention_size", ""));
+    if (!size) reader.Wrong("retention_size", size.error().message());
+    cdc.retention_size = size.value_or(0);
+  }
+  cdc.compaction = reader.String("compaction", "none");
+  if (cdc.compaction != "none" && cdc.compaction != "key") {
+    reader.Wrong("compaction", "must be \"none\" or \"key\"");
+  }
+}
+
 Status ReadCdc(const toml::table* table, Config& config) {
   if (table == nullptr) return Status::Ok();
   TomlReader reader(*table, config.file, "cdc");
@@ -201,12 +218,17 @@ Status ReadCdc(const toml::table* table, Config& config) {
   if (cdc.on_slot_loss != "stop" && cdc.on_slot_loss != "snapshot") {
     reader.Wrong("on_slot_loss", "must be \"stop\" or \"snapshot\"");
   }
+  cdc.on_view_lag = reader.String("on_view_lag", "hold");
+  if (cdc.on_view_lag != "hold" && cdc.on_view_lag != "stop") {
+    reader.Wrong("on_view_lag", "must be \"hold\" or \"stop\"");
+  }
   if (const toml::table* log = reader.Table("log"); log != nullptr) {
     TomlReader log_reader(*log, config.file, "cdc.log");
     if (log_reader.RequiredString("kind") != "sqlite") {
       log_reader.Wrong("kind", "this version offers \"sqlite\"");
     }
     cdc.log_path = Resolve(config.file, log_reader.RequiredString("path"));
+    ReadRetention(log_reader, cdc);
     INDOUBT_RETURN_IF_ERROR(log_reader.Finish());
   } else {
     reader.Wrong("log", "is missing; write log = { kind = \"sqlite\", path = \"events.db\" }");

@@ -34,6 +34,10 @@ struct CdcConfig {
   std::string slot;
   std::string on_slot_loss;  // "stop" or "snapshot"
   std::string log_path;
+  std::optional<Duration> retention_time;  // none: for ever
+  std::optional<uint64_t> retention_size;  // bytes; none: without a limit
+  std::string compaction;                  // "none" or "key"
+  std::string on_view_lag;                 // "hold" or "stop"
   std::string metrics;  // "HOST:PORT" that `cdc run` serves metrics on; empty: none
   std::vector<ViewConfig> views;
 };

@@ -90,7 +90,9 @@ std::unique_ptr<Process> CdcKillFixture::StartChild(const std::string& fail_poin
   }
   spec.environment = {{"INDOUBT_FAILPOINT", fail_points},
                       {"CDC_ON_SLOT_LOSS", on_slot_loss_},
-                      {"CDC_POISON", poison_}};
+                      {"CDC_POISON", poison_},
+                      {"CDC_RETENTION", retention_},
+                      {"CDC_WITHOUT_ROWS", with_rows_ ? "" : "1"}};
   spec.output_path = folder_.path() + "/children.txt";
   auto child = Process::Start(spec);
   EXPECT_TRUE(child) << child.error().ToString();

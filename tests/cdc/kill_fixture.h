@@ -44,7 +44,9 @@ class CdcKillFixture : public CdcFixture {
 
   /// For the children's environment.
   std::string on_slot_loss_ = "stop";
-  std::string poison_;  // an item whose rows the sums refuse
+  std::string poison_;     // an item whose rows the sums refuse
+  std::string retention_;  // retention_time, or "key"; empty: for ever
+  bool with_rows_ = true;  // whether it has the views of rows
   std::string rows_path_ = folder_.path() + "/rows.db";
 };
 

@@ -1,12 +1,14 @@
 // worker_child DSN LOG REDIS SQLITE [ROWS]: runs a worker until killed, with the sums of
 // table moves and, given the SQLite file ROWS, also with the rows of moves and account.
 // In the environment: CDC_ON_SLOT_LOSS=snapshot is on_slot_loss; rows of the item CDC_POISON
-// are refused by the sums. Exit 1 and the reason on stderr
+// are refused by the sums; CDC_RETENTION is how long the event log keeps what all views have,
+// or "key"; CDC_WITHOUT_ROWS leaves the views of rows out. Exit 1 and the reason on stderr
 // when it cannot start or the slot is lost.
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
 
+#include "base/duration.h"
 #include "base/failpoint.h"
 #include "tests/cdc/sums_derivation.h"
 
@@ -27,10 +29,17 @@ int main(int argc, char** argv) {
       loss && loss == std::string("snapshot")) {
     options.on_slot_loss = OnSlotLoss::kSnapshot;
   }
+  if (const char* time = std::getenv("CDC_RETENTION"); time && *time) {
+    options.retention.compact = time == std::string("key");
+    if (!options.retention.compact) {
+      options.retention.time = ParseDuration(time).value_or(std::chrono::hours(1));
+    }
+  }
   if (argc == 6) {
     options.tables.emplace_back("account");
+    const char* without = std::getenv("CDC_WITHOUT_ROWS");
     for (ViewOptions& view : RowsViews(argv[3], argv[5])) {
-      options.views.push_back(std::move(view));
+      if (!without || !*without) options.views.push_back(std::move(view));
     }
   }
   const auto worker = CdcWorker::Start(options);

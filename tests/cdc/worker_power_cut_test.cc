@@ -16,9 +16,15 @@ namespace {
 
 using testing::DurableFiles;
 
-constexpr const char* kPoints[] = {
-    "cdc_decoded",       "cdc_appended",           "cdc_confirmed",         "cdc_applied@cache",
-    "cdc_applied@table", "cdc_applied@rows_cache", "cdc_applied@rows_table"};
+constexpr const char* kPoints[] = {"cdc_decoded",
+                                   "cdc_appended",
+                                   "cdc_confirmed",
+                                   "cdc_applied@cache",
+                                   "cdc_applied@table",
+                                   "cdc_applied@rows_cache",
+                                   "cdc_applied@rows_table",
+                                   "cdc_log_removing",
+                                   "cdc_log_removed"};
 
 class CdcPowerCutTest : public CdcKillFixture {
  protected:
@@ -29,6 +35,7 @@ class CdcPowerCutTest : public CdcKillFixture {
     rows_path_ = files_ + "/rows.db";
     event_log_path_ = files_ + "/events.db";
     CdcKillFixture::SetUp();
+    retention_ = "1ms";
   }
 
   void CutAt(const std::string& point, DurableFiles::Tail tail) {

@@ -129,6 +129,34 @@ TEST(Config, MetricsNeedAHostAndAPort) {
   EXPECT_EQ(config->cdc->metrics, "127.0.0.1:9187");
 }
 
+TEST(Config, TheEventLogsRetentionIsADurationASizeAndARule) {
+  const auto with = [](const std::string& of_log, const std::string& of_cdc) {
+    return std::string(kShop) +
+           "[cdc]\nsource = \"accounts\"\ntables = [\"t\"]\nslot = \"s\"\nlog = { kind = "
+           "\"sqlite\", path = \"e.db\"" +
+           of_log + " }\n" + of_cdc;
+  };
+  const auto plain = ParseConfig(with("", ""), "shop.toml");
+  ASSERT_TRUE(plain) << plain.error().ToString();
+  EXPECT_FALSE(plain->cdc->retention_time || plain->cdc->retention_size);
+  EXPECT_EQ(plain->cdc->on_view_lag, "hold");
+  EXPECT_EQ(plain->cdc->compaction, "none");
+  const auto config = ParseConfig(
+      with(", retention_time = \"168h\", retention_size = \"20GiB\", compaction = \"key\"",
+           "on_view_lag = \"stop\"\n"),
+      "shop.toml");
+  ASSERT_TRUE(config) << config.error().ToString();
+  EXPECT_EQ(config->cdc->retention_time, Duration(std::chrono::hours(168)));
+  EXPECT_EQ(config->cdc->retention_size, uint64_t{20} << 30);
+  EXPECT_EQ(config->cdc->on_view_lag, "stop");
+  EXPECT_EQ(config->cdc->compaction, "key");
+  EXPECT_THAT(ErrorOf(with(", retention_time = 7", "")), HasSubstr("cdc.log.retention_time"));
+  EXPECT_THAT(ErrorOf(with(", retention_time = \"0s\"", "")), HasSubstr("above 0s"));
+  EXPECT_THAT(ErrorOf(with(", retention_size = \"20GB\"", "")), HasSubstr("20GiB"));
+  EXPECT_THAT(ErrorOf(with(", compaction = true", "")), HasSubstr("cdc.log.compaction"));
+  EXPECT_THAT(ErrorOf(with("", "on_view_lag = \"drop\"\n")), HasSubstr("cdc.on_view_lag"));
+}
+
 TEST(Config, MissingFileIsAnError) {
   const auto config = LoadConfig("/nonexistent/shop.toml");
   ASSERT_FALSE(config);

@@ -1,0 +1,258 @@
+// The event log's retention under a worker with real stores: what holds it, what is told, and
+// what becomes of views that come, or come back, when the log's beginning is gone.
+#include <atomic>
+#include <csignal>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include "cdc/rebuild.h"
+#include "cdc/report.h"
+#include "tests/cdc/kill_fixture.h"
+
+namespace indoubt {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class CdcRetentionTest : public CdcKillFixture {
+ protected:
+  static constexpr milliseconds kShort{1};
+
+  void Start(const CdcOptions& options) {
+    worker_.reset();
+    auto worker = CdcWorker::Start(options);
+    ASSERT_TRUE(worker) << worker.error().ToString();
+    worker_ = std::move(*worker);
+  }
+  /// The views of sums alone, of both tables.
+  CdcOptions SumsOnly() const {
+    CdcOptions options = AllOptions();
+    options.views.resize(2);
+    return options;
+  }
+  /// Keeps what the views need, and nothing else.
+  static CdcOptions Briefly(CdcOptions options) {
+    options.retention.time = kShort;
+    return options;
+  }
+  LogReport LogNow(const CdcOptions& options) const {
+    return ReadCdcReport(options, SystemClock().Now() + seconds(5)).log;
+  }
+  Lsn From() const { return LogNow(Options()).from.value_or(Lsn{}); }
+  void Insert(int count, const std::string& item = "a") {
+    for (int i = 0; i < count; ++i) {
+      Client().Run("INSERT INTO moves(item, amount) VALUES ('" + item + "', 1)");
+    }
+  }
+  /// Waits until the log has lost what was there before this was called.
+  void AwaitRemoval() {
+    const Lsn now{
+        Lsn::Parse(Client().Run("SELECT pg_current_wal_flush_lsn()")).value_or(Lsn{})};
+    Insert(2);
+    const bool removed = Eventually([&] { return From() >= now; });
+    EXPECT_TRUE(removed) << From().ToString() << " of " << now.ToString() << " "
+                         << worker_->health().ToString();
+  }
+  Status HealthOf(const std::string& view) const {
+    for (const ViewState& state : worker_->status().views) {
+      if (state.name == view) return state.health;
+    }
+    return Status(StatusCode::kNotFound, view);
+  }
+
+  std::atomic<bool> poisoned_{false};
+  std::unique_ptr<CdcWorker> worker_;
+};
+
+TEST_F(CdcRetentionTest, AViewThatIsBehindHoldsTheLogAndIsNamed) {
+  CdcOptions options = Briefly(SumsOnly());
+  Start(options);
+  Insert(5);
+  AwaitRemoval();
+  redis_->Kill();
+  const Lsn before = From();
+  Insert(20);
+  LogReport log;
+  EXPECT_TRUE(Eventually([&] {
+    log = LogNow(options);
+    return log.overdue_seconds.value_or(0) > 2;
+  }));
+  EXPECT_THAT(log.held_by, ElementsAre("cache"));
+  EXPECT_GE(*log.from, before);
+  const std::string metrics =
+      ToPrometheus(ReadCdcReport(options, SystemClock().Now() + seconds(5)));
+  EXPECT_THAT(metrics, HasSubstr("indoubt_cdc_view_holds_log{view=\"cache\"} 1"));
+  EXPECT_THAT(metrics, HasSubstr("indoubt_cdc_view_holds_log{view=\"table\"} 0"));
+  ASSERT_TRUE(redis_->Restart().ok());
+  AwaitRemoval();
+  EXPECT_THAT(LogNow(options).held_by, ElementsAre());
+  ExpectViewsEqualSource();
+}
+
+TEST_F(CdcRetentionTest, AViewThatIsBehindStopsWhereItIsToldSoAndARebuildBringsItBack) {
+  CdcOptions options = Briefly(SumsOnly());
+  options.retention.time = milliseconds(500);  // which the view that goes on is well within
+  options.retention.on_view_lag = OnViewLag::kStop;
+  Start(options);
+  Insert(5);
+  ExpectViewsEqualSource();
+  redis_->Kill();
+  Insert(20);
+  AwaitRemoval();
+  ASSERT_TRUE(redis_->Restart().ok());
+  EXPECT_TRUE(Eventually([&] { return HealthOf("cache").code() == StatusCode::kRefused; }))
+      << HealthOf("cache").ToString();
+  EXPECT_THAT(HealthOf("cache").message(), HasSubstr("indoubt cdc rebuild"));
+  const auto rebuilt = RebuildView(options, "cache", seconds(30));
+  ASSERT_TRUE(rebuilt) << rebuilt.error().ToString();
+  EXPECT_TRUE(rebuilt->from_snapshot);
+  EXPECT_THAT(rebuilt->differing, ElementsAre());
+  Insert(3, "b");
+  ExpectViewsEqualSource();
+}
+
+TEST_F(CdcRetentionTest, AParkedEventIsKeptUntilItIsRetried) {
+  CdcOptions options = Briefly(SumsOnly());
+  poisoned_ = true;
+  const SqliteDerivation derive = options.views[1].derivation.sqlite;
+  options.views[1].derivation.sqlite =
+      [this, derive](const RowChange& change) -> Result<std::vector<SqlStatement>> {
+    if (poisoned_ && change.after && change.after->at("item") == "poison") {
+      return Status(StatusCode::kInvalidArgument, "cannot digest");
+    }
+    return derive(change);
+  };
+  Start(options);
+  Insert(3);
+  Insert(1, "poison");
+  Insert(3);
+  EXPECT_TRUE(Eventually([&] { return worker_->status().views[1].parked == 1; }));
+  LogReport log;
+  EXPECT_TRUE(Eventually([&] {
+    log = LogNow(options);
+    return log.overdue_seconds.value_or(0) > 2;
+  }));
+  EXPECT_THAT(log.held_by, ElementsAre("table"));
+  poisoned_ = false;
+  ASSERT_TRUE(AskForRetry(options.views[1]).ok());
+  EXPECT_TRUE(Eventually([&] { return worker_->status().views[1].parked == 0; }));
+  AwaitRemoval();
+  ExpectViewsEqualSource();
+}
+
+TEST_F(CdcRetentionTest, AViewAddedAfterARemovalIsCopiedFromTheSourceUnderLoad) {
+  Insert(2500, "old");
+  Start(Briefly(SumsOnly()));
+  Insert(5);
+  AwaitRemoval();
+  {
+    const SourceLoad load(postgres_->dsn(), /*two_phase=*/false, SeedOfThisRun());
+    CdcOptions more = Briefly(AllOptions());
+    Start(more);
+    EXPECT_TRUE(Eventually([&] {
+      return HealthOf("rows_table").ok() && HealthOf("rows_cache").ok();
+    })) << worker_->health().ToString();
+    AwaitRemoval();
+  }
+  ExpectEverythingEqualsSource();
+}
+
+TEST_F(CdcRetentionTest, AViewThatComesBackTooLateIsRefusedAndHeldNothingMeanwhile) {
+  Start(Briefly(AllOptions()));
+  Insert(5);
+  ExpectEverythingEqualsSource();
+  Start(Briefly(SumsOnly()));  // without the views of rows
+  Insert(5);
+  AwaitRemoval();
+  Start(Briefly(AllOptions()));
+  for (const char* view : {"rows_table", "rows_cache"}) {
+    EXPECT_TRUE(Eventually([&] { return HealthOf(view).code() == StatusCode::kRefused; }))
+        << HealthOf(view).ToString();
+    EXPECT_THAT(HealthOf(view).message(), HasSubstr("indoubt cdc rebuild"));
+    const auto rebuilt = RebuildView(AllOptions(), view, seconds(30));
+    ASSERT_TRUE(rebuilt) << rebuilt.error().ToString();
+    EXPECT_TRUE(rebuilt->from_snapshot);
+  }
+  ExpectEverythingEqualsSource();
+}
+
+TEST_F(CdcRetentionTest, ACompactedLogRebuildsWhatUpsertsAndNothingElse) {
+  CdcOptions options = AllOptions();
+  options.retention.compact = true;
+  Start(options);
+  const auto change = [&] {
+    SourceClient client = Client();
+    for (int i = 0; i < 400; ++i) {
+      client.Run(fmt::format("UPDATE account SET balance = balance + 1 WHERE id = {}", i % 7));
+    }
+  };
+  Insert(20);
+  change();
+  EXPECT_TRUE(Eventually([&] { return LogNow(options).compacted.value_or(Lsn{}) > Lsn{}; }));
+  change();
+  for (const ViewOptions& view : options.views) {
+    const auto rebuilt = RebuildView(options, view.name, seconds(30));
+    ASSERT_TRUE(rebuilt) << rebuilt.error().ToString();
+    EXPECT_EQ(rebuilt->from_snapshot, !view.name.starts_with("rows")) << view.name;
+    EXPECT_THAT(rebuilt->differing, ElementsAre());
+  }
+  ExpectEverythingEqualsSource();
+}
+
+TEST_F(CdcRetentionTest, KilledWhileItCompactsItLosesNothing) {
+  retention_ = "key";
+  for (const char* point : {"cdc_log_compacting", "cdc_log_compacting:2", "cdc_log_compacted",
+                            "cdc_log_compacted:2"}) {
+    SCOPED_TRACE(point);
+    {
+      const SourceLoad load(postgres_->dsn(), /*two_phase=*/false, SeedOfThisRun());
+      const auto child = StartChild(std::string(point) + "=kill");
+      const auto ended = child->Wait(SystemClock().Now() + seconds(60));
+      ASSERT_TRUE(ended) << "never came to the fail point";
+      EXPECT_TRUE(ended->by_signal && ended->code == SIGKILL) << ended->code << ChildOutput();
+    }
+    const auto child = StartChild("");
+    ExpectEverythingEqualsSource();
+    const auto rebuilt = RebuildView(AllOptions(), "rows_table", seconds(30));
+    ASSERT_TRUE(rebuilt) << rebuilt.error().ToString();
+    EXPECT_THAT(rebuilt->differing, ElementsAre());
+    EXPECT_FALSE(rebuilt->from_snapshot);
+  }
+}
+
+TEST_F(CdcRetentionTest, KilledWhileItRemovesOrCopiesItLosesNothing) {
+  retention_ = "1ms";
+  Insert(2500, "old");
+  fmt::print("seed {}\n", SeedOfThisRun());
+  const auto die_at = [&](const std::string& point, bool rows) {
+    SCOPED_TRACE(point);
+    with_rows_ = rows;
+    const SourceLoad load(postgres_->dsn(), /*two_phase=*/false, SeedOfThisRun());
+    const auto child = StartChild(point + "=kill");
+    const auto ended = child->Wait(SystemClock().Now() + seconds(60));
+    ASSERT_TRUE(ended) << "never came to the fail point";
+    EXPECT_TRUE(ended->by_signal && ended->code == SIGKILL) << ended->code << ChildOutput();
+  };
+  for (const char* point :
+       {"cdc_log_removing", "cdc_log_removing:3", "cdc_log_removed", "cdc_log_removed:4"}) {
+    die_at(point, false);
+    if (HasFatalFailure()) return;
+    const auto child = StartChild("");
+    ExpectViewsEqualSource();
+  }
+  ASSERT_GT(From(), Lsn{});
+  for (const char* point : {"cdc_view_copying@rows_table:2", "cdc_view_copying@rows_cache:2",
+                            "cdc_view_copied@rows_table", "cdc_view_copied@rows_cache"}) {
+    die_at(point, true);
+    if (HasFatalFailure()) return;
+  }
+  const auto child = StartChild("");
+  ExpectEverythingEqualsSource();
+}
+
+}  // namespace
+}  // namespace indoubt
