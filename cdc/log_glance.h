@@ -22,6 +22,8 @@ class LogGlance {
   const std::string& id() const { return id_; }
   EventLogState state() const { return state_; }
   const LogEnd& end() const { return end_; }
+  /// Whether `id` was this log's before a slot was lost.
+  Result<bool> WasId(const std::string& id);
 
   /// How many events are at or before `position`: their sequence numbers have no gaps.
   Result<uint64_t> EventsUpTo(EventPosition position);

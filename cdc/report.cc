@@ -7,6 +7,7 @@
 #include "cdc/log_glance.h"
 #include "cdc/pg_connection.h"
 #include "cdc/redis_view.h"
+#include "cdc/stopped_view.h"
 #include "cdc/view.h"
 
 namespace indoubt {
@@ -16,6 +17,7 @@ using cdc_internal::LogGlance;
 using cdc_internal::PgConnection;
 using cdc_internal::PgRows;
 using cdc_internal::StopSignal;
+using cdc_internal::WhyStopped;
 
 // Between 1970 and 2000, where PostgreSQL's clock begins.
 constexpr int64_t kEpochMicros = int64_t{946'684'800} * 1'000'000;
@@ -98,6 +100,7 @@ ViewReport LookAtView(const ViewOptions& options) {
     return report;
   }
   report.position = position->position;
+  report.log_id = position->log_id;
   const auto parked = ReadParkedEvents(options);
   if (parked) report.parked = parked->size();
   report.health = parked.has_value() ? Status::Ok() : parked.error();
@@ -148,14 +151,19 @@ CdcReport ReadCdcReport(const CdcOptions& options, TimePoint deadline) {
   if (report.source.health.ok()) {
     report.source.health = JudgeSlot(options, report.source, report.log.complete.has_value());
   }
-  for (ViewReport& view : report.views) {
+  for (size_t i = 0; i < report.views.size(); ++i) {
+    ViewReport& view = report.views[i];
     if (!view.position) continue;
     if (report.source.flushed) {
       view.lag_bytes = report.source.flushed->value -
                        std::min(report.source.flushed->value, view.position->lsn.value);
     }
     if (!report.log.complete) continue;
-    const Status measured = Measure(*glance, report.source, clock, view);
+    Status measured = Measure(*glance, report.source, clock, view);
+    if (measured.ok()) {
+      measured = WhyStopped(options.event_log_path, *glance, options.views[i],
+                            {view.log_id, *view.position});
+    }
     if (view.health.ok()) view.health = measured.WithContext("view " + view.name);
   }
   return report;

@@ -33,7 +33,6 @@ class ViewRunner {
   void Run();
   /// Opens the sink and applies until something fails or the stop.
   Status Follow();
-  Status CheckPosition(const ViewPosition& at) const;
   /// Drops the events from the first that the view may not see, and says why.
   Status Admit(std::vector<LoggedEvent>& events, EventLogReader& reader);
   /// Applies events from the first, all of which reach up to `to`, or parks the first when it
@@ -74,7 +73,8 @@ class ViewRunner {
   TimePoint look_for_retry_at_{};
   const EventLog& log_;
   const StopSignal& stop_;
-  EventPosition position_;  // of the thread
+  EventPosition position_;  // of the thread, as is
+  bool failed_ = false;     // whether the last Follow has
   TimePoint advanced_at_{};
   mutable std::mutex mutex_;
   ViewState state_;        // guarded by mutex_
