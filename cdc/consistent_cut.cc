@@ -298,8 +298,9 @@ ConsistentCut::~ConsistentCut() {
 Result<std::unique_ptr<ConsistentCut>> ConsistentCut::Take(const ViewOptions& redis,
                                                            const ViewOptions& sqlite,
                                                            TimePoint deadline, Lsn at_least) {
-  if (redis.kind != ViewKind::kRedis || sqlite.kind != ViewKind::kSqlite) {
-    return Status(StatusCode::kInvalidArgument, "a cut is over a Redis and a SQLite view");
+  if (redis.kind != ViewKind::kRedis || sqlite.kind == ViewKind::kRedis) {
+    return Status(StatusCode::kInvalidArgument,
+                  "a cut is over a Redis view and a SQLite or search view");
   }
   auto impl = std::make_unique<Impl>(redis, sqlite);
   INDOUBT_RETURN_IF_ERROR(impl->Take(deadline, at_least));

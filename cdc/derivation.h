@@ -71,6 +71,7 @@ struct SqlTable {
     std::string name;
     std::string type;
     bool key = false;
+    bool words = false;  // text for people: a search view indexes it unless told otherwise
   };
   std::string name;
   std::vector<Column> columns;

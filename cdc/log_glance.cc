@@ -12,7 +12,9 @@ Result<LogGlance> LogGlance::Open(const std::string& path) {
   if (access(path.c_str(), F_OK) != 0) {
     return Status(
         StatusCode::kNotFound,
-        fmt::format("there is no event log {} yet; `indoubt cdc run` makes it", path));
+        fmt::format(
+            "there is no event log {} yet: no worker has run; `indoubt cdc run` makes it",
+            path));
   }
   INDOUBT_ASSIGN_OR_RETURN(auto db,
                            SqliteDatabase::Open(path, SqliteDatabase::Mode::kReadOnly));
@@ -69,6 +71,13 @@ Result<std::optional<OldestEvent>> LogGlance::Oldest() {
 }
 
 Result<uint64_t> LogGlance::UsedBytes() { return cdc_internal::UsedBytes(*db_); }
+
+Result<bool> LogGlance::WasId(const std::string& id) {
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query,
+                           db_->Prepare("SELECT 1 FROM former_ids WHERE id = ?1"));
+  query.BindText(1, id);
+  return query.Next();
+}
 
 Result<uint64_t> LogGlance::EventsUpTo(EventPosition position) {
   if (state_ != EventLogState::kStreaming) return uint64_t{0};

@@ -27,6 +27,8 @@ class LogGlance {
   const std::string& id() const { return id_; }
   EventLogState state() const { return state_; }
   const LogEnd& end() const { return end_; }
+  /// Whether `id` was this log's before a slot was lost.
+  Result<bool> WasId(const std::string& id);
 
   const LogBegin& begin() const { return begin_; }
 

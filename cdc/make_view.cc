@@ -1,6 +1,7 @@
 #include "cdc/make_view.h"
 
 #include "cdc/redis_view.h"
+#include "cdc/search_view.h"
 #include "cdc/sqlite_view.h"
 
 namespace indoubt::cdc_internal {
@@ -11,6 +12,8 @@ Result<std::unique_ptr<View>> MakeView(const ViewOptions& options) {
       return MakeRedisView(options);
     case ViewKind::kSqlite:
       return MakeSqliteView(options);
+    case ViewKind::kSearch:
+      return MakeSearchView(options);
   }
   return Status(StatusCode::kInternal, "unknown kind of view");
 }

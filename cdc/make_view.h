@@ -10,7 +10,7 @@
 
 namespace indoubt::cdc_internal {
 
-/// Not open yet. Errors as MakeRedisView and MakeSqliteView.
+/// Not open yet. Errors as MakeRedisView, MakeSqliteView and MakeSearchView.
 Result<std::unique_ptr<View>> MakeView(const ViewOptions& options);
 
 /// "orders" of "shop.orders", for each: the names that views know.

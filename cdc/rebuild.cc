@@ -25,7 +25,7 @@ using cdc_internal::StopSignal;
 
 std::unique_ptr<RebuildSink> MakeSink(const CdcOptions& options, const ViewOptions& view,
                                       const std::string& scratch, Duration patience) {
-  if (view.kind == ViewKind::kSqlite) {
+  if (view.kind != ViewKind::kRedis) {
     return cdc_internal::MakeSqliteRebuildSink(view, scratch);
   }
   return cdc_internal::MakeRedisRebuildSink(view, BareNames(options.tables), patience);

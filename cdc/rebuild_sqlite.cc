@@ -7,9 +7,11 @@
 #include <fmt/ranges.h>
 
 #include "base/failpoint.h"
+#include "cdc/make_view.h"
 #include "cdc/rebuild_sink.h"
+#include "cdc/search_index.h"
 #include "cdc/sqlite_handle.h"
-#include "cdc/sqlite_view.h"
+#include "cdc/sqlite_table.h"
 
 namespace indoubt::cdc_internal {
 namespace {
@@ -27,23 +29,39 @@ Result<std::vector<std::string>> DerivedTables(SqliteDatabase& db, const std::st
   return query.Strings();
 }
 
-// Name, type and place in the key of each column; empty when there is no such table.
+// Of a search view, without its indexes and what those are made of.
+Result<std::vector<std::string>> SearchedTables(SqliteDatabase& db, const std::string& schema) {
+  INDOUBT_ASSIGN_OR_RETURN(
+      SqliteQuery query,
+      db.Prepare("SELECT name FROM pragma_table_list WHERE schema = ?1 AND type = 'table' "
+                 "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE "
+                 "'indoubt\\_cdc\\_%' ESCAPE '\\' ORDER BY name"));
+  query.BindText(1, schema);
+  return query.Strings();
+}
+
+// Name, type and place in the key of each column; empty when there is no such table. kDocId is
+// each version's own.
 Result<std::vector<std::string>> Shape(SqliteDatabase& db, const std::string& schema,
                                        const std::string& table) {
-  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query,
-                           db.Prepare("SELECT quote(name) || ' ' || type || ' ' || pk FROM "
-                                      "pragma_table_info(?1, ?2) ORDER BY name"));
+  INDOUBT_ASSIGN_OR_RETURN(
+      SqliteQuery query,
+      db.Prepare("SELECT quote(name) || ' ' || type || ' ' || pk FROM "
+                 "pragma_table_info(?1, ?2) WHERE name <> ?3 ORDER BY name"));
   query.BindText(1, table);
   query.BindText(2, schema);
+  query.BindText(3, kDocId);
   return query.Strings();
 }
 
 Result<std::string> ColumnList(SqliteDatabase& db, const std::string& schema,
                                const std::string& table) {
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query,
-                           db.Prepare("SELECT name FROM pragma_table_info(?1, ?2)"));
+                           db.Prepare("SELECT name FROM pragma_table_info(?1, ?2) "
+                                      "WHERE name <> ?3"));
   query.BindText(1, table);
   query.BindText(2, schema);
+  query.BindText(3, kDocId);
   INDOUBT_ASSIGN_OR_RETURN(const auto names, query.Strings());
   std::vector<std::string> quoted;
   for (const std::string& name : names) quoted.push_back(QuotedName(name));
@@ -70,9 +88,10 @@ class SqliteRebuildSink : public RebuildSink {
                              SqliteDatabase::Open(new_, SqliteDatabase::Mode::kDurableWriter));
     INDOUBT_RETURN_IF_ERROR(Attach(*db, proof_, "proof"));
     VersionsCompared result;
-    INDOUBT_ASSIGN_OR_RETURN(const auto ours, DerivedTables(*db, "main"));
-    INDOUBT_ASSIGN_OR_RETURN(const auto theirs, DerivedTables(*db, "proof"));
+    INDOUBT_ASSIGN_OR_RETURN(const auto ours, Tables(*db, "main"));
+    INDOUBT_ASSIGN_OR_RETURN(const auto theirs, Tables(*db, "proof"));
     for (const std::string& table : ours) {
+      if (searched()) INDOUBT_RETURN_IF_ERROR(CheckSearchIndex(*db, table));
       INDOUBT_RETURN_IF_ERROR(CompareTable(*db, table, result));
     }
     for (const std::string& table : theirs) {
@@ -85,7 +104,7 @@ class SqliteRebuildSink : public RebuildSink {
   }
 
   Result<ViewPosition> Swap(const std::string& log_id, const CatchUp& catch_up) override {
-    INDOUBT_ASSIGN_OR_RETURN(auto old, MakeSqliteView(view_));
+    INDOUBT_ASSIGN_OR_RETURN(auto old, MakeView(view_));
     INDOUBT_RETURN_IF_ERROR(old->Open().status());  // makes what every view has, if absent
     old.reset();
     INDOUBT_ASSIGN_OR_RETURN(
@@ -119,6 +138,12 @@ class SqliteRebuildSink : public RebuildSink {
   }
 
  private:
+  bool searched() const { return view_.kind == ViewKind::kSearch; }
+
+  Result<std::vector<std::string>> Tables(SqliteDatabase& db, const std::string& schema) const {
+    return searched() ? SearchedTables(db, schema) : DerivedTables(db, schema);
+  }
+
   ViewOptions At(const std::string& path) const {
     ViewOptions options = view_;
     options.sink = path;
@@ -187,7 +212,7 @@ class SqliteRebuildSink : public RebuildSink {
   }
 
   Status CopyTables(SqliteDatabase& db) const {
-    INDOUBT_ASSIGN_OR_RETURN(const auto tables, DerivedTables(db, "version"));
+    INDOUBT_ASSIGN_OR_RETURN(const auto tables, Tables(db, "version"));
     INDOUBT_ASSIGN_OR_RETURN(
         SqliteQuery query,
         db.Prepare("SELECT name FROM main.indoubt_cdc_tables WHERE view = ?1"));
@@ -196,9 +221,12 @@ class SqliteRebuildSink : public RebuildSink {
     for (const std::string& table : before) {
       INDOUBT_ASSIGN_OR_RETURN(const auto shape, Shape(db, "version", table));
       if (!shape.empty()) continue;  // else replaced below
+      if (searched()) INDOUBT_RETURN_IF_ERROR(DropSearchIndex(db, table));
       INDOUBT_RETURN_IF_ERROR(db.Execute("DROP TABLE IF EXISTS main." + QuotedName(table)));
     }
-    for (const std::string& table : tables) INDOUBT_RETURN_IF_ERROR(CopyTable(db, table));
+    for (const std::string& table : tables) {
+      INDOUBT_RETURN_IF_ERROR(searched() ? CopySearched(db, table) : CopyTable(db, table));
+    }
     return Status::Ok();
   }
 
@@ -213,6 +241,21 @@ class SqliteRebuildSink : public RebuildSink {
       INDOUBT_RETURN_IF_ERROR(db.Execute("DROP TABLE IF EXISTS main." + name));
       INDOUBT_RETURN_IF_ERROR(MakeAlike(db, table));
     }
+    return CopyRows(db, table);
+  }
+
+  // The index is filled at once, behind the rows, and not by its triggers row by row.
+  static Status CopySearched(SqliteDatabase& db, const std::string& table) {
+    INDOUBT_RETURN_IF_ERROR(DropSearchIndex(db, table));
+    INDOUBT_RETURN_IF_ERROR(db.Execute("DROP TABLE IF EXISTS main." + QuotedName(table)));
+    INDOUBT_RETURN_IF_ERROR(MakeAlike(db, table));
+    INDOUBT_RETURN_IF_ERROR(DropSearchIndex(db, table));  // the triggers, which were made, too
+    INDOUBT_RETURN_IF_ERROR(CopyRows(db, table));
+    return CopySearchIndex(db, "version", table);
+  }
+
+  static Status CopyRows(SqliteDatabase& db, const std::string& table) {
+    const std::string name = QuotedName(table);
     INDOUBT_ASSIGN_OR_RETURN(const std::string columns, ColumnList(db, "version", table));
     return db.Execute(
         fmt::format("INSERT INTO main.{0} ({1}) SELECT {1} FROM version.{0}", name, columns));

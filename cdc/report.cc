@@ -9,6 +9,7 @@
 #include "cdc/pg_connection.h"
 #include "cdc/redis_view.h"
 #include "cdc/source_clock.h"
+#include "cdc/stopped_view.h"
 #include "cdc/view.h"
 
 namespace indoubt {
@@ -21,6 +22,7 @@ using cdc_internal::MicrosSince2000;
 using cdc_internal::PgConnection;
 using cdc_internal::PgRows;
 using cdc_internal::StopSignal;
+using cdc_internal::WhyStopped;
 
 // Sets `clock` to the source's own, microseconds since 2000.
 Status AskSource(const CdcOptions& options, TimePoint deadline, SourceReport& report,
@@ -129,6 +131,7 @@ ViewReport LookAtView(const ViewOptions& options) {
     return report;
   }
   report.position = report.passed = position->position;
+  report.log_id = position->log_id;
   const auto parked = ReadParkedEvents(options);
   if (parked) report.parked = parked->size();
   if (parked && !parked->empty()) {
@@ -182,14 +185,19 @@ CdcReport ReadCdcReport(const CdcOptions& options, TimePoint deadline) {
   if (report.source.health.ok()) {
     report.source.health = JudgeSlot(options, report.source, report.log.complete.has_value());
   }
-  for (ViewReport& view : report.views) {
+  for (size_t i = 0; i < report.views.size(); ++i) {
+    ViewReport& view = report.views[i];
     if (!view.position) continue;
     if (report.source.flushed) {
       view.lag_bytes = report.source.flushed->value -
                        std::min(report.source.flushed->value, view.position->lsn.value);
     }
     if (!report.log.complete) continue;
-    const Status measured = Measure(*glance, report.source, clock, view);
+    Status measured = Measure(*glance, report.source, clock, view);
+    if (measured.ok()) {
+      measured = WhyStopped(options.event_log_path, *glance, options.views[i],
+                            {view.log_id, *view.position});
+    }
     if (view.health.ok()) view.health = measured.WithContext("view " + view.name);
   }
   if (report.log.complete) {

@@ -54,6 +54,7 @@ struct ViewReport {
   std::string name;
   Status health;  // Ok, or why its sink cannot be asked, or why it is stopped
   std::optional<EventPosition> position;
+  std::string log_id;  // of the event log that it was derived from; empty: none yet
   /// From its position to the end of the source's durable WAL, other tables' included.
   std::optional<uint64_t> lag_bytes;
   /// The age of the oldest commit that it does not show, by the source's clock; 0 when it

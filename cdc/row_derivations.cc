@@ -99,6 +99,9 @@ const char* SqliteType(uint32_t oid) {
   }
 }
 
+// text, varchar, char, name. Not what is text only because SQLite cannot hold it exactly.
+bool HoldsWords(uint32_t oid) { return oid == 25 || oid == 1043 || oid == 1042 || oid == 19; }
+
 Value ToValue(const std::optional<std::string>& text) {
   return text ? Value{*text} : Value{std::monostate{}};
 }
@@ -106,7 +109,8 @@ Value ToValue(const std::optional<std::string>& text) {
 SqlTable TableOf(const SourceRelation& relation) {
   SqlTable table{relation.name, {}};
   for (const SourceColumn& column : relation.columns) {
-    table.columns.push_back({column.name, SqliteType(column.type_oid), column.key});
+    table.columns.push_back(
+        {column.name, SqliteType(column.type_oid), column.key, HoldsWords(column.type_oid)});
   }
   return table;
 }

@@ -4,13 +4,14 @@
 #include <optional>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include "cdc/call_derivation.h"
 #include "cdc/parked.h"
 #include "cdc/row_mirror.h"
+#include "cdc/search_index.h"
 #include "cdc/sqlite_handle.h"
+#include "cdc/sqlite_table.h"
 
 namespace indoubt {
 namespace {
@@ -60,39 +61,6 @@ Result<bool> IsAsked(SqliteDatabase& db, const std::string& view) {
   return query.Next();
 }
 
-Status MakeTable(SqliteDatabase& db, const SqlTable& table) {
-  std::vector<std::string> parts;
-  std::vector<std::string> keys;
-  for (const SqlTable::Column& column : table.columns) {
-    parts.push_back(QuotedName(column.name) + " " + column.type);
-    if (column.key) keys.push_back(QuotedName(column.name));
-  }
-  if (!keys.empty()) parts.push_back(fmt::format("PRIMARY KEY ({})", fmt::join(keys, ", ")));
-  return db.Execute(fmt::format("CREATE TABLE IF NOT EXISTS {} ({})", QuotedName(table.name),
-                                fmt::join(parts, ", ")));
-}
-
-Status AddMissingColumns(SqliteDatabase& db, const SqlTable& table) {
-  for (const SqlTable::Column& column : table.columns) {
-    INDOUBT_ASSIGN_OR_RETURN(SqliteQuery present,
-                             db.Prepare("SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2"));
-    present.BindText(1, table.name);
-    present.BindText(2, column.name);
-    INDOUBT_ASSIGN_OR_RETURN(const bool found, present.Next());
-    if (found) continue;
-    if (column.key) {
-      return Status(StatusCode::kUnsupported,
-                    fmt::format("the source's key of table {} now has column {}, which the "
-                                "view's table cannot take into its own; rebuild the view",
-                                table.name, column.name));
-    }
-    INDOUBT_RETURN_IF_ERROR(
-        db.Execute(fmt::format("ALTER TABLE {} ADD COLUMN {} {}", QuotedName(table.name),
-                               QuotedName(column.name), column.type)));
-  }
-  return Status::Ok();
-}
-
 // The tables that `setup` makes.
 Result<std::vector<std::string>> TablesOf(const std::string& setup) {
   INDOUBT_ASSIGN_OR_RETURN(auto db,
@@ -118,6 +86,8 @@ class SqliteView : public View {
     auto opened = SqliteDatabase::Open(options_.sink, SqliteDatabase::Mode::kDurableWriter);
     db_.reset();
     INDOUBT_ASSIGN_OR_RETURN(db_, std::move(opened));
+    // So that a row that is replaced fires the index' trigger for what is deleted.
+    if (searched()) INDOUBT_RETURN_IF_ERROR(db_->Execute("PRAGMA recursive_triggers=ON"));
     INDOUBT_RETURN_IF_ERROR(db_->Execute(kOwnTables));
     INDOUBT_RETURN_IF_ERROR(db_->Execute(options_.derivation.sqlite_setup));
     INDOUBT_ASSIGN_OR_RETURN(expected_, ReadPosition(*db_, options_.name));
@@ -207,6 +177,9 @@ class SqliteView : public View {
   }
 
  private:
+  // Whether each table that follows the source's has a full-text index.
+  bool searched() const { return options_.kind == ViewKind::kSearch; }
+
   Status AddOne(const LoggedEvent& event) {
     if (options_.derivation.sqlite_mirrors && RowMirror::Takes(event.transaction)) {
       return mirror_.Put(*db_, event.transaction, [this](const events::Relation& shape) {
@@ -224,6 +197,7 @@ class SqliteView : public View {
     query.BindText(1, options_.name);
     INDOUBT_ASSIGN_OR_RETURN(const auto followed, query.Strings());
     for (const std::string& table : followed) {
+      if (searched()) INDOUBT_RETURN_IF_ERROR(cdc_internal::DropSearchIndex(*db_, table));
       INDOUBT_RETURN_IF_ERROR(db_->Execute("DROP TABLE IF EXISTS " + QuotedName(table)));
     }
     return DeleteOwn("indoubt_cdc_tables");
@@ -260,8 +234,12 @@ class SqliteView : public View {
     const auto known = shapes_.find(relation.oid);
     if (known != shapes_.end() && known->second == relation) return Status::Ok();
     const SqlTable table = options_.derivation.sqlite_table(relation);
-    INDOUBT_RETURN_IF_ERROR(MakeTable(*db_, table));
-    INDOUBT_RETURN_IF_ERROR(AddMissingColumns(*db_, table));
+    INDOUBT_RETURN_IF_ERROR(cdc_internal::FollowTable(*db_, table, searched()));
+    if (searched()) {
+      INDOUBT_ASSIGN_OR_RETURN(const auto columns,
+                               cdc_internal::SearchedColumns(table, options_.search_columns));
+      INDOUBT_RETURN_IF_ERROR(cdc_internal::FollowSearchIndex(*db_, table.name, columns));
+    }
     INDOUBT_ASSIGN_OR_RETURN(
         SqliteQuery * own,
         db_->Cached("INSERT OR IGNORE INTO indoubt_cdc_tables VALUES (?1, ?2)"));

@@ -24,8 +24,11 @@ StreamOutcome::Kind OutcomeKind(uint64_t stored) {
 
 Result<StreamRecord> ReadStreamRecord(const std::string& path) {
   if (access(path.c_str(), F_OK) != 0) {
-    return Status(StatusCode::kNotFound,
-                  fmt::format("there is no event log {}; start the worker first", path));
+    return Status(
+        StatusCode::kNotFound,
+        fmt::format("there is no event log {}: no worker has run; `indoubt cdc run` is the "
+                    "worker",
+                    path));
   }
   INDOUBT_ASSIGN_OR_RETURN(auto db,
                            SqliteDatabase::Open(path, SqliteDatabase::Mode::kReadOnly));

@@ -1,11 +1,13 @@
 #include "cdc/view_runner.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "base/failpoint.h"
 #include "cdc/redis_connection.h"
+#include "cdc/stopped_view.h"
 #include "cdc/view_copy.h"
 
 namespace indoubt::cdc_internal {
@@ -79,6 +81,7 @@ void ViewRunner::Run() {
     const EventPosition before = position_;
     const Status ended = Follow();
     if (stop_.is_set()) return;
+    failed_ = !ended.ok();
     SetHealth(ended.WithContext("view " + view_->name()));
     back_off = position_ > before ? Duration(kFirstBackOff)
                                   : std::min<Duration>(back_off * 2, kLastBackOff);
@@ -88,20 +91,26 @@ void ViewRunner::Run() {
 
 Status ViewRunner::Follow() {
   INDOUBT_ASSIGN_OR_RETURN(const ViewPosition at, OpenView());
-  INDOUBT_RETURN_IF_ERROR(CheckPosition(at));
+  INDOUBT_RETURN_IF_ERROR(
+      CheckPosition(at, log_.id(), log_.begin().whole_from(), log_.end().complete));
   INDOUBT_ASSIGN_OR_RETURN(const auto reader, log_.NewReader());
   INDOUBT_ASSIGN_OR_RETURN(const uint64_t sequence, reader->SequenceAt(at.position));
   INDOUBT_RETURN_IF_ERROR(LoadParked());  // first: the log lets go what is before both
   SetPosition(at.position, sequence);
   guard_.Forget();
-  SetHealth(Status::Ok());
+  // What has failed is not well again before it has come further: it may stop right here.
+  bool well = !failed_;
+  if (well) SetHealth(Status::Ok());
   while (!stop_.is_set()) {
     INDOUBT_RETURN_IF_ERROR(RetryIfAsked(*reader));
     const LogEnd end = log_.end();
-    if (end.last > position_ || end.complete > position_.lsn) {
+    const bool behind = end.last > position_ || end.complete > position_.lsn;
+    if (!behind && !std::exchange(well, true)) SetHealth(Status::Ok());
+    if (behind) {
       const Status applied = ApplyNext(*reader, end);
       if (!applied.ok() && view_->hold_changed()) continue;
       INDOUBT_RETURN_IF_ERROR(applied);
+      if (!std::exchange(well, true)) SetHealth(Status::Ok());
     } else {
       const TimePoint deadline = SystemClock().Now() + kLazyAdvance;
       log_.WaitBeyond(position_, deadline);
@@ -138,30 +147,6 @@ Status ViewRunner::CopyInto(ViewPosition& at) {
   if (!copied) return copied.error().WithContext("copying the source's tables");
   at = *copied;
   copy_again_at_ = {};
-  return Status::Ok();
-}
-
-Status ViewRunner::CheckPosition(const ViewPosition& at) const {
-  if (!at.log_id.empty() && at.log_id != log_.id()) {
-    return Status(StatusCode::kRefused,
-                  fmt::format("its data was derived from another event log ({}); rebuild it "
-                              "(indoubt cdc rebuild)",
-                              at.log_id.substr(0, 40)));
-  }
-  const EventPosition from = log_.begin().whole_from();
-  if (at.position < from) {
-    return Status(StatusCode::kRefused,
-                  fmt::format("it is at {}, and the event log has no longer all that follows: "
-                              "it is complete from {} on; rebuild it (indoubt cdc rebuild)",
-                              at.position.lsn.ToString(), from.lsn.ToString()));
-  }
-  if (at.position.lsn > log_.end().complete) {
-    return Status(
-        StatusCode::kCorrupt,
-        fmt::format("it is at {}, beyond the event log's end {}: the log lost what it "
-                    "had; begin with a new log and empty sinks",
-                    at.position.lsn.ToString(), log_.end().complete.ToString()));
-  }
   return Status::Ok();
 }
 

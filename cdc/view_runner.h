@@ -43,7 +43,6 @@ class ViewRunner {
   Status Follow();
   Result<ViewPosition> OpenView();
   Status CopyInto(ViewPosition& at);
-  Status CheckPosition(const ViewPosition& at) const;
   /// Drops the events from the first that the view may not see, and says why.
   Status Admit(std::vector<LoggedEvent>& events, EventLogReader& reader);
   /// Applies events from the first, all of which reach up to `to`, or parks the first when it
@@ -86,7 +85,8 @@ class ViewRunner {
   TimePoint copy_again_at_{};  // the last one failed
   const EventLog& log_;
   const StopSignal& stop_;
-  EventPosition position_;  // of the thread
+  EventPosition position_;  // of the thread, as is
+  bool failed_ = false;     // whether the last Follow has
   TimePoint advanced_at_{};
   mutable std::mutex mutex_;
   ViewState state_;                            // guarded by mutex_

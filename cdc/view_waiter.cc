@@ -75,7 +75,9 @@ Result<std::unique_ptr<ViewWaiter>> ViewWaiter::Connect(const ViewOptions& view)
   // Read-only, it would not make the file; without it there is nothing to wait in.
   INDOUBT_ASSIGN_OR_RETURN(const ViewPosition position, ReadViewPosition(view));
   if (position.log_id.empty()) {
-    return Status(StatusCode::kNotFound, "its sink has nothing yet; is a worker running?");
+    return Status(StatusCode::kNotFound,
+                  "its sink has nothing yet: no worker has run, or it is at the first "
+                  "snapshot; `indoubt cdc run` is the worker");
   }
   INDOUBT_ASSIGN_OR_RETURN(auto db,
                            SqliteDatabase::Open(view.sink, SqliteDatabase::Mode::kReadOnly));

@@ -168,6 +168,7 @@ Result<ViewPosition> ReadViewPosition(const ViewOptions& options) {
     case ViewKind::kRedis:
       return ReadRedisPosition(options);
     case ViewKind::kSqlite:
+    case ViewKind::kSearch:
       return ReadSqlitePosition(options);
   }
   return Status(StatusCode::kInternal, "unknown kind of view");

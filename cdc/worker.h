@@ -27,7 +27,8 @@ namespace indoubt {
 
 struct ViewPosition;  // view.h
 
-enum class ViewKind { kRedis, kSqlite };
+/// kSearch: a SQLite file with a full-text index beside each table (search_view.h).
+enum class ViewKind { kRedis, kSqlite, kSearch };
 
 /// What to do when the slot was dropped, invalidated, or moved past what the log has.
 enum class OnSlotLoss {
@@ -39,11 +40,13 @@ struct ViewOptions {
   std::string name;  // [A-Za-z0-9_-]{1,32}; the sink stores its position under it
   ViewKind kind = ViewKind::kRedis;
   /// Redis: "redis://[user:password@]host:port/db" or "unix:///path?db=0", never
-  /// shown. SQLite: the path of the file, made if absent.
+  /// shown. SQLite and search: the path of the file, made if absent.
   std::string sink;
-  /// The one of its kind is used: see FindDerivation.
+  /// The one of its kind is used, of kSearch that of SQLite: see FindDerivation.
   Derivation derivation;
   SchemaRule schema_rule = SchemaRule::kBackward;
+  /// kSearch: what is indexed, "<table>.<column>" each; none: all columns of text.
+  std::vector<std::string> search_columns{};
 };
 
 struct CdcOptions {

@@ -142,7 +142,7 @@ int AuditCdc(const std::string& config, bool json) {
   const auto loaded = LoadCdcConfig(config);
   if (!loaded) return Fail(loaded.error(), json);
   const auto sources = Collect(*loaded);
-  if (!sources) return Fail(sources.error(), json);
+  if (!sources) return FailCdc(sources.error(), json);
   const Audit audit = CompareWithStream(
       sources->stream.outcomes, [&](const Gid& gid) { return DecisionOn(*sources, gid); });
   if (json) {

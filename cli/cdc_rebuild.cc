@@ -40,7 +40,7 @@ int RebuildCdcView(const std::string& config, const std::string& name, Duration 
   const auto loaded = LoadCdcConfig(config);
   if (!loaded) return Fail(loaded.error(), json);
   const auto report = RebuildView(loaded->options, name, timeout);
-  if (!report) return Fail(report.error(), json);
+  if (!report) return FailCdc(report.error(), json);
   if (json) {
     PrintReportJson(name, *report);
   } else {

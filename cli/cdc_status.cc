@@ -26,6 +26,13 @@ Json Problem(const Status& health) {
   return {{"code", ToString(health.code())}, {"message", health.message()}};
 }
 
+/// The LSN; `otherwise` when it is not known, or the view has none: nothing was derived yet.
+template <typename Text>
+Text PositionOf(const ViewReport& view, Text otherwise) {
+  const bool begun = view.position && !view.log_id.empty();
+  return begun ? Text(view.position->lsn.ToString()) : otherwise;
+}
+
 struct Rates {
   std::optional<double> log;
   std::vector<std::optional<double>> views;  // in the report's order
@@ -53,7 +60,7 @@ Json ToJson(const SlotReport& slot) {
 
 Json ToJson(const ViewReport& view, const std::optional<double>& rate) {
   return {{"view", view.name},
-          {"position", view.position ? Json(view.position->lsn.ToString()) : Json()},
+          {"position", PositionOf(view, Json())},
           {"lag_bytes", OrNull(view.lag_bytes)},
           {"lag_seconds", OrNull(view.lag_seconds)},
           {"backlog_events", OrNull(view.backlog)},
@@ -133,7 +140,7 @@ void PrintStatusLines(const CdcReport& report, const Rates& rates, const std::st
     const auto rate = i < rates.views.size() ? rates.views[i] : std::nullopt;
     PrintLine(fmt::format(
         "view    {}: at {}, {} bytes and {} s late, {} events behind, {} parked, {}", view.name,
-        view.position ? view.position->lsn.ToString() : "unknown",
+        PositionOf<std::string>(view, view.position ? "nothing yet" : "unknown"),
         OrUnknown(view.lag_bytes, "{}"), OrUnknown(view.lag_seconds, "{:.3f}"),
         OrUnknown(view.backlog, "{}"), OrUnknown(view.parked, "{}"),
         rate ? fmt::format("{:.1f}/s", *rate) : "no rate"));

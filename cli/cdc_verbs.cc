@@ -4,6 +4,7 @@
 
 #include "cdc/schema_rule.h"
 #include "cli/config.h"
+#include "cli/output.h"
 #include "experiments/workloads/shop_derivation.h"
 
 namespace indoubt::cli {
@@ -42,10 +43,13 @@ Result<CdcOptions> ToCdcOptions(const Config& config) {
     const ParticipantOptions& sink = Find(config, view.sink);
     ViewOptions to;
     to.name = view.name;
-    to.kind = view.kind == "redis" ? ViewKind::kRedis : ViewKind::kSqlite;
+    to.kind = view.kind == "redis"    ? ViewKind::kRedis
+              : view.kind == "sqlite" ? ViewKind::kSqlite
+                                      : ViewKind::kSearch;
     to.sink = view.kind == "redis" ? std::get<RedisOptions>(sink).uri
                                    : std::get<SqliteOptions>(sink).path;
     to.derivation = std::move(*derivation);
+    to.search_columns = view.columns;
     INDOUBT_ASSIGN_OR_RETURN(to.schema_rule, ParseSchemaRule(view.schema_rule));
     options.views.push_back(std::move(to));
   }
@@ -53,6 +57,11 @@ Result<CdcOptions> ToCdcOptions(const Config& config) {
 }
 
 }  // namespace
+
+int FailCdc(const Status& status, bool json) {
+  const int code = Fail(status, json);
+  return status.code() == StatusCode::kNotFound ? static_cast<int>(kEnvironment) : code;
+}
 
 Result<CdcVerbConfig> LoadCdcConfig(const std::string& path) {
   INDOUBT_ASSIGN_OR_RETURN(Config config, LoadConfig(path));

@@ -18,6 +18,10 @@ struct CdcVerbConfig {
 /// Reads the file at `path`, which must have [cdc] and a view. Errors as LoadConfig.
 Result<CdcVerbConfig> LoadCdcConfig(const std::string& path);
 
+/// As Fail; but what no worker has made yet (kNotFound) is no mistake on the command line:
+/// kEnvironment.
+int FailCdc(const Status& status, bool json);
+
 /// `indoubt cdc status`: looks twice, `sample` apart, for the rates (0: once, without).
 int ShowCdcStatus(const std::string& config, Duration sample, bool json);
 

@@ -21,7 +21,7 @@ int WaitForCdcView(const CdcWaitArguments& arguments) {
   const auto view = FindView(loaded->options, arguments.view);
   if (!view) return Fail(view.error(), arguments.json);
   const Status waited = WaitUntil(*view, *token, SystemClock().Now() + arguments.timeout);
-  if (!waited.ok()) return Fail(waited.WithContext("view " + view->name), arguments.json);
+  if (!waited.ok()) return FailCdc(waited.WithContext("view " + view->name), arguments.json);
   if (arguments.json) PrintJson({{"view", view->name}, {"reached", token->ToString()}});
   return kDone;
 }

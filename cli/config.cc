@@ -237,6 +237,24 @@ Status ReadCdc(const toml::table* table, Config& config) {
   return reader.Finish();
 }
 
+void CheckColumns(const ViewConfig& view, const std::vector<std::string>& tables,
+                  TomlReader& reader) {
+  if (!view.columns.empty() && view.kind != "search") {
+    reader.Wrong("columns", "only a view of kind \"search\" has columns to index");
+  }
+  for (const std::string& column : view.columns) {
+    const bool known = std::any_of(tables.begin(), tables.end(), [&](const std::string& table) {
+      const std::string prefix = table.substr(table.rfind('.') + 1) + ".";
+      return column.starts_with(prefix) && column.size() > prefix.size();
+    });
+    if (known) continue;
+    reader.Wrong("columns",
+                 fmt::format("\"{}\" is no column of a table of [cdc]; write \"TABLE.COLUMN\", "
+                             "without the schema",
+                             column.substr(0, 80)));
+  }
+}
+
 Status ReadView(const toml::table& table, const std::string& name, Config& config) {
   TomlReader reader(table, config.file, "views." + name);
   if (!IsValidName(name)) reader.Wrong("", "a name is 1 to 32 of [A-Za-z0-9_-]");
@@ -252,12 +270,15 @@ Status ReadView(const toml::table& table, const std::string& name, Config& confi
   }
   const ParticipantOptions* sink = FindParticipant(config, view.sink);
   const bool fits = sink != nullptr && ((view.kind == "redis" && sink->index() == 1) ||
-                                        (view.kind == "sqlite" && sink->index() == 2));
-  if (view.kind != "redis" && view.kind != "sqlite") {
-    reader.Wrong("kind", "this version offers \"redis\" and \"sqlite\"");
+                                        (view.kind != "redis" && sink->index() == 2));
+  if (view.kind != "redis" && view.kind != "sqlite" && view.kind != "search") {
+    reader.Wrong("kind", "must be \"redis\", \"sqlite\" or \"search\"");
   } else if (!fits) {
-    reader.Wrong("sink", fmt::format("must name a participant of kind \"{}\"", view.kind));
+    reader.Wrong("sink", fmt::format("must name a participant of kind \"{}\"",
+                                     view.kind == "redis" ? "redis" : "sqlite"));
   }
+  view.columns = reader.Strings("columns");
+  if (config.cdc) CheckColumns(view, config.cdc->tables, reader);
   if (!config.cdc) reader.Wrong("", "a view needs the table [cdc]");
   INDOUBT_RETURN_IF_ERROR(reader.Finish());
   config.cdc->views.push_back(std::move(view));

@@ -22,10 +22,11 @@ const std::string& NameOf(const ParticipantOptions& options);
 
 struct ViewConfig {
   std::string name;
-  std::string kind;         // "redis" or "sqlite"
-  std::string sink;         // a participant's name
-  std::string derivation;   // "rows", or one that the program registered
-  std::string schema_rule;  // "backward", "forward" or "full"
+  std::string kind;                  // "redis", "sqlite" or "search"
+  std::string sink;                  // a participant's name
+  std::string derivation;            // "rows", or one that the program registered
+  std::string schema_rule;           // "backward", "forward" or "full"
+  std::vector<std::string> columns;  // "table.column", of a search view; empty: all of text
 };
 
 struct CdcConfig {

@@ -107,6 +107,10 @@ std::vector<std::string> TomlReader::RequiredStrings(const std::string& key) {
   return strings;
 }
 
+std::vector<std::string> TomlReader::Strings(const std::string& key) {
+  return Take(key) == nullptr ? std::vector<std::string>{} : RequiredStrings(key);
+}
+
 const toml::table* TomlReader::Table(const std::string& key) {
   const toml::node* node = Take(key);
   if (node == nullptr) return nullptr;

@@ -29,6 +29,8 @@ class TomlReader {
   bool Bool(const std::string& key, bool fallback);
   Duration DurationOf(const std::string& key, Duration fallback);
   std::vector<std::string> RequiredStrings(const std::string& key);
+  /// Empty when it is absent; else as RequiredStrings.
+  std::vector<std::string> Strings(const std::string& key);
   /// The sub-table, or null when it is absent.
   const toml::table* Table(const std::string& key);
 

@@ -19,6 +19,44 @@ namespace {
 // How long a scrape may wait for the source.
 constexpr Duration kMetricsPatience = std::chrono::seconds(2);
 
+/// Tells on stderr what begins and what ends, each trouble of source and views by itself, and
+/// not all the time. Belongs to one thread.
+class Teller {
+ public:
+  void Tell(const CdcStatus& now) {
+    if (now.last_loss != loss_) {
+      loss_ = now.last_loss;
+      Note("indoubt: cdc: a new snapshot is, or was, taken: " + loss_.message());
+    }
+    TellHealth("the source", now.source_health);
+    for (const ViewState& view : now.views) {
+      TellHealth("view " + view.name, view.health);
+      TellParked(view);
+    }
+  }
+
+ private:
+  void TellHealth(const std::string& of, const Status& health) {
+    std::string& said = said_[of];
+    if (health.message() == said) return;
+    said = health.message();
+    Note("indoubt: cdc: " + (health.ok() ? of + " is well again" : said));
+  }
+  void TellParked(const ViewState& view) {
+    if (view.parked > parked_[view.name]) {
+      Note(
+          fmt::format("indoubt: cdc: view {} has parked {}, the last because {}; see "
+                      "`indoubt cdc parked`",
+                      view.name, view.parked, view.parked_reason));
+    }
+    parked_[view.name] = view.parked;
+  }
+
+  Status loss_;
+  std::map<std::string, std::string> said_;
+  std::map<std::string, uint64_t> parked_;
+};
+
 int Run(const std::string& config) {
   const auto loaded = LoadCdcConfig(config);
   if (!loaded) return Fail(loaded.error());
@@ -37,29 +75,9 @@ int Run(const std::string& config) {
   auto worker = CdcWorker::Start(options);
   if (!worker) return Fail(worker.error());
   Note("indoubt: cdc: streaming");
-  Status loss;
-  std::string said;  // a trouble is told when it begins, not all the time
-  std::map<std::string, uint64_t> parked;
+  Teller teller;
   AwaitTermination([&] {
-    const CdcStatus now = (*worker)->status();
-    if (now.last_loss != loss) {
-      loss = now.last_loss;
-      Note("indoubt: cdc: a new snapshot is, or was, taken: " + loss.message());
-    }
-    for (const ViewState& view : now.views) {
-      if (view.parked > parked[view.name]) {
-        Note(
-            fmt::format("indoubt: cdc: view {} has parked {}, the last because {}; see "
-                        "`indoubt cdc parked`",
-                        view.name, view.parked, view.parked_reason));
-      }
-      parked[view.name] = view.parked;
-    }
-    const Status health = (*worker)->health();
-    if (health.message() != said) {
-      said = health.message();
-      Note("indoubt: cdc: " + (health.ok() ? "well again" : said));
-    }
+    teller.Tell((*worker)->status());
     return (*worker)->source_lost();
   });
   const bool lost = (*worker)->source_lost();

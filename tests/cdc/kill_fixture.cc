@@ -112,10 +112,18 @@ void CdcKillFixture::ExpectEverythingEqualsSource() {
   const std::string socket = redis_->socket_path();
   const Sums moves = Client().Query("SELECT id, amount FROM moves");
   EXPECT_EQ(SqliteRows(rows_path_, "SELECT id, amount FROM moves"), moves);
+  const std::string search_path = SearchPath(rows_path_);
+  EXPECT_EQ(SqliteRows(search_path, "SELECT id, amount FROM moves"), moves);
+  // By the index alone, which holds no row twice and none that is gone.
+  EXPECT_EQ(SqliteRows(search_path,
+                       "SELECT item, (SELECT count(*) FROM moves_search WHERE moves_search "
+                       "MATCH '\"' || item || '\"') FROM (SELECT DISTINCT item FROM moves)"),
+            Client().Query("SELECT item, count(*) FROM moves GROUP BY item"));
   EXPECT_EQ(RedisFields(socket, "moves:", "amount"), moves);
   const Sums accounts = Client().Query("SELECT id, balance FROM account");
   EXPECT_GE(accounts.size(), static_cast<size_t>(kAccounts));
   EXPECT_EQ(SqliteRows(rows_path_, "SELECT id, balance FROM account"), accounts);
+  EXPECT_EQ(SqliteRows(search_path, "SELECT id, balance FROM account"), accounts);
   EXPECT_EQ(RedisFields(socket, "account:", "balance"), accounts);
 }
 

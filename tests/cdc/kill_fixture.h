@@ -32,7 +32,7 @@ class SourceLoad {
 class CdcKillFixture : public CdcFixture {
  protected:
   void SetUp() override;
-  /// The child's options: sums and rows in Redis and SQLite.
+  /// The child's options: sums and rows in Redis and SQLite, and rows that are searched.
   CdcOptions AllOptions() const;
   std::unique_ptr<Process> StartChild(const std::string& fail_points,
                                       const std::vector<std::string>& wrapper = {});

@@ -25,7 +25,8 @@ constexpr const char* kPoints[] = {kAtRandom,
                                    "cdc_applied@cache",
                                    "cdc_applied@table",
                                    "cdc_applied@rows_cache",
-                                   "cdc_applied@rows_table"};
+                                   "cdc_applied@rows_table",
+                                   "cdc_applied@rows_search"};
 
 class CdcRandomKillTest : public CdcKillFixture {
  protected:

@@ -19,11 +19,12 @@ class CdcSchemaChangeTest : public CdcKillFixture {
     worker_ = std::move(*worker);
   }
   Status Health(size_t view) const { return worker_->status().views.at(view).health; }
-  static constexpr size_t kCache = 0, kTable = 1, kRowsCache = 2, kRowsTable = 3;
+  static constexpr size_t kCache = 0, kTable = 1, kRowsCache = 2, kRowsTable = 3,
+                          kRowsSearch = 4;
 
   /// The views of rows stop with `words`; the sums go on to what is written afterwards.
   void ExpectOnlyRowsStopWith(const std::string& words) {
-    for (const size_t view : {kRowsCache, kRowsTable}) {
+    for (const size_t view : {kRowsCache, kRowsTable, kRowsSearch}) {
       EXPECT_TRUE(Eventually([&] { return Health(view).code() == StatusCode::kUnsupported; }))
           << Health(view).ToString();
       EXPECT_THAT(Health(view).message(), HasSubstr(words));
@@ -71,7 +72,7 @@ TEST_F(CdcSchemaChangeTest, AColumnThatTheSumsNeedStopsThem) {
   ExpectEverythingEqualsSource();
   Client().Run("ALTER TABLE moves ALTER item TYPE integer USING 7");
   Client().Run("INSERT INTO moves(item, amount) VALUES (8, 2)");
-  for (const size_t view : {kCache, kTable, kRowsCache, kRowsTable}) {
+  for (const size_t view : {kCache, kTable, kRowsCache, kRowsTable, kRowsSearch}) {
     EXPECT_TRUE(Eventually([&] { return Health(view).code() == StatusCode::kUnsupported; }));
     EXPECT_THAT(Health(view).message(),
                 HasSubstr("column \"item\" was changed from text to integer"));

@@ -134,8 +134,9 @@ TEST_F(CdcSlotLossTest, KilledWhileItMendsTheLossItMendsItTheNextTime) {
   RunOnce();
   Client().Run("SELECT pg_drop_replication_slot('indoubt')");
   ChangeUnseen();
-  for (const char* point : {"cdc_snapshot_chunk:1", "cdc_snapshot_chunk:2", "cdc_applied@cache",
-                            "cdc_applied@rows_cache", "cdc_applied@rows_table"}) {
+  for (const char* point :
+       {"cdc_snapshot_chunk:1", "cdc_snapshot_chunk:2", "cdc_applied@cache",
+        "cdc_applied@rows_cache", "cdc_applied@rows_table", "cdc_applied@rows_search"}) {
     Client().Run("INSERT INTO moves(item, amount) VALUES ('a4', 1)");  // for each to apply
     const auto child = StartChild(std::string(point) + "=kill");
     const auto ended = child->Wait(SystemClock().Now() + std::chrono::seconds(30));

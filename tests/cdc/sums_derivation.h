@@ -46,12 +46,18 @@ inline std::vector<ViewOptions> SumsViews(const std::string& redis_uri,
           {"table", ViewKind::kSqlite, sqlite_path, derivation}};
 }
 
-/// Beside them, views of the rows as they are, which want a file of their own.
+/// The file of the search view beside the SQLite view of rows at `sqlite_path`.
+inline std::string SearchPath(const std::string& sqlite_path) {
+  return sqlite_path + ".search";
+}
+
+/// Beside them, views of the rows as they are, which want files of their own.
 inline std::vector<ViewOptions> RowsViews(const std::string& redis_uri,
                                           const std::string& sqlite_path) {
   const Derivation rows = FindDerivation("rows").value_or(Derivation{});
   return {{"rows_cache", ViewKind::kRedis, redis_uri, rows},
-          {"rows_table", ViewKind::kSqlite, sqlite_path, rows}};
+          {"rows_table", ViewKind::kSqlite, sqlite_path, rows},
+          {"rows_search", ViewKind::kSearch, SearchPath(sqlite_path), rows}};
 }
 
 }  // namespace indoubt

@@ -1,5 +1,6 @@
 // worker_child DSN LOG REDIS SQLITE [ROWS]: runs a worker until killed, with the sums of
-// table moves and, given the SQLite file ROWS, also with the rows of moves and account.
+// table moves and, given the SQLite file ROWS, also with the rows of moves and account, there
+// and searched in a file beside it.
 // In the environment: CDC_ON_SLOT_LOSS=snapshot is on_slot_loss; rows of the item CDC_POISON
 // are refused by the sums; CDC_RETENTION is how long the event log keeps what all views have,
 // or "key"; CDC_WITHOUT_ROWS leaves the views of rows out. Exit 1 and the reason on stderr

@@ -23,6 +23,7 @@ constexpr const char* kPoints[] = {"cdc_decoded",
                                    "cdc_applied@table",
                                    "cdc_applied@rows_cache",
                                    "cdc_applied@rows_table",
+                                   "cdc_applied@rows_search",
                                    "cdc_log_removing",
                                    "cdc_log_removed"};
 
@@ -51,7 +52,8 @@ class CdcPowerCutTest : public CdcKillFixture {
     ASSERT_TRUE(replayed.ok()) << replayed.ToString();
     unsynced_ += durable.UnsyncedWrites();
     durable.Restore(tail, random_);
-    for (const char* file : {"/view.db-shm", "/rows.db-shm", "/events.db-shm"}) {
+    for (const char* file :
+         {"/view.db-shm", "/rows.db-shm", "/rows.db.search-shm", "/events.db-shm"}) {
       std::filesystem::remove(files_ + file);  // shared memory is no file of the disk
     }
   }

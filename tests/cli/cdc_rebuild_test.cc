@@ -107,6 +107,45 @@ TEST_F(CdcRebuildTest, MendsADamagedViewBesideAWorkerAndWithout) {
   EXPECT_TRUE(shop_.Cdc({"rebuild", "nonsense"}).Exited(2));
 }
 
+TEST(CdcRebuildSearch, MendsRowsAndIndexBesideAWorkerKilledBeforeAndAfterAChangeOfShape) {
+  CdcShop shop(
+      "[participants.index]\nkind = \"sqlite\"\npath = \"found.db\"\ntables = [\"orders\"]\n"
+      "[views.found]\nkind = \"search\"\nsink = \"index\"\ncolumns = [\"orders.note\"]\n");
+  const std::string path = shop.stores().folder() + "/found.db";
+  const auto source = [&](const std::string& sql) { return shop.stores().AskPostgres(sql); };
+  const auto found = [&](const std::string& words) {
+    return shop.stores().AskSqlite(
+        "SELECT count(*) FROM orders_search WHERE orders_search MATCH '" + words + "'", path);
+  };
+  source("ALTER TABLE orders ADD note text");
+  const auto worker = shop.StartWorker();
+  source("INSERT INTO orders VALUES (1, 7, 'blue bicycle'), (2, 7, 'red bicycle')");
+  ASSERT_TRUE(Eventually([&] { return found("bicycle") == "2"; })) << shop.worker_output();
+  // The row goes, and the index is left with words that no row has.
+  shop.stores().AskSqlite("DROP TRIGGER orders_search_delete; DELETE FROM orders WHERE id = 1",
+                          path);
+  const Ran killed =
+      shop.stores().Indoubt({"cdc", "rebuild", "found", "-c", shop.config_path()},
+                            {{"INDOUBT_FAILPOINT", "cdc_rebuild_swapping=kill"}});
+  ASSERT_TRUE(killed.DiedOf(SIGKILL)) << killed.err;
+  const auto rebuild = [&] {
+    const Ran ran = shop.Cdc({"rebuild", "found", "--json"});
+    EXPECT_TRUE(ran.Exited(0)) << ran.out << ran.err;
+    EXPECT_EQ(Json::parse(ran.out)["equal"], true) << ran.out;
+  };
+  rebuild();
+  EXPECT_EQ(found("bicycle"), "2");
+  EXPECT_EQ(shop.stores().AskSqlite("SELECT count(*) FROM orders WHERE id = 1", path), "1");
+  source("DELETE FROM orders WHERE id = 1");
+  EXPECT_TRUE(Eventually([&] { return found("blue") == "0" && found("red") == "1"; }));
+  source("ALTER TABLE orders RENAME COLUMN account TO payer");
+  source("INSERT INTO orders VALUES (3, 7, 'green bicycle')");
+  rebuild();
+  EXPECT_TRUE(Eventually([&] { return found("bicycle") == "2"; }));
+  source("UPDATE orders SET note = 'green tricycle' WHERE id = 3");
+  EXPECT_TRUE(Eventually([&] { return found("bicycle") == "1" && found("tricycle") == "1"; }));
+}
+
 TEST_F(CdcRebuildTest, KilledAtAnyStepItLeavesTheOldVersionAndCanBeRunAgain) {
   for (const char* view : {"cache", "table"}) {
     Damage();

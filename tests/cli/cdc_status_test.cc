@@ -147,7 +147,14 @@ TEST(CdcStatus, ALostSlotAndAnUnreachableSourceAreNamed) {
   const Ran before = shop.Cdc({"status"});
   EXPECT_TRUE(before.Exited(3)) << before.err;
   EXPECT_THAT(before.err, HasSubstr("there is no event log"));
-  shop.StartWorker()->KillAndWait();
+  EXPECT_THAT(before.err, HasSubstr("no worker has run"));
+  EXPECT_THAT(before.out, HasSubstr("table: at nothing yet"));
+  {
+    const auto worker = shop.StartWorker();
+    Order(shop, 1);
+    ASSERT_TRUE(shop.ShowOrder(1)) << shop.worker_output();
+    worker->KillAndWait();
+  }
   EXPECT_TRUE(Eventually([&] {
     return shop.stores().AskPostgres("SELECT active FROM pg_replication_slots") == "f";
   }));
@@ -162,6 +169,58 @@ TEST(CdcStatus, ALostSlotAndAnUnreachableSourceAreNamed) {
   EXPECT_EQ(status["source_problem"]["code"], "unavailable");
   EXPECT_TRUE(ViewNamed(status, "table")["lag_bytes"].is_null());
   EXPECT_FALSE(ViewNamed(status, "table")["position"].is_null());
+}
+
+TEST(CdcStatus, EveryViewThatAChangeOfShapeHasStoppedIsNamedWithAWorkerAndWithout) {
+  CdcShop shop;
+  auto worker = shop.StartWorker();
+  Order(shop, 1);
+  ASSERT_TRUE(shop.ShowOrder(1));
+  shop.stores().AskPostgres("ALTER TABLE orders RENAME COLUMN account TO payer");
+  Order(shop, 2);
+  const std::string words =
+      "table public.orders: column \"account\", which the view needs, was renamed to \"payer\"";
+  for (const bool with_worker : {true, false}) {
+    SCOPED_TRACE(with_worker);
+    // The views stop when the event is in the log, which no view tells of.
+    EXPECT_TRUE(Eventually([&] { return shop.Cdc({"status", "--sample", "0s"}).Exited(3); }));
+    const Json status = StatusOf(shop, 3);
+    for (const char* name : {"cache", "table"}) {
+      const Json problem = ViewNamed(status, name)["problem"];
+      ASSERT_FALSE(problem.is_null()) << status;
+      EXPECT_EQ(problem["code"], "unsupported") << problem;
+      EXPECT_THAT(problem["message"], HasSubstr(std::string("view ") + name));
+      EXPECT_THAT(problem["message"], HasSubstr(words));
+      EXPECT_THAT(problem["message"], HasSubstr("rebuild the view"));
+    }
+    if (!with_worker) break;
+    // The worker names both, too, and each once, although it tries again.
+    EXPECT_TRUE(Eventually([&] {
+      const std::string said = shop.worker_output();
+      return said.find("view cache: at") != std::string::npos &&
+             said.find("view table: at") != std::string::npos;
+    })) << shop.worker_output();
+    worker->KillAndWait();
+    const std::string said = shop.worker_output();
+    const size_t first = said.find("was renamed to");
+    const size_t second = said.find("was renamed to", first + 1);
+    EXPECT_EQ(said.find("was renamed to", second + 1), std::string::npos) << said;
+  }
+  for (const char* view : {"cache", "table"}) {
+    EXPECT_TRUE(shop.Cdc({"rebuild", view}).Exited(0)) << view;
+  }
+  EXPECT_TRUE(StatusOf(shop, 0)["views"][0]["problem"].is_null());
+}
+
+TEST(CdcWait, BeforeAnyWorkerRanTheVerbsSaySoAndEndAsForAnEnvironment) {
+  CdcShop shop;
+  for (const std::vector<std::string>& verb :
+       {std::vector<std::string>{"wait", "table", "0/1", "--timeout", "10ms"},
+        std::vector<std::string>{"rebuild", "table"}, std::vector<std::string>{"audit"}}) {
+    const Ran ran = shop.Cdc(verb);
+    EXPECT_TRUE(ran.Exited(3)) << verb.front() << ": " << ran.err;
+    EXPECT_THAT(ran.err, HasSubstr("no worker has run")) << verb.front();
+  }
 }
 
 TEST(CdcWait, AWriteGivesItsLsnAndAViewIsWaitedForByIt) {
