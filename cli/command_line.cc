@@ -93,6 +93,10 @@ void Verb::Flag(const std::string& names, bool& into, const std::string& help) {
   app_->add_flag(names, into, help);
 }
 
+Option Verb::FlagOrValue(const std::string& names, std::string& into, const std::string& help) {
+  return Option(app_->add_flag(names, into, help));
+}
+
 void Verb::RequireEither(Option one, Option other) {
   app_->parse_complete_callback([first = one.option_, second = other.option_] {
     if (first->count() + second->count() > 0) return;

@@ -71,6 +71,9 @@ class Verb {
   /// The text of a duration with its unit, checked to be one.
   Option Duration(const std::string& names, std::string& into, const std::string& help);
   void Flag(const std::string& names, bool& into, const std::string& help);
+  /// A flag that may bring a value, as --live=8080; `into` is "true" where it brings none.
+  /// The word after it is never its value.
+  Option FlagOrValue(const std::string& names, std::string& into, const std::string& help);
 
   /// At least one of the two must be given.
   void RequireEither(Option one, Option other);

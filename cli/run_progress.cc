@@ -14,7 +14,6 @@ namespace indoubt::cli {
 namespace {
 
 constexpr double kLineSeconds = 5;
-constexpr double kRateSeconds = 1;
 constexpr const char* kWriteOver = "\r\x1b[K";  // to the line's start, and clear it
 
 std::string Words(Duration duration) {
@@ -60,26 +59,9 @@ std::string ProgressText(const RunProgress& progress, std::optional<double> rate
   return text;
 }
 
-std::optional<double> ProgressLines::RateOf(const RunProgress& progress) {
-  const std::string place = fmt::format("{} {}", progress.cell, progress.rep);
-  if (place != place_ || !progress.observed) {
-    place_ = place;
-    counted_.reset();
-    rate_.reset();
-  }
-  if (!progress.observed) return std::nullopt;
-  if (!counted_) counted_ = {progress.elapsed_s, progress.completed};
-  const double seconds = progress.elapsed_s - counted_->first;
-  if (seconds >= kRateSeconds) {
-    rate_ = static_cast<double>(progress.completed - counted_->second) / seconds;
-    counted_ = {progress.elapsed_s, progress.completed};
-  }
-  return rate_;
-}
-
 void ProgressLines::operator()(const RunProgress& progress) {
   if (quiet_) return;
-  const std::string text = ProgressText(progress, RateOf(progress));
+  const std::string text = ProgressText(progress, rate_.At(progress).completed_per_s);
   const bool stays = !progress.event.empty() || progress.phase != phase_;
   phase_ = progress.phase;
   if (width_) {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "experiments/progress_rate.h"
 #include "experiments/run.h"
 
 namespace indoubt::cli {
@@ -22,14 +23,11 @@ class ProgressLines {
   void operator()(const RunProgress& progress);
 
  private:
-  std::optional<double> RateOf(const RunProgress& progress);
-
   bool quiet_;
   std::optional<size_t> width_;
   double last_ = -1e9;  // when a line was written, seconds since the run began
-  std::string phase_, place_;
-  std::optional<std::pair<double, int64_t>> counted_;  // when, and how many were completed
-  std::optional<double> rate_;
+  std::string phase_;
+  ProgressRate rate_;
 };
 
 /// The columns of the terminal on stderr; none where lines must not be written over.

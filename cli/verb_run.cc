@@ -1,5 +1,6 @@
 // indoubt run: runs a scenario and reports on it.
 #include <atomic>
+#include <charconv>
 #include <filesystem>
 #include <memory>
 #include <thread>
@@ -11,6 +12,8 @@
 #include "cli/run_progress.h"
 #include "cli/termination.h"
 #include "cli/verbs.h"
+#include "experiments/by_hand.h"
+#include "experiments/live/live_view.h"
 #include "experiments/report/report.h"
 #include "experiments/report/run_index.h"
 #include "experiments/run.h"
@@ -32,7 +35,17 @@ struct RunArguments {
   int repeat = 0;
   std::optional<uint64_t> seed;
   bool keep = false, json = false, quiet = false;
+  std::string live;  // empty: no live page; a port, or "true" for a free one
 };
+
+/// 0 for a free one; none: it is no port.
+std::optional<uint16_t> PortOf(const std::string& text) {
+  if (text == "true") return uint16_t{0};
+  uint16_t port = 0;
+  const char* end = text.data() + text.size();
+  const auto [stopped, error] = std::from_chars(text.data(), end, port);
+  return error == std::errc() && stopped == end ? std::optional(port) : std::nullopt;
+}
 
 void EndAtOnce() {
   TakeEverythingAway();
@@ -84,7 +97,37 @@ std::vector<std::string> RecordedArguments() {
   return recorded;
 }
 
-RunOptions ToOptions(const RunArguments& arguments, const std::atomic<bool>& stop) {
+/// The page of a run that is shown while it goes on, and the hand that acts there.
+struct Live {
+  ByHand hand;
+  std::unique_ptr<LiveView> view;
+
+  /// Before anything of the run starts.
+  Status Start(const std::string& port) {
+    INDOUBT_ASSIGN_OR_RETURN(view, LiveView::Start(PortOf(port).value_or(0), hand));
+    Note("indoubt: live page: " + view->url());
+    return Status::Ok();
+  }
+  void Show(RunOptions& options) {
+    options.by_hand = &hand;
+    options.begun = [this](const Scenario& scenario, const std::string& folder) {
+      view->Begun(scenario, folder);
+    };
+    options.progress = [this, lines = options.progress](const RunProgress& at) {
+      lines(at);
+      view->Progress(at);
+    };
+  }
+  void End(const std::string& sentence, const std::string& report) {
+    if (!view) return;
+    view->Ended(sentence, report);
+    if (view->left_out() == 0) return;
+    Note(fmt::format("indoubt: the live page: browsers were too slow for {} samples",
+                     view->left_out()));
+  }
+};
+
+RunOptions ToOptions(const RunArguments& arguments, const std::atomic<bool>& stop, Live& live) {
   RunOptions options;
   options.out_folder = arguments.out;
   options.binary = std::filesystem::read_symlink("/proc/self/exe");
@@ -97,6 +140,7 @@ RunOptions ToOptions(const RunArguments& arguments, const std::atomic<bool>& sto
   options.keep = arguments.keep;
   options.progress = ProgressLines(arguments.quiet, TerminalWidth());
   options.stop = &stop;
+  if (live.view) live.Show(options);
   return options;
 }
 
@@ -126,8 +170,9 @@ int Tell(const RunResult& result, const Json& summary, bool json) {
                                         : judgement.exit_code();
 }
 
-Result<RunResult> RunOrResume(const RunArguments& arguments, const std::atomic<bool>& stop) {
-  const RunOptions options = ToOptions(arguments, stop);
+Result<RunResult> RunOrResume(const RunArguments& arguments, const std::atomic<bool>& stop,
+                              Live& live) {
+  const RunOptions options = ToOptions(arguments, stop, live);
   if (!arguments.resume.empty()) return ResumeRun(arguments.resume, options);
   INDOUBT_ASSIGN_OR_RETURN(const Scenario scenario,
                            LoadScenario(arguments.scenario, arguments.set));
@@ -142,15 +187,27 @@ int Run(const RunArguments& arguments) {
   BlockTermination();
   std::atomic<bool> stop{false};
   const StopOnSignal watcher(stop);
-  const auto result = RunOrResume(arguments, stop);
-  if (!result) return Fail(result.error());
+  Live live;
+  if (!arguments.live.empty()) {
+    const Status started = live.Start(arguments.live);
+    if (!started.ok()) return Fail(started);
+  }
+  const auto result = RunOrResume(arguments, stop, live);
+  if (!result) {
+    live.End("The run ended early: " + result.error().message(), "");
+    return Fail(result.error());
+  }
   for (const std::string& warning : result->warnings) Note("indoubt: warning: " + warning);
   const auto summary = WriteReports(result->folder);
-  if (!summary) return Fail(summary.error());
+  if (!summary) {
+    live.End("There is no report: " + summary.error().message(), "");
+    return Fail(summary.error());
+  }
   const std::string runs = std::filesystem::path(result->folder).parent_path().string();
   const bool begun_there = arguments.resume.empty();  // a stopped run may have been moved
   const Status indexed = begun_there || IsRunsFolder(runs) ? WriteRunIndex(runs) : Status::Ok();
   if (!indexed.ok()) Note("indoubt: warning: " + indexed.message());
+  live.End("The run is " + result->status + ".", result->folder + "/report.html");
   return Tell(*result, *summary, arguments.json);
 }
 
@@ -181,6 +238,12 @@ void AddRun(Verb program) {
   verb.Value("--redis", arguments->redis,
              "URI of a running server; keys of an earlier run are dropped");
   verb.Flag("--keep", arguments->keep, "Keep the stores' data folders");
+  verb.FlagOrValue("--live", arguments->live,
+                   "Show the run in a browser, at 127.0.0.1 and --live=PORT or a free port, "
+                   "where processes can be killed by hand; the address is on stderr")
+      .Check([](const std::string& port) {
+        return PortOf(port) ? std::string() : "a port is a number from 0 to 65535";
+      });
   verb.Flag("--json", arguments->json, "The summary as JSON on stdout");
   verb.Flag("--quiet", arguments->quiet, "No progress on stderr");
   verb.Does([arguments] { return Run(*arguments); });

@@ -46,6 +46,18 @@ std::string FaultDirector::Active() const {
   return observed_ && !healed_ ? fault_->target() + " " + fault_->struck_word() : "";
 }
 
+bool FaultDirector::Strikes(const std::string& target) const {
+  return fault_ != nullptr && fault_->target() == target;
+}
+
+bool FaultDirector::Breaks(const std::string& target) const {
+  return Strikes(target) && requested_ && !healed_;
+}
+
+std::string FaultDirector::PointToArm() const {
+  return fault_ != nullptr && plan_.kind == "kill" && !requested_ ? fault_->point() : "";
+}
+
 Status FaultDirector::Heal() {
   INDOUBT_RETURN_IF_ERROR(fault_->Heal());
   healed_ = SystemClock().Now();
@@ -71,6 +83,7 @@ nlohmann::json FaultDirector::Records() const {
   records.push_back({{"kind", plan_.kind},
                      {"target", fault_->target()},
                      {"point", point.empty() ? nlohmann::json(nullptr) : nlohmann::json(point)},
+                     {"by_hand", false},
                      {"requested_at_ns", Nanos(NanosOf(requested_))},
                      {"observed_at_ns", Nanos(NanosOf(observed_))},
                      {"healed_at_ns", Nanos(NanosOf(healed_))}});

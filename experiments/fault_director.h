@@ -25,6 +25,13 @@ class FaultDirector {
   Result<std::string> Step();
   /// What is broken now, for a person: "coordinator killed"; empty: nothing is.
   std::string Active() const;
+  /// Whether `target` is broken, or about to be: asked for, and not healed.
+  bool Breaks(const std::string& target) const;
+  /// Whether it is `target` that is to be broken some time.
+  bool Strikes(const std::string& target) const;
+  /// The fail point that a process which is started now has to have armed, for a strike that
+  /// is still to come; empty: none.
+  std::string PointToArm() const;
   /// Heals at once what is broken: the repetition is over.
   Status HealNow();
   /// rep.json's `faults`.

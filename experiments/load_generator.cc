@@ -81,6 +81,7 @@ struct LoadGenerator::Shared {
   std::map<uint64_t, Pending> pending;  // guarded by mutex
   std::vector<ToldOperation> told;      // guarded by mutex
   int64_t completed = 0;                // guarded by mutex
+  int64_t errors = 0;                   // guarded by mutex
   bool refused = false;                 // guarded by mutex; the last answer was a refusal
   bool stop = false;                    // guarded by mutex
   bool finished = false;                // guarded by mutex
@@ -177,6 +178,7 @@ void LoadGenerator::Issue(uint64_t i, TimePoint intended) {
   {
     std::lock_guard lock(shared_->mutex);
     if (shared_->pending.size() >= static_cast<size_t>(plan_.clients)) {
+      ++shared_->errors;
       return shared_->Record(i, pending, std::nullopt, "dropped");
     }
     // In a closed loop nothing was intended before it could start.
@@ -204,6 +206,7 @@ void LoadGenerator::Answered(const std::shared_ptr<Shared>& shared, uint64_t i,
     if (outcome.outcome == Outcome::kCommitted) shared->committed(order, ended);
   }
   ++shared->completed;
+  if (outcome.outcome != Outcome::kCommitted) ++shared->errors;
   shared->refused = NeverSent(outcome);
   shared->pending.erase(at);
   shared->changed.notify_one();
@@ -220,7 +223,7 @@ void LoadGenerator::StopIssuing() {
 
 LoadCounts LoadGenerator::counts() const {
   std::lock_guard lock(shared_->mutex);
-  return {shared_->completed, static_cast<int>(shared_->pending.size())};
+  return {shared_->completed, shared_->errors, static_cast<int>(shared_->pending.size())};
 }
 
 std::vector<ToldOperation> LoadGenerator::Finish() {

@@ -25,6 +25,7 @@ struct LoadTimes {
 
 struct LoadCounts {
   int64_t completed = 0;  // answered, however
+  int64_t errors = 0;     // answered without a commit, or dropped
   int in_flight = 0;
 };
 

@@ -9,6 +9,7 @@
 #include "experiments/fault_director.h"
 #include "experiments/faults/fault.h"
 #include "experiments/final_state.h"
+#include "experiments/hand_faults.h"
 #include "experiments/lab_stores.h"
 #include "experiments/load_generator.h"
 #include "experiments/ndjson.h"
@@ -29,6 +30,14 @@ constexpr auto kLeadTime = std::chrono::milliseconds(200);
 constexpr auto kDrainPoll = std::chrono::milliseconds(20);
 
 int64_t NanosOf(TimePoint time) { return time.time_since_epoch().count(); }
+
+std::string Both(const std::string& one, const std::string& other) {
+  return one + (one.empty() || other.empty() ? "" : ", ") + other;
+}
+
+double SecondsBetween(TimePoint from, TimePoint to) {
+  return std::chrono::duration<double>(to - from).count();
+}
 
 class Repetition {
  public:
@@ -109,12 +118,15 @@ class Repetition {
     times.measure_to = times.measure_from + load_.duration;
     FaultDirector director(fault_.get(), Planned() == nullptr ? FaultPlan{} : *Planned(),
                            times.measure_from);
+    HandFaults by_hand(*path_, options_.by_hand, plan_.cell.name, plan_.n);
     load.Start(times);
-    Status status = Watch(load, *observer, times, director);
+    Status status = Watch(load, *observer, times, director, by_hand);
+    outcome_.disturbed = by_hand.acted();
     load.StopIssuing();
     if (SystemClock().Now() < times.measure_to) times.measure_to = SystemClock().Now();
+    if (status.ok()) status = by_hand.HealNow();
     if (status.ok()) status = director.HealNow();
-    if (status.ok()) status = Drain(load, *observer);
+    if (status.ok()) status = Drain(load, *observer, times);
     // The load first: every order that counts as committed is in the observer's hands.
     const std::vector<ToldOperation> told = load.Finish();
     INDOUBT_RETURN_IF_ERROR(observer->Close());
@@ -123,12 +135,14 @@ class Repetition {
     AddWarnings(director.warnings());
     AddWarnings(observer->Troubles());
     INDOUBT_RETURN_IF_ERROR(status);
-    return WriteRecord(times, drained, director, told);
+    json faults = director.Records();
+    for (json& fault : by_hand.Records()) faults.push_back(std::move(fault));
+    return WriteRecord(times, drained, std::move(faults), told);
   }
 
   /// Until the load is over or somebody stops it.
   Status Watch(const LoadGenerator& load, const Observer& observer, const LoadTimes& times,
-               FaultDirector& director) {
+               FaultDirector& director, HandFaults& by_hand) {
     TimePoint next_note;
     for (;;) {
       const TimePoint now = SystemClock().Now();
@@ -137,11 +151,15 @@ class Repetition {
         outcome_.interrupted = true;
         return Status::Ok();
       }
-      INDOUBT_ASSIGN_OR_RETURN(const std::string event, director.Step());
+      INDOUBT_ASSIGN_OR_RETURN(const std::string event, BreakAndMend(director, by_hand));
       if (!event.empty() || now >= next_note) {
-        RunProgress progress = Progress(now < times.measure_from ? "warmup" : "measure", &load);
+        const bool warmup = now < times.measure_from;
+        RunProgress progress = Progress(warmup ? "warmup" : "measure", &load);
+        progress.since_s = SecondsBetween(times.measure_from, now);
+        progress.left_s = SecondsBetween(now, warmup ? times.measure_from : times.measure_to);
         progress.event = event;
-        progress.fault = director.Active();
+        progress.fault = Both(director.Active(), by_hand.Active());
+        progress.by_hand = by_hand.offer();
         progress.observed = observer.Now();
         note_(std::move(progress));
         next_note = now + kNoteEvery;
@@ -150,15 +168,25 @@ class Repetition {
     }
   }
 
+  /// What is due of what is planned and of what a person asks for. Returns what happened.
+  static Result<std::string> BreakAndMend(FaultDirector& director, HandFaults& by_hand) {
+    INDOUBT_ASSIGN_OR_RETURN(std::string event, by_hand.Step(director));
+    if (!event.empty() || by_hand.Holds(director)) return event;
+    return director.Step();
+  }
+
   /// Waits until nothing moves any more; what does not come to rest in time is a
   /// warning, and shows in the comparison.
-  Status Drain(const LoadGenerator& load, Observer& observer) {
+  Status Drain(const LoadGenerator& load, Observer& observer, const LoadTimes& times) {
     const TimePoint deadline = SystemClock().Now() + load_.drain;
     TimePoint next_note;
     const auto tell = [&] {
       if (SystemClock().Now() < next_note) return;
-      next_note = SystemClock().Now() + kNoteEvery;
+      const TimePoint now = SystemClock().Now();
+      next_note = now + kNoteEvery;
       RunProgress progress = Progress("drain", &load);
+      progress.since_s = SecondsBetween(times.measure_from, now);
+      progress.left_s = SecondsBetween(now, deadline);
       progress.observed = observer.Now();
       note_(std::move(progress));
     };
@@ -177,7 +205,7 @@ class Repetition {
     return Status::Ok();
   }
 
-  Status WriteRecord(const LoadTimes& times, TimePoint drained, const FaultDirector& director,
+  Status WriteRecord(const LoadTimes& times, TimePoint drained, json faults,
                      const std::vector<ToldOperation>& told) {
     Note("compare");
     // Before another recovery cleans away what has ended.
@@ -218,7 +246,7 @@ class Repetition {
                         {"measure_from_ns", NanosOf(times.measure_from)},
                         {"measure_to_ns", NanosOf(times.measure_to)},
                         {"drained_ns", NanosOf(drained)},
-                        {"faults", director.Records()},
+                        {"faults", std::move(faults)},
                         {"final", final}});
   }
 
@@ -234,11 +262,13 @@ class Repetition {
   RunProgress Progress(const std::string& phase, const LoadGenerator* load) const {
     RunProgress progress;
     progress.cell = plan_.cell.name;
+    progress.path = plan_.cell.path;
     progress.rep = plan_.n;
     progress.phase = phase;
     if (load != nullptr) {
       const LoadCounts counts = load->counts();
       progress.completed = counts.completed;
+      progress.errors = counts.errors;
       progress.in_flight = counts.in_flight;
     }
     return progress;

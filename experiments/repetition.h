@@ -21,6 +21,7 @@ struct RepetitionPlan {
 struct RepetitionOutcome {
   Status status;             // why it failed, if it did
   bool interrupted = false;  // told to stop; its records end early
+  bool disturbed = false;    // something was killed by hand
   std::vector<std::string> warnings;
 };
 

@@ -36,6 +36,13 @@ std::string ShellWord(const std::string& word) {
   return quoted + "'";
 }
 
+/// Cut off, it says so whatever else happened: it is run again when the run is resumed.
+const char* StatusWord(const RepetitionOutcome& outcome) {
+  if (outcome.interrupted) return "interrupted";
+  if (!outcome.status.ok()) return "failed";
+  return outcome.disturbed ? "disturbed" : "done";
+}
+
 /// What the scenario breaks must be ours.
 Status CheckBreakable(const Scenario& scenario, const RunOptions& options) {
   for (const MatrixCell& cell : CellsOf(scenario)) {
@@ -98,6 +105,7 @@ class ScenarioRun {
 
  private:
   Result<RunResult> RunWhatIsMissing() {
+    if (options_.begun) options_.begun(scenario_, folder_);
     for (int n = 1; n <= repeat_ && !interrupted_; ++n) {
       for (const size_t cell : CellOrder(seed_, n, cells_.size())) {
         if (IsRecorded(run_.at("cells").at(cell), n)) continue;
@@ -171,6 +179,8 @@ class ScenarioRun {
     for (const std::string& check : scenario_.expect) expect.push_back({{"check", check}});
     std::string reproduce;
     for (const std::string& word : options_.argv) {
+      // Who watches changes no result; who breaks something by hand cannot be reproduced.
+      if (word == "--live" || word.starts_with("--live=")) continue;
       reproduce += (reproduce.empty() ? "" : " ") + ShellWord(word);
     }
     const bool names_seed =
@@ -241,9 +251,7 @@ class ScenarioRun {
     run_["cells"][index]["reps"].push_back(
         {{"n", n},
          {"dir", dir},
-         {"status", outcome.interrupted    ? "interrupted"
-                    : !outcome.status.ok() ? "failed"
-                                           : "done"},
+         {"status", StatusWord(outcome)},
          {"error", outcome.status.ok() ? json(nullptr) : json(outcome.status.message())}});
     return Save();
   }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "experiments/by_hand.h"
 #include "experiments/observer/observed.h"
 #include "experiments/scenario.h"
 
@@ -16,18 +17,24 @@ namespace indoubt {
 
 /// What is going on, for a person; several times a second.
 struct RunProgress {
-  std::string cell;  // "2pc"
+  std::string cell;  // "2pc-voted"
+  std::string path;  // "2pc"
   int rep = 0;       // from 1
   int reps = 0;
   int done = 0;          // repetitions ended, over all cells
   int total = 0;         // repetitions planned, over all cells
   std::string phase;     // "stores", "warmup", "measure", "drain", "compare"
   double elapsed_s = 0;  // since the run began
+  /// Seconds since the measured span began, below 0 in the warm-up, and until the phase ends
+  /// (of a drain: at the latest); none where there is no load.
+  std::optional<double> since_s, left_s;
   int64_t completed = 0;
+  int64_t errors = 0;  // answered without a commit, or dropped
   int in_flight = 0;
   std::string event;                 // e.g. "coordinator killed"; empty mostly
   std::string fault;                 // what is broken now; empty: nothing
   std::optional<Observed> observed;  // while there is load
+  std::optional<HandOffer> by_hand;  // what a person can do now; none: nothing
 };
 
 struct RunOptions {
@@ -42,6 +49,9 @@ struct RunOptions {
   std::optional<std::string> postgres_dsn, redis_uri;
   bool keep = false;                                 // keep the stores' data folders
   std::function<void(const RunProgress&)> progress;  // from the calling thread's loop
+  /// When its folder is there, before anything runs.
+  std::function<void(const Scenario&, const std::string& folder)> begun;
+  ByHand* by_hand = nullptr;                // who may be asked to break things while it runs
   const std::atomic<bool>* stop = nullptr;  // set it to end early, saving what there is
 };
 

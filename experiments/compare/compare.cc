@@ -12,6 +12,7 @@
 #include "experiments/compare/comparable.h"
 #include "experiments/summary/cell_figure.h"
 #include "experiments/summary/figure_names.h"
+#include "experiments/summary/figures.h"
 #include "experiments/summary/judgement.h"
 #include "experiments/summary/statistics.h"
 #include "experiments/summary/summary.h"
@@ -55,13 +56,14 @@ struct Line {
   bool higher_is_better = false;
 };
 
-/// The figure in repetitions 1 to `most`; none where it is missing or was cut short.
+/// The figure in repetitions 1 to `most`; none where it is missing or does not count.
 Samples ByRepetition(const json& cell, const std::string& figure, size_t most) {
   Samples samples(most);
   for (const json& rep : cell.at("reps")) {
     const auto n = rep.at("n").get<size_t>();
     const json value = rep.value(FigurePointer(figure), json());
-    if (rep.at("status") == "interrupted" || !value.is_number() || n < 1 || n > most) continue;
+    const bool counts = CountsOverRepetitions(rep.at("status")) && value.is_number();
+    if (!counts || n < 1 || n > most) continue;
     samples[n - 1] = value.get<double>();
   }
   return samples;

@@ -60,8 +60,9 @@ void Teller::TellFaults() {
     if (!observed.is_number() || observed.get<int64_t>() > end_) continue;
     if (healed.is_number() && healed.get<int64_t>() < begin_) continue;
     const std::string name =
-        fmt::format("FAULT {} of {}{}", Words(fault.at("kind")), Words(fault.at("target")),
-                    fault.at("point").is_null() ? "" : " at " + Words(fault.at("point")));
+        fmt::format("FAULT {} of {}{}{}", Words(fault.at("kind")), Words(fault.at("target")),
+                    fault.at("point").is_null() ? "" : " at " + Words(fault.at("point")),
+                    fault.value("by_hand", false) ? " by hand" : "");
     Add(observed.get<int64_t>(), name + ": seen to act");
     if (healed.is_number()) {
       Add(healed.get<int64_t>(), name + ": healed");

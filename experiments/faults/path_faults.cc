@@ -15,7 +15,7 @@ class KillFault final : public Fault {
   std::string healed_word() const override { return "restarted"; }
   Status Strike() override { return path_.Strike(); }
   std::optional<TimePoint> StruckAt() override { return path_.StruckAt(); }
-  Status Heal() override { return path_.Restart(); }
+  Status Heal() override { return path_.Restart(""); }
 
  private:
   Path& path_;

@@ -17,6 +17,9 @@ struct Observed {
   Duration in_doubt_oldest{};           // since the oldest of them was first seen
   int64_t waiters = 0;                  // outside writers that wait for a key
   std::map<std::string, Duration> lag;  // by store: since the oldest commit not visible there
+  /// Of the source's log what the derived path's slot has not confirmed; none where nothing
+  /// is derived.
+  std::optional<int64_t> unconfirmed_bytes;
 };
 
 }  // namespace indoubt

@@ -50,6 +50,7 @@ Observed Observer::Now() const {
   }
   now.waiters = writers_->waiting();
   now.lag = lag_->Oldest();
+  if (slot_) now.unconfirmed_bytes = slot_->unconfirmed_bytes();
   return now;
 }
 

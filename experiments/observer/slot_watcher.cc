@@ -1,6 +1,5 @@
 #include "experiments/observer/slot_watcher.h"
 
-#include <atomic>
 #include <cstdlib>
 #include <thread>
 #include <utility>
@@ -50,10 +49,11 @@ Status SlotWatcher::Look() {
   if (rows.empty() || !rows[0][0] || !rows[0][2]) {
     return Status(StatusCode::kNotFound, "slot " + slot_ + " is not there");
   }
+  unconfirmed_ = Number(rows[0][2]);
   held_.Write({{"t_ns", at},
                {"restart_lsn", *rows[0][0]},
                {"retained_bytes", Number(rows[0][1])},
-               {"unconfirmed_bytes", Number(rows[0][2])},
+               {"unconfirmed_bytes", unconfirmed_.load()},
                {"prepared", Number(rows[0][3])}});
   return Status::Ok();
 }
@@ -91,6 +91,11 @@ void SlotWatcher::Stop() {
   make_.Stop();
   ended = true;
   canceller.join();
+}
+
+std::optional<int64_t> SlotWatcher::unconfirmed_bytes() const {
+  const int64_t bytes = unconfirmed_;
+  return bytes < 0 ? std::nullopt : std::optional(bytes);
 }
 
 std::vector<std::string> SlotWatcher::Troubles() const { return TroublesOf({&look_, &make_}); }

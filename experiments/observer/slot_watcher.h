@@ -2,7 +2,9 @@
 // long somebody waits who makes a slot of his own. Writes slot.ndjson and slot_waits.ndjson.
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,7 +14,7 @@
 
 namespace indoubt {
 
-/// Start and Stop from one thread; Troubles from any.
+/// Start and Stop from one thread; the rest from any.
 class SlotWatcher {
  public:
   /// Connects to the source of `slot`. `waits`: null when nobody is to make slots. A slot that
@@ -24,6 +26,9 @@ class SlotWatcher {
   ~SlotWatcher() { Stop(); }
   /// Gives up what still waits and records it so. Idempotent.
   void Stop();
+  /// Of the source's log what the slot had not confirmed at the last look; none before it.
+  /// From any thread.
+  std::optional<int64_t> unconfirmed_bytes() const;
   std::vector<std::string> Troubles() const;
 
  private:
@@ -36,6 +41,7 @@ class SlotWatcher {
   NdjsonFile* const waits_;
   std::unique_ptr<PostgresClient> reader_, maker_;
   bool stopped_ = false;
+  std::atomic<int64_t> unconfirmed_{-1};  // below 0: not looked yet
   WatchThread look_, make_;
 };
 

@@ -48,11 +48,9 @@ class InProcessPath final : public Path {
     executor_->Execute(std::move(request), std::move(done));
   }
 
-  Status Strike() override {
-    return Status(StatusCode::kUnsupported, name_ + ": no process of its own to kill");
-  }
+  Status Strike() override { return Kill(); }
   std::optional<TimePoint> StruckAt() override { return std::nullopt; }
-  Status Restart() override { return Strike(); }
+  Status Restart(const std::string&) override { return Kill(); }
 
   Status Drain(TimePoint deadline) override {
     return AwaitNothingPrepared(observers_, deadline);

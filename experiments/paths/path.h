@@ -54,8 +54,14 @@ class Path {
   virtual Status Strike() = 0;
   /// When the victim was seen dead by signal 9; none while it lives.
   virtual std::optional<TimePoint> StruckAt() = 0;
-  /// Starts the victim again, without fail points. Returns when it runs.
-  virtual Status Restart() = 0;
+  /// Kills the victim where it stands (SIGKILL). kUnsupported where there is none,
+  /// kUnavailable when it does not run.
+  virtual Status Kill() {
+    return Status(StatusCode::kUnsupported, name() + ": no process of its own to kill");
+  }
+  /// Starts the victim again, with the fail point of a strike that is still to come; empty:
+  /// none. Returns when it runs.
+  virtual Status Restart(const std::string& strike_point) = 0;
 
   /// Stops the victim where it stands (SIGSTOP). kUnsupported where there is none.
   virtual Status Pause() {

@@ -20,7 +20,10 @@ class ProcessPath : public Path {
   }
   Status Strike() override { return process_.Strike(); }
   std::optional<TimePoint> StruckAt() override { return process_.StruckAt(); }
-  Status Restart() override { return StartProcess(""); }
+  Status Kill() override { return process_.Kill(); }
+  Status Restart(const std::string& strike_point) override {
+    return StartProcess(strike_point);
+  }
   Status Pause() override { return process_.Pause(); }
   bool Paused() override { return process_.Paused(); }
   Status Resume() override { return process_.Resume(); }

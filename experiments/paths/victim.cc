@@ -73,6 +73,12 @@ std::optional<TimePoint> Victim::StruckAt() {
   return struck_at_;
 }
 
+Status Victim::Kill() {
+  if (!Running()) return Status(StatusCode::kUnavailable, "the process to be killed has ended");
+  process_->Signal(SIGKILL);
+  return Status::Ok();
+}
+
 Status Victim::Pause() {
   if (!Running())
     return Status(StatusCode::kUnavailable, "the process to be stopped has ended");

@@ -24,6 +24,8 @@ class Victim {
   Status Strike();
   /// When it was first seen dead by signal 9. Looks anew at each call.
   std::optional<TimePoint> StruckAt();
+  /// SIGKILL, wherever it is. kUnavailable when it does not run.
+  Status Kill();
   /// SIGSTOP, and SIGCONT. kUnavailable when it does not run.
   Status Pause();
   Status Resume();

@@ -196,6 +196,23 @@ void AddRepetition(const json& rep, const RepRecords& records, const Span& span,
   chart.transactions = ChooseTransactions(chart.name, records);
 }
 
+/// Draws of the repetitions that count, and pools them; where all were disturbed by hand,
+/// which counts for nothing, what happened in the first of these is drawn nevertheless.
+Status AddRepetitions(const std::string& run_folder, const json& cell, bool counting,
+                      const ChartDetail& detail, Pool& pool, CellChart& chart) {
+  for (const json& rep : cell.at("reps")) {
+    const json& status = rep.at("status");
+    if (counting ? !CountsOverRepetitions(status) : status != "disturbed") continue;
+    INDOUBT_ASSIGN_OR_RETURN(const RepRecords records,
+                             ReadRep(run_folder + "/" + rep.at("dir").get<std::string>()));
+    if (records.rep.is_null()) continue;
+    const Span span = SpanOf(records.rep);
+    if (chart.rep == 0) AddRepetition(rep, records, span, detail, chart);
+    if (counting) pool.Add(records, span);
+  }
+  return Status::Ok();
+}
+
 /// None when no repetition reached its end.
 Result<std::optional<CellChart>> ReadCell(const std::string& run_folder, const json& cell,
                                           const ChartDetail& detail) {
@@ -203,14 +220,9 @@ Result<std::optional<CellChart>> ReadCell(const std::string& run_folder, const j
   chart.name = cell.at("name").get<std::string>();
   chart.path = cell.at("path").get<std::string>();
   Pool pool;
-  for (const json& rep : cell.at("reps")) {
-    if (rep.at("status") == "interrupted") continue;
-    INDOUBT_ASSIGN_OR_RETURN(const RepRecords records,
-                             ReadRep(run_folder + "/" + rep.at("dir").get<std::string>()));
-    if (records.rep.is_null()) continue;
-    const Span span = SpanOf(records.rep);
-    if (chart.rep == 0) AddRepetition(rep, records, span, detail, chart);
-    pool.Add(records, span);
+  INDOUBT_RETURN_IF_ERROR(AddRepetitions(run_folder, cell, true, detail, pool, chart));
+  if (chart.rep == 0) {
+    INDOUBT_RETURN_IF_ERROR(AddRepetitions(run_folder, cell, false, detail, pool, chart));
   }
   if (chart.rep == 0) return std::optional<CellChart>();
   pool.Finish(chart, detail);

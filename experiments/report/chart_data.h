@@ -33,14 +33,14 @@ struct Undisturbed {
 struct CellChart {
   std::string name, path;
 
-  // Of all repetitions that reached their end, together.
+  // Of all repetitions that reached their end and count, together.
   /// x is the tail 1 - q, y milliseconds; empty when not measured.
   std::vector<Point> response, service;
   std::optional<SurvivalCurve> blocking;           // of outside writers
   std::map<std::string, SurvivalCurve> staleness;  // of orders, by store
   std::optional<Undisturbed> undisturbed;          // none without a fault
 
-  // Of one repetition, the first that reached its end.
+  // Of one repetition, the first that reached its end; one that counts, if there is one.
   int64_t rep = 0;
   double measured_s = 0;  // length of the measured span
   double end_s = 0;       // drained

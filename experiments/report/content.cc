@@ -147,7 +147,8 @@ Table FaultTable(const json& summary) {
     for (const json& rep : cell.at("reps")) {
       for (const json& fault : rep.at("faults")) {
         table.rows.push_back({cell.at("name").get<std::string>(), NumberText(rep.at("n")),
-                              Text(fault.at("kind")) + " " + Text(fault.at("target")),
+                              Text(fault.at("kind")) + " " + Text(fault.at("target")) +
+                                  (fault.value("by_hand", false) ? ", by hand" : ""),
                               Text(fault.at("point")), Milliseconds(fault.at("requested_at")),
                               Milliseconds(fault.at("observed_at")),
                               Milliseconds(fault.at("healed_at"))});

@@ -16,7 +16,8 @@ std::string FaultWord(const std::string& kind) {
 
 std::string FaultLabel(const nlohmann::json& fault) {
   return fault.at("target").get<std::string>() + " " +
-         FaultWord(fault.at("kind").get<std::string>());
+         FaultWord(fault.at("kind").get<std::string>()) +
+         (fault.value("by_hand", false) ? " by hand" : "");
 }
 
 }  // namespace indoubt

@@ -7,7 +7,8 @@
 
 namespace indoubt {
 
-/// "coordinator down", "stock cut off"; `fault` is one of rep.json or of the summary.
+/// "coordinator down", "stock cut off", "coordinator down by hand"; `fault` is one of rep.json
+/// or of the summary.
 std::string FaultLabel(const nlohmann::json& fault);
 
 }  // namespace indoubt

@@ -1,4 +1,4 @@
-// The page's script and style sheet, which the binary carries (experiments/report/page).
+// The pages' scripts and style sheets, which the binary carries (experiments/report/page).
 #pragma once
 
 #include <string_view>
@@ -9,7 +9,12 @@ namespace indoubt {
 std::string_view PageScript();
 /// The script's SHA-256 in base64, as a content security policy names it.
 std::string_view PageScriptHash();
-/// page/page.css, for the report and the index of runs.
+/// page/page.css, for the report, the index of runs and the live page.
 std::string_view PageStyle();
+
+/// The same of the live page: page/src/live is built into the script, live.css is its own.
+std::string_view LiveScript();
+std::string_view LiveScriptHash();
+std::string_view LiveStyle();
 
 }  // namespace indoubt

@@ -6,6 +6,7 @@
 #include "experiments/report/variation.h"
 #include "experiments/summary/cell_figure.h"
 #include "experiments/summary/figure_names.h"
+#include "experiments/summary/figures.h"
 
 namespace indoubt {
 namespace {
@@ -39,13 +40,13 @@ json Rounded(const json& value) {
 }
 
 /// The median (of figures of correctness the worst), its interval, and each repetition's; null
-/// for one that was cut short, which is in no statistic either.
+/// for one that counts in no statistic either.
 json FigureJson(const json& cell, const std::string& figure) {
   json reps = json::array();
   for (const json& rep : cell.at("reps")) {
     const json::json_pointer at = FigurePointer(figure);
     const bool counts =
-        rep.at("status") != "interrupted" && rep.contains(at) && rep.at(at).is_number();
+        CountsOverRepetitions(rep.at("status")) && rep.contains(at) && rep.at(at).is_number();
     reps.push_back(counts ? Rounded(rep.at(at)) : json());
   }
   const json stat = cell.at("stats").value(figure, json::object());

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "experiments/summary/figure_names.h"
+#include "experiments/summary/figures.h"
 #include "experiments/summary/statistics.h"
 
 namespace indoubt {
@@ -27,7 +28,7 @@ std::vector<double> FigureByRepetition(const json& cell, const std::string& figu
   std::vector<double> values;
   for (const json& rep : cell.at("reps")) {
     const json value = rep.value(pointer, json());
-    if (rep.at("status") != "interrupted" && value.is_number()) {
+    if (CountsOverRepetitions(rep.at("status")) && value.is_number()) {
       values.push_back(value.get<double>());
     }
   }

@@ -12,6 +12,7 @@
 
 #include "experiments/summary/cell_figure.h"
 #include "experiments/summary/figure_names.h"
+#include "experiments/summary/figures.h"
 #include "experiments/summary/statistics.h"
 
 namespace indoubt {
@@ -87,15 +88,15 @@ CellValue Figure(const json& cells, const std::string& text) {
   return found;
 }
 
-/// The figure of each whole repetition that has it, by number.
+/// The figure of each repetition that counts and has it, by number.
 std::map<int64_t, double> ByRepetition(const json& cells, const std::string& text) {
   std::map<int64_t, double> values;
   const auto [cell, figure] = Locate(cells, text);
   if (cell == nullptr) return values;
   for (const json& rep : cell->at("reps")) {
     const json value = rep.value(FigurePointer(figure), json());
-    const bool whole = rep.value("status", "done") != "interrupted";
-    if (whole && value.is_number()) values[rep.at("n").get<int64_t>()] = value.get<double>();
+    const bool counts = CountsOverRepetitions(rep.value("status", json("done")));
+    if (counts && value.is_number()) values[rep.at("n").get<int64_t>()] = value.get<double>();
   }
   return values;
 }

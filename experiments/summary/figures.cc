@@ -201,6 +201,7 @@ json Faults(const json& rep, const Phases& phases) {
     faults.push_back({{"kind", fault.at("kind")},
                       {"target", fault.at("target")},
                       {"point", fault.at("point")},
+                      {"by_hand", fault.value("by_hand", false)},
                       {"requested_at", when("requested_at_ns")},
                       {"observed_at", when("observed_at_ns")},
                       {"healed_at", when("healed_at_ns")}});
@@ -286,6 +287,10 @@ void Flatten(const json& value, const std::string& prefix,
 
 bool HasTwoPhaseCommit(const std::string& path) {
   return path != "cdc" && path != "dual-write";
+}
+
+bool CountsOverRepetitions(const json& status) {
+  return status != "interrupted" && status != "disturbed";
 }
 
 Result<json> RepFigures(const std::string& path, const RepRecords& records) {

@@ -26,7 +26,9 @@ void AddViolations(const std::string& label, const json& rep, Reasons& reasons) 
 }
 
 void AddDoubts(const std::string& label, const json& rep, Reasons& reasons) {
-  if (rep.at("status") != "done") {
+  if (rep.at("status") == "disturbed") {
+    reasons.push_back(label + ": disturbed by hand, which is no evidence");
+  } else if (rep.at("status") != "done") {
     reasons.push_back(label + ": " + rep.at("status").get<std::string>());
   }
   if (LoadFellBehind(rep)) {

@@ -45,9 +45,7 @@ Result<json> SummariseRep(const std::string& run_folder, const json& cell, const
   auto figures = RepFigures(cell.at("path").get<std::string>(), records);
   if (!figures) return figures.error().WithContext(folder);
   json rep = std::move(*figures);
-  // An interrupted repetition was shorter than the others: its counts and maxima
-  // are of another experiment.
-  if (entry.at("status") != "interrupted") {
+  if (CountsOverRepetitions(entry.at("status"))) {
     for (const auto& [name, value] : FlatFigures(rep)) samples[name].push_back(value);
   }
   for (const char* key : {"n", "dir", "status"}) rep[key] = entry.at(key);

@@ -41,6 +41,13 @@ std::string DurationAndInterval(const json& cell, const std::string& figure) {
                      stat.at("n").get<int64_t>());
 }
 
+bool EveryRepetitionDisturbed(const json& cell) {
+  const json& reps = cell.at("reps");
+  return !reps.empty() && std::all_of(reps.begin(), reps.end(), [](const json& rep) {
+    return rep.at("status") == "disturbed";
+  });
+}
+
 /// The largest thing that this cell paid with, in words.
 std::string Price(const json& cell) {
   const auto permanent = Number(cell, "inconsistent.permanent");
@@ -53,6 +60,9 @@ std::string Price(const json& cell) {
           " and " + CountText(*lost, "acknowledged write", "acknowledged writes") + " lost";
     }
     return price;
+  }
+  if (EveryRepetitionDisturbed(cell)) {
+    return "a price that was not measured (each of its repetitions was disturbed by hand)";
   }
   const auto blocked = Number(cell, "blocked_ms.max");
   const auto in_doubt = Number(cell, "in_doubt_ms.max");

@@ -35,6 +35,20 @@ void AddObserverGaps(const std::string& label, const RepRecords& records,
   }
 }
 
+std::string ByHandWarning(const std::string& label, const json& rep) {
+  std::string what;
+  for (const json& fault : rep.at("faults")) {
+    if (fault.at("by_hand") == false) continue;
+    what += fmt::format(
+        "{}{} {} at {:.1f} s", what.empty() ? "" : ", ", fault.at("kind").get<std::string>(),
+        fault.at("target").get<std::string>(), fault.at("requested_at").get<double>() / 1000);
+  }
+  return fmt::format(
+      "{}: disturbed by hand ({}): it is in no median, interval or pooled chart, and as "
+      "somebody chose the moment the run is no evidence",
+      label, what);
+}
+
 void AddFaults(const std::string& label, const json& rep, std::vector<std::string>& warnings) {
   for (const json& fault : rep.at("faults")) {
     const std::string what =
@@ -120,6 +134,7 @@ std::vector<std::string> RepWarnings(const std::string& label, const json& rep,
   if (rep.at("recovery_idempotent") == false) {
     warnings.push_back(label + ": a second recovery found something to do");
   }
+  if (rep.at("status") == "disturbed") warnings.push_back(ByHandWarning(label, rep));
   AddFaults(label, rep, warnings);
   AddObserverGaps(label, records, warnings);
   return warnings;

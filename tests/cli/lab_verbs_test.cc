@@ -3,6 +3,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "tests/experiments/sample_run.h"
 
@@ -79,6 +82,31 @@ TEST_F(LabVerbsTest, ExplainTellsAStoryAndNamesWhatThereIsInstead) {
   EXPECT_EQ(unknown.exit_code, 2);
   EXPECT_THAT(unknown.output, HasSubstr("no transaction 'g2'; this run recorded 1 gids"));
   EXPECT_THAT(Indoubt("explain none g1").output, HasSubstr("beside it there are base"));
+}
+
+TEST_F(LabVerbsTest, ALivePageWithoutItsPortEndsTheRunBeforeAnythingBegins) {
+  const int taken = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  auto* where = reinterpret_cast<sockaddr*>(&address);
+  socklen_t length = sizeof address;
+  ASSERT_EQ(bind(taken, where, length), 0);
+  ASSERT_EQ(listen(taken, 1), 0);
+  ASSERT_EQ(getsockname(taken, where, &length), 0);
+  const std::string port = std::to_string(ntohs(address.sin_port));
+  const CommandResult refused = Indoubt("run quiet --live=" + port);
+  close(taken);
+  EXPECT_EQ(refused.exit_code, 3) << refused.output;
+  EXPECT_THAT(refused.output, HasSubstr("127.0.0.1:" + port));
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() + "/runs"));
+  EXPECT_EQ(Indoubt("run quiet --live=http").exit_code, 2);
+  EXPECT_EQ(Indoubt("run quiet --live=70000").exit_code, 2);
+  // The word after it is no port.
+  const CommandResult unknown = Indoubt("run --live no-such-scenario");
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_THAT(unknown.output, HasSubstr("live page: http://127.0.0.1:"));
+  EXPECT_THAT(unknown.output, HasSubstr("no-such-scenario"));
 }
 
 TEST_F(LabVerbsTest, ReportWritesTheIndexAndListRunsPrintsIt) {

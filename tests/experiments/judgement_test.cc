@@ -79,6 +79,21 @@ TEST_F(JudgementTest, NoDataALoadThatFellBehindAndNoRecoveryAreInconclusive) {
   EXPECT_EQ(ExitCode(), 12);
 }
 
+TEST_F(JudgementTest, ARunDisturbedByHandIsNoEvidenceWhateverItsOtherRepetitionsSay) {
+  sample_.rep("2pc", 2).status = "disturbed";
+  EXPECT_EQ(ExitCode(), 12);
+  EXPECT_THAT(VerdictText(Summary()),
+              HasSubstr("2pc repetition 2: disturbed by hand, which is no evidence"));
+  EXPECT_THAT(VerdictText(Summary()), HasSubstr("2pc paid writers blocked for up to 9.0 s"));
+  sample_.rep("2pc").status = "disturbed";
+  EXPECT_THAT(VerdictText(Summary()),
+              HasSubstr("2pc paid a price that was not measured (each of its repetitions was "
+                        "disturbed by hand)"));
+  // No moment of killing excuses this.
+  sample_.rep("2pc", 2).rep["final"]["lost_acknowledged"] = {"order:1"};
+  EXPECT_EQ(ExitCode(), 11);
+}
+
 TEST_F(JudgementTest, TheVerdictNamesWhatEachPathPaidWithItsOwnFigures) {
   const std::string text = VerdictText(Summary());
   EXPECT_THAT(text,

@@ -27,7 +27,7 @@ class FakePath final : public Path {
   }
   Status Strike() override { return Status::Ok(); }
   std::optional<TimePoint> StruckAt() override { return std::nullopt; }
-  Status Restart() override { return Status::Ok(); }
+  Status Restart(const std::string&) override { return Status::Ok(); }
   Status Drain(TimePoint) override { return Status::Ok(); }
   Result<std::optional<bool>> RecoverAgain() override { return std::optional<bool>(); }
   void Stop() override {}

@@ -173,7 +173,7 @@ TEST_F(PathTest, CoordinatorKilledAfterTheVotesLeavesNothingAfterItsRestart) {
   const TransactionOutcome refused = Do(OrderFrom(second + 1));
   EXPECT_EQ(refused.outcome, Outcome::kRolledBack);
   EXPECT_EQ(refused.code, StatusCode::kUnavailable);
-  ASSERT_TRUE(path_->Restart().ok());
+  ASSERT_TRUE(path_->Restart("").ok());
   const FinalComparison comparison = DrainAndCompare();
   EXPECT_EQ(comparison.orders, 1);  // presumed abort
   EXPECT_THAT(comparison.inconsistent, testing::IsEmpty());
@@ -190,7 +190,7 @@ TEST_F(PathTest, CdcWorkerKilledBeforeItAppliedCatchesUp) {
   const auto behind = shop_->Compare(context_.stores, told_);
   ASSERT_TRUE(behind) << behind.status().ToString();
   EXPECT_FALSE(behind->inconsistent.empty());
-  ASSERT_TRUE(path_->Restart().ok());
+  ASSERT_TRUE(path_->Restart("").ok());
   const FinalComparison comparison = DrainAndCompare();
   EXPECT_EQ(comparison.orders, 3);
   EXPECT_THAT(comparison.inconsistent, testing::IsEmpty());
@@ -225,7 +225,7 @@ TEST_F(PathTest, DualWriteClientKilledBetweenTwoStoresLeavesThemApart) {
   Start("dual-write", "dual_write_first@ledger");
   const uint64_t second = CommitOneAndDieInTheNext();
   ASSERT_FALSE(HasFatalFailure());
-  ASSERT_TRUE(path_->Restart().ok());
+  ASSERT_TRUE(path_->Restart("").ok());
   EXPECT_EQ(Do(OrderFrom(second + 1)).outcome, Outcome::kCommitted);
   const FinalComparison comparison = DrainAndCompare();
   EXPECT_EQ(comparison.orders, 3);

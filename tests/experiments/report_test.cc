@@ -64,6 +64,20 @@ TEST_F(ReportTest, TheSummaryOfARunWithHolesIsAsItsSchemaSaysAndVerifies) {
   EXPECT_THAT(ReadText(Path("report.html")), HasSubstr("not measured"));
 }
 
+TEST_F(ReportTest, ARunDisturbedByHandSaysSoAndShowsWhatHappenedAndVerifies) {
+  for (const char* cell : {"2pc", "cdc", "dual-write"}) {
+    sample_.rep(cell).status = "disturbed";
+    sample_.rep(cell).rep["faults"][0]["by_hand"] = true;
+  }
+  Write();
+  EXPECT_EQ(Validate().exit_code, 0) << Validate().output;
+  EXPECT_EQ(Verify().exit_code, 0) << Verify().output;
+  const std::string report = ReadText(Path("report.html"));
+  EXPECT_THAT(report, HasSubstr("disturbed by hand, which is no evidence"));
+  EXPECT_THAT(report, HasSubstr("kill coordinator, by hand"));
+  EXPECT_THAT(report, HasSubstr("coordinator down by hand"));  // its chart's band
+}
+
 TEST_F(ReportTest, TheSchemaRefusesAFigureOfTheWrongKind) {
   Write();
   Plant("/cells/0/reps/0/committed", "many");

@@ -120,6 +120,15 @@ TEST_F(SummaryTest, FaultsCountFromTheMeasuredSpan) {
   EXPECT_EQ(fault.at("healed_at"), 15'000);
 }
 
+TEST_F(SummaryTest, WhatWasBrokenByHandIsSaidToBe) {
+  sample_.rep("2pc").status = "disturbed";
+  sample_.rep("2pc").rep["faults"][0]["by_hand"] = true;
+  EXPECT_EQ(FirstRep("2pc").at("faults").at(0).at("by_hand"), true);
+  EXPECT_EQ(FirstRep("cdc").at("faults").at(0).at("by_hand"), false);
+  EXPECT_THAT(Summary().at("warnings").dump(),
+              HasSubstr("2pc repetition 1: disturbed by hand (kill coordinator at 5.0 s)"));
+}
+
 TEST_F(SummaryTest, WhatWasNotMeasuredIsNull) {
   sample_.rep("cdc").files.clear();
   sample_.rep("cdc").rep["final"] = nullptr;
@@ -166,6 +175,8 @@ TEST_F(SummaryTest, StatsAreTheMedianOverRepetitionsWithItsInterval) {
   }
   sample_.rep("2pc", 7).status = "interrupted";
   sample_.rep("2pc", 7).files["reads.ndjson"].clear();
+  sample_.rep("2pc", 8).status = "disturbed";
+  sample_.rep("2pc", 8).files["reads.ndjson"].clear();
   const json stats = Summary().at("cells").at(0).at("stats");
   EXPECT_EQ(stats.at("reads"),
             (json{{"median", 2.5}, {"ci_low", 1.0}, {"ci_high", 3.0}, {"n", 6}}));

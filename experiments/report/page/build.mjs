@@ -1,5 +1,6 @@
-// Builds src/ and its libraries into one script, and its hash, by which a content security
-// policy names it: page.js and page.js.sha256. scripts/build-page calls it.
+// Builds each page of src/ and its libraries into one script, and its hash, by which a content
+// security policy names it: page.js and page.js.sha256 of the report, live.js and live.js.sha256
+// of the live page. scripts/build-page calls it.
 //
 //   node build.mjs FOLDER      writes there
 import { createHash } from "node:crypto";
@@ -28,31 +29,34 @@ function notices(inputs) {
   });
 }
 
-const options = {
-  absWorkingDir: root,
-  entryPoints: ["src/main.ts"],
-  bundle: true,
-  minify: true,
-  format: "iife",
-  target: "es2020",
-  charset: "utf8",
-  legalComments: "none",
-  metafile: true,
-  write: false,
-  logLevel: "warning",
-};
-const result = await build(options);
-const carried = notices(result.metafile.inputs);
-const banner =
-  "/*! indoubt's report page. Carries, under these licences:\n\n" +
-  carried.map(({ name, version, text }) => `${name} ${version}\n\n${text.replaceAll("*/", "* /")}\n`).join("\n") +
-  "*/\n";
-const script = banner + result.outputFiles[0].text;
-if (/<\/script|<!--|\)page-script"/i.test(script)) {
-  throw new Error("the bundle would end the element or the literal that holds it");
+async function bundle(entry, name, what) {
+  const result = await build({
+    absWorkingDir: root,
+    entryPoints: [entry],
+    bundle: true,
+    minify: true,
+    format: "iife",
+    target: "es2020",
+    charset: "utf8",
+    legalComments: "none",
+    metafile: true,
+    write: false,
+    logLevel: "warning",
+  });
+  const banner =
+    `/*! ${what}. Carries, under these licences:\n\n` +
+    notices(result.metafile.inputs)
+      .map((each) => `${each.name} ${each.version}\n\n${each.text.replaceAll("*/", "* /")}\n`).join("\n") +
+    "*/\n";
+  const script = banner + result.outputFiles[0].text;
+  if (/<\/script|<!--|\)page-script"/i.test(script)) {
+    throw new Error(`${name}: the bundle would end the element or the literal that holds it`);
+  }
+  writeFileSync(join(target, name), script);
+  writeFileSync(join(target, `${name}.sha256`), createHash("sha256").update(script).digest("base64") + "\n");
+  console.log(`${relative(process.cwd(), join(target, name))}: ${(script.length / 1024).toFixed(0)} KiB`);
 }
 
 mkdirSync(target, { recursive: true });
-writeFileSync(join(target, "page.js"), script);
-writeFileSync(join(target, "page.js.sha256"), createHash("sha256").update(script).digest("base64") + "\n");
-console.log(`${relative(process.cwd(), join(target, "page.js"))}: ${(script.length / 1024).toFixed(0)} KiB`);
+await bundle("src/main.ts", "page.js", "indoubt's report page");
+await bundle("src/live/main.ts", "live.js", "indoubt's live page");

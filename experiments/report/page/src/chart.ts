@@ -66,7 +66,7 @@ function notes(drawn: Drawn): HTMLElement {
 }
 
 /** One image with one description: the library's words for its parts say nothing more. */
-function describe(picture: SVGSVGElement | HTMLElement, label: string): void {
+export function describe(picture: SVGSVGElement | HTMLElement, label: string): void {
   for (const part of picture.querySelectorAll("[aria-label], [aria-description]")) {
     part.setAttribute("data-mark", part.getAttribute("aria-label") ?? "");
     part.removeAttribute("aria-label");

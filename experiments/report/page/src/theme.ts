@@ -6,7 +6,9 @@ const paths = ["2pc", "2pc-embedded", "cdc", "dual-write", "raw", "raw-grpc"];
 const symbols = ["circle", "diamond", "square", "triangle", "times", "plus"] as const;
 const dashes = ["", "6 3", "2 3", "9 3 2 3"];
 
-export function colour(cell: Cell): string {
+type Named = Pick<Cell, "path">;
+
+export function colour(cell: Named): string {
   return paths.includes(cell.path) ? `var(--path-${cell.path})` : "var(--ink)";
 }
 
@@ -15,7 +17,7 @@ export function symbol(cell: Cell): (typeof symbols)[number] {
 }
 
 /** Cells of one path differ by their dashes. */
-export function dashesOf(cell: Cell, cells: Cell[]): string {
+export function dashesOf(cell: Named, cells: Named[]): string {
   const same = cells.filter((other) => other.path === cell.path);
   return dashes[same.indexOf(cell) % dashes.length] ?? "";
 }
