@@ -20,7 +20,10 @@ class ProcessPath : public Path {
   }
   Status Strike() override { return process_.Strike(); }
   std::optional<TimePoint> StruckAt() override { return process_.StruckAt(); }
+  void Disarm() override { process_.Disarm(); }
   Status Restart() override { return StartProcess(""); }
+  bool Running() override { return process_.Running(); }
+  bool writes_ledger_apart() const override { return true; }
   Status Pause() override { return process_.Pause(); }
   bool Paused() override { return process_.Paused(); }
   Status Resume() override { return process_.Resume(); }
