@@ -80,7 +80,7 @@ TEST_F(DiskTest, AFailedSyncIsAnErrorThoughTheBytesWereWritten) {
   EXPECT_EQ(Write("elsewhere", 1), "");
   EXPECT_THAT(Write("log/new", 2), HasSubstr("Input/output error"));
   EXPECT_EQ(SizeOf("log/new"), 2U * 1024);
-  EXPECT_EQ(disk_->acts(), 1);
+  EXPECT_GE(disk_->acts(), 1) << "dd tries fsync after fdatasync";
   disk_->Heal();
   EXPECT_EQ(Write("log/new", 2), "");
 }
