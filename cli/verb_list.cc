@@ -1,4 +1,5 @@
 // indoubt list: what this program knows.
+#include <filesystem>
 #include <memory>
 
 #include <fmt/format.h>
@@ -72,19 +73,34 @@ int ListChecks() {
   return kDone;
 }
 
+constexpr const char* kRunsFolder = "runs";  // where `run` puts them unless told otherwise
+
 int ListAllRuns(const std::string& folder, bool json) {
   const auto runs = ListRuns(folder);
-  if (!runs) return Fail(runs.error(), json);
+  std::error_code error;
+  const bool none_yet = !runs && runs.error().code() == StatusCode::kNotFound &&
+                        folder == kRunsFolder && !std::filesystem::exists(folder, error);
+  if (!runs && !none_yet) return Fail(runs.error(), json);
+  if (none_yet || runs->empty()) {
+    Note(fmt::format("indoubt: there is no run in {} yet; `indoubt run SCENARIO` makes one",
+                     folder));
+    return kDone;
+  }
   for (const ListedRun& run : *runs) {
     if (json) {
       PrintJson({{"id", run.id},
                  {"started_at", run.date},
                  {"scenario", run.scenario},
                  {"status", run.status},
-                 {"verdict", run.verdict}});
+                 {"verdict", run.verdict},
+                 {"resume", run.resume.empty() ? Json(nullptr) : Json(run.resume)}});
     } else {
       PrintLine(fmt::format("{:24}  {:20}  {:11}  {:20}  {}", run.date, run.scenario,
                             run.status, run.verdict, run.id));
+    }
+    if (run.status == "unreadable") Note("indoubt: " + run.says);
+    if (!run.resume.empty()) {
+      Note(fmt::format("indoubt: {} was stopped; to complete it: {}", run.id, run.resume));
     }
   }
   return kDone;
@@ -102,7 +118,7 @@ void AddList(Verb program) {
   verb.Add("checks", "What is checked, and every figure that a scenario may expect")
       .Does(ListChecks);
   Verb runs = verb.Add("runs", "Date, scenario, status and verdict of each run");
-  auto folder = std::make_shared<std::string>("runs");
+  auto folder = std::make_shared<std::string>(kRunsFolder);
   auto json = std::make_shared<bool>(false);
   runs.Value("--out", *folder, "Folder of the runs").ShowDefault();
   runs.Flag("--json", *json, "One JSON object a run");

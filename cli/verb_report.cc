@@ -2,11 +2,14 @@
 #include <filesystem>
 #include <memory>
 
+#include <fmt/format.h>
+
 #include "cli/output.h"
 #include "cli/verbs.h"
 #include "experiments/history/history.h"
 #include "experiments/report/report.h"
 #include "experiments/report/run_index.h"
+#include "experiments/summary/run_record.h"
 
 namespace indoubt::cli {
 namespace {
@@ -49,6 +52,11 @@ int Report(const std::vector<std::string>& runs, const std::string& output,
       if (!written.ok()) return Fail(written);
     }
     if (output.empty()) PrintLine(run + "/report.html");
+    const std::string resume =
+        ResumeCommand(summary->at("run").at("status").get<std::string>(), run);
+    if (!resume.empty()) {
+      Note(fmt::format("indoubt: {} was stopped; to complete it: {}", run, resume));
+    }
   }
   if (output.empty()) return kDone;
   const Status status = WriteCombinedReport(runs, output);

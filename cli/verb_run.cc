@@ -3,6 +3,7 @@
 #include <charconv>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <thread>
 
 #include <fmt/format.h>
@@ -47,18 +48,41 @@ std::optional<uint16_t> PortOf(const std::string& text) {
   return error == std::errc() && stopped == end ? std::optional(port) : std::nullopt;
 }
 
-void EndAtOnce() {
+/// The run's folder, told by one thread and asked for by another.
+class RunFolder {
+ public:
+  void Set(const std::string& folder) {
+    const std::lock_guard lock(mutex_);
+    folder_ = folder;
+  }
+  std::string Get() const {
+    const std::lock_guard lock(mutex_);
+    return folder_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::string folder_;  // guarded by mutex_; empty: there is none yet
+};
+
+void EndAtOnce(const RunFolder& run) {
   TakeEverythingAway();
-  Note("indoubt: ended at once; what was recorded before can be resumed");
+  const std::string folder = run.Get();
+  Note(folder.empty() ? "indoubt: ended at once; nothing was recorded"
+                      : "indoubt: ended at once; what was recorded before stays; to complete "
+                        "it: indoubt run --resume " +
+                            folder);
 }
 
 /// Sets `stop` at the first SIGINT or SIGTERM; the second ends the process, and what it has
 /// started and made with it.
 class StopOnSignal {
  public:
-  explicit StopOnSignal(std::atomic<bool>& stop)
-      : thread_([this, &stop] {
-          if (!AwaitTermination([this] { return over_.load(); }, EndAtOnce)) return;
+  /// The second one may come when all else is over: what it needs is shared with it.
+  StopOnSignal(std::atomic<bool>& stop, const std::shared_ptr<const RunFolder>& run)
+      : thread_([this, &stop, run] {
+          const auto at_once = [run] { EndAtOnce(*run); };
+          if (!AwaitTermination([this] { return over_.load(); }, at_once)) return;
           stop = true;
           if (TerminalWidth()) Note("");  // a progress line may be under the cursor
           Note(
@@ -170,38 +194,44 @@ int Tell(const RunResult& result, const Json& summary, bool json) {
                                         : judgement.exit_code();
 }
 
-Result<RunResult> RunOrResume(const RunArguments& arguments, const std::atomic<bool>& stop,
-                              Live& live) {
-  const RunOptions options = ToOptions(arguments, stop, live);
+Result<RunResult> RunOrResume(const RunArguments& arguments, const RunOptions& options) {
   if (!arguments.resume.empty()) return ResumeRun(arguments.resume, options);
-  INDOUBT_ASSIGN_OR_RETURN(const Scenario scenario,
-                           LoadScenario(arguments.scenario, arguments.set));
+  // So that the run's scenario.toml says what was run.
+  std::vector<std::string> set = arguments.set;
+  if (options.repeat) set.push_back(fmt::format("stats.repeat={}", *options.repeat));
+  const bool as_toml = options.seed && *options.seed <= INT64_MAX;
+  if (as_toml) set.push_back(fmt::format("stats.seed={}", *options.seed));
+  INDOUBT_ASSIGN_OR_RETURN(const Scenario scenario, LoadScenario(arguments.scenario, set));
   return RunScenario(scenario, options);
 }
 
 int Run(const RunArguments& arguments) {
   if (arguments.scenario.empty() && arguments.resume.empty()) {
     return Fail(Status(StatusCode::kInvalidArgument,
-                       "run: name a SCENARIO (indoubt list scenarios), or --resume RUN"));
+                       "run: name a SCENARIO (indoubt list scenarios), or --resume RUN"),
+                arguments.json);
   }
   BlockTermination();
   std::atomic<bool> stop{false};
-  const StopOnSignal watcher(stop);
+  const auto folder = std::make_shared<RunFolder>();
+  const StopOnSignal watcher(stop, folder);
   Live live;
   if (!arguments.live.empty()) {
     const Status started = live.Start(arguments.live);
-    if (!started.ok()) return Fail(started);
+    if (!started.ok()) return Fail(started, arguments.json);
   }
-  const auto result = RunOrResume(arguments, stop, live);
+  RunOptions options = ToOptions(arguments, stop, live);
+  options.begun = [folder](const std::string& path) { folder->Set(path); };
+  const auto result = RunOrResume(arguments, options);
   if (!result) {
     live.End("The run ended early: " + result.error().message(), "");
-    return Fail(result.error());
+    return Fail(result.error(), arguments.json);
   }
   for (const std::string& warning : result->warnings) Note("indoubt: warning: " + warning);
   const auto summary = WriteReports(result->folder);
   if (!summary) {
     live.End("There is no report: " + summary.error().message(), "");
-    return Fail(summary.error());
+    return Fail(summary.error(), arguments.json);
   }
   const std::string runs = std::filesystem::path(result->folder).parent_path().string();
   const bool begun_there = arguments.resume.empty();  // a stopped run may have been moved

@@ -66,7 +66,10 @@ Status FaultDirector::Heal() {
 
 Status FaultDirector::HealNow() {
   if (!requested_) return Status::Ok();
-  if (!observed_) observed_ = fault_->StruckAt();
+  if (!observed_) {
+    INDOUBT_RETURN_IF_ERROR(fault_->Withdraw());
+    observed_ = fault_->StruckAt();  // it may have acted just before
+  }
   if (!observed_) {
     warnings_.push_back(fmt::format("{}: the fault {}{} was asked for and not observed",
                                     fault_->target(), plan_.kind,

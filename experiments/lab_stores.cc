@@ -80,24 +80,37 @@ Result<std::unique_ptr<LabStores>> LabStores::Start(const LabStoresOptions& opti
   if (options.keep) stores->folder_.Keep();
   // The decisions about branches on a given server.
   if (options.postgres_dsn || options.redis_uri) stores->folder_.KeepAtOnce();
-  if (options.postgres_dsn) {
-    stores->direct_.postgres_dsn = *options.postgres_dsn;
-  } else {
-    INDOUBT_ASSIGN_OR_RETURN(stores->postgres_, PostgresServer::Start(folder));
-    stores->direct_.postgres_dsn = stores->postgres_->dsn();
-  }
-  if (options.redis_uri) {
-    stores->direct_.redis_uri = *options.redis_uri;
-  } else {
-    INDOUBT_ASSIGN_OR_RETURN(stores->redis_, RedisServer::Start(folder));
-    stores->direct_.redis_uri = stores->redis_->uri();
-  }
+  INDOUBT_RETURN_IF_ERROR(stores->StartServers(options));
   stores->direct_.sqlite_path = folder + "/ledger.db";
   stores->of_path_ = stores->direct_;
   if (!options.proxied.empty()) {
     INDOUBT_RETURN_IF_ERROR(stores->StartProxy(options.proxied, options.seed));
   }
   return stores;
+}
+
+Status LabStores::StartServers(const LabStoresOptions& options) {
+  std::map<std::string, std::map<std::string, std::string>> environments;
+  if (!options.faulty_disk.empty()) {
+    INDOUBT_ASSIGN_OR_RETURN(disk_, FaultyDisk::Make(folder() + "/disk"));
+    environments[options.faulty_disk] = disk_->environment();
+    path_environment_ = environments["path"];
+  }
+  if (options.postgres_dsn) {
+    direct_.postgres_dsn = *options.postgres_dsn;
+  } else {
+    INDOUBT_ASSIGN_OR_RETURN(
+        postgres_, PostgresServer::Start(folder(), {}, environments[std::string(kAccounts)]));
+    direct_.postgres_dsn = postgres_->dsn();
+  }
+  if (options.redis_uri) {
+    direct_.redis_uri = *options.redis_uri;
+  } else {
+    INDOUBT_ASSIGN_OR_RETURN(
+        redis_, RedisServer::Start(folder(), {}, environments[std::string(kStock)]));
+    direct_.redis_uri = redis_->uri();
+  }
+  return Status::Ok();
 }
 
 Status LabStores::StartProxy(const std::string& store, uint64_t seed) {

@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "experiments/workloads/shop.h"
+#include "faults/disk.h"
 #include "faults/process.h"
 #include "faults/proxy.h"
 #include "faults/servers.h"
@@ -25,6 +26,9 @@ struct LabStoresOptions {
   /// Where the records are. While the stores are there, its file `stores` says where, so
   /// that what a killed process left behind can be found; empty: nowhere.
   std::string record_folder;
+  /// Whose disk is to give out: "accounts", "stock" (their private servers'), or "path" (that
+  /// of the path's own process); empty: nobody's.
+  std::string faulty_disk;
 };
 
 /// Removes the stores' folder that a process which was killed left behind, as
@@ -37,6 +41,7 @@ class LabStores {
  public:
   /// kInvalidArgument when a given server is to be proxied: only a private one's address is
   /// known to be free to stand in for.
+  /// The same for a faulty disk.
   static Result<std::unique_ptr<LabStores>> Start(const LabStoresOptions& options);
 
   const std::string& folder() const { return folder_.path(); }
@@ -50,9 +55,16 @@ class LabStores {
   RedisServer* redis() { return redis_.get(); }
   /// Null unless a store is proxied.
   Proxy* proxy() { return proxy_.get(); }
+  /// Null unless one is to give out.
+  FaultyDisk* disk() { return disk_.get(); }
+  /// For the path's own processes, beside their own.
+  const std::map<std::string, std::string>& path_environment() const {
+    return path_environment_;
+  }
 
  private:
   LabStores() = default;
+  Status StartServers(const LabStoresOptions& options);
   Status StartProxy(const std::string& store, uint64_t seed);
   Status Record(const std::string& record_folder, bool keep);
 
@@ -66,6 +78,8 @@ class LabStores {
   };
   RecordFile record_;  // before what it tells of, so that it goes last
   ScratchFolder folder_{"indoubt-run"};
+  std::unique_ptr<FaultyDisk> disk_;
+  std::map<std::string, std::string> path_environment_;
   std::unique_ptr<PostgresServer> postgres_;
   std::unique_ptr<RedisServer> redis_;
   std::unique_ptr<Proxy> proxy_;

@@ -57,9 +57,17 @@ class Repetition {
 
   Status Run(const std::function<void(const StoreEndpoints&)>& stores_up) {
     Note("stores");
-    LabStoresOptions stores{
-        options_.postgres_dsn, options_.redis_uri, options_.keep, {}, plan_.seed, plan_.folder};
-    if (const FaultPlan* fault = Planned()) stores.proxied = ProxiedStore(*fault);
+    LabStoresOptions stores{options_.postgres_dsn,
+                            options_.redis_uri,
+                            options_.keep,
+                            {},
+                            plan_.seed,
+                            plan_.folder,
+                            {}};
+    if (const FaultPlan* fault = Planned()) {
+      stores.proxied = ProxiedStore(*fault);
+      stores.faulty_disk = FaultyDiskOwner(*fault);
+    }
     INDOUBT_ASSIGN_OR_RETURN(stores_, LabStores::Start(stores));
     INDOUBT_RETURN_IF_ERROR(shop_->SetUp(stores_->direct()));
     stores_up(stores_->direct());
@@ -79,14 +87,19 @@ class Repetition {
     context.binary = options_.binary;
     context.clients = load_.clients;
     context.last_resource = plan_.cell.last_resource;
+    context.environment = stores_->path_environment();
     std::error_code error;
     std::filesystem::create_directory(context.scratch, error);
     if (error) return Status(StatusCode::kIoError, "cannot make " + context.scratch);
     if (const FaultPlan* planned = Planned()) {
-      INDOUBT_ASSIGN_OR_RETURN(fault_, MakeFault(*planned, *path_, *stores_));
+      INDOUBT_ASSIGN_OR_RETURN(ApplicableFault made, MakeFault(*planned, *path_, *stores_));
+      fault_ = std::move(made.fault);
+      not_applicable_ = std::move(made.not_applicable);
       if (!fault_) {
-        outcome_.warnings.push_back(fmt::format(
-            "{}: the scenario's fault does not apply to this path", plan_.cell.path));
+        outcome_.warnings.push_back(
+            fmt::format("{}: n/a: the fault {} does not apply to this path: {}; it ran "
+                        "undisturbed",
+                        plan_.cell.name, planned->kind, not_applicable_));
       } else if (planned->kind == "kill") {
         context.strike_point = fault_->point();
       }
@@ -227,27 +240,29 @@ class Repetition {
     final["recovery_idempotent"] =
         idempotent && *idempotent ? json(**idempotent) : json(nullptr);
     const bool open = load_.mode == LoadMode::kOpen;
-    return ReplaceJson(plan_.folder + "/rep.json",
-                       {{"path", plan_.cell.path},
-                        {"cell", plan_.cell.name},
-                        {"n", plan_.n},
-                        {"seed", plan_.seed},
-                        {"load",
-                         {{"mode", ToString(load_.mode)},
-                          {"rate_per_s", open ? json(load_.rate_per_s) : json(nullptr)},
-                          {"clients", load_.clients}}},
-                        {"shop",
-                         {{"accounts", shop_->options().accounts},
-                          {"items", shop_->options().items},
-                          {"initial_balance", shop_->options().initial_balance},
-                          {"initial_stock", shop_->options().initial_stock},
-                          {"initial_price", kInitialPrice}}},
-                        {"warmup_from_ns", NanosOf(times.warmup_from)},
-                        {"measure_from_ns", NanosOf(times.measure_from)},
-                        {"measure_to_ns", NanosOf(times.measure_to)},
-                        {"drained_ns", NanosOf(drained)},
-                        {"faults", std::move(faults)},
-                        {"final", final}});
+    return ReplaceJson(
+        plan_.folder + "/rep.json",
+        {{"path", plan_.cell.path},
+         {"cell", plan_.cell.name},
+         {"n", plan_.n},
+         {"seed", plan_.seed},
+         {"load",
+          {{"mode", ToString(load_.mode)},
+           {"rate_per_s", open ? json(load_.rate_per_s) : json(nullptr)},
+           {"clients", load_.clients}}},
+         {"shop",
+          {{"accounts", shop_->options().accounts},
+           {"items", shop_->options().items},
+           {"initial_balance", shop_->options().initial_balance},
+           {"initial_stock", shop_->options().initial_stock},
+           {"initial_price", kInitialPrice}}},
+         {"warmup_from_ns", NanosOf(times.warmup_from)},
+         {"measure_from_ns", NanosOf(times.measure_from)},
+         {"measure_to_ns", NanosOf(times.measure_to)},
+         {"drained_ns", NanosOf(drained)},
+         {"faults", std::move(faults)},
+         {"not_applicable", not_applicable_.empty() ? json(nullptr) : json(not_applicable_)},
+         {"final", final}});
   }
 
   void AddWarnings(const std::vector<std::string>& warnings) {
@@ -284,6 +299,7 @@ class Repetition {
   std::unique_ptr<LabStores> stores_;
   std::unique_ptr<Path> path_;
   std::unique_ptr<Fault> fault_;  // of path_ or stores_
+  std::string not_applicable_;    // why there is none although one was planned
 };
 
 }  // namespace

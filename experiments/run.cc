@@ -79,6 +79,7 @@ class ScenarioRun {
     env_ = DescribeMachine(folder_, options_.binary);
     INDOUBT_RETURN_IF_ERROR(ReplaceJson(folder_ + "/env.json", env_));
     INDOUBT_RETURN_IF_ERROR(Save());
+    if (options_.begun) options_.begun(folder_);
     return RunWhatIsMissing();
   }
 
@@ -100,6 +101,7 @@ class ScenarioRun {
     run_["status"] = "running";
     run_["ended_at"] = nullptr;
     INDOUBT_RETURN_IF_ERROR(Save());
+    if (options_.begun) options_.begun(folder_);
     return RunWhatIsMissing();
   }
 

@@ -47,7 +47,9 @@ struct RunOptions {
   /// Running servers instead of private ones. Shop tables and keys that an earlier run
   /// made there are dropped; anybody else's stop the run before it begins.
   std::optional<std::string> postgres_dsn, redis_uri;
-  bool keep = false;                                 // keep the stores' data folders
+  bool keep = false;  // keep the stores' data folders
+  /// Told the run's folder, once it is there and before anything is measured.
+  std::function<void(const std::string& folder)> begun;
   std::function<void(const RunProgress&)> progress;  // from the calling thread's loop
   /// When its folder is there, before anything runs.
   std::function<void(const Scenario&, const std::string& folder)> begun;

@@ -2,18 +2,16 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
 #include <fmt/format.h>
 
-#include "base/failpoint.h"
-#include "experiments/faults/fault.h"
-#include "experiments/paths/path.h"
 #include "experiments/scenario_expect.h"
+#include "experiments/scenario_faults.h"
 #include "experiments/scenario_matrix.h"
 #include "experiments/scenario_reader.h"
-#include "experiments/workloads/shop_names.h"
 
 namespace indoubt {
 namespace {
@@ -90,6 +88,12 @@ void ReadLoad(ScenarioTable load, LoadPlan& plan) {
   plan.mode = mode == "closed" ? LoadMode::kClosed : LoadMode::kOpen;
   load.Read("rate_per_s", plan.rate_per_s, 0.1, 1e6);
   if (plan.mode == LoadMode::kOpen) load.Require("rate_per_s");
+  // One that the file has may stay beside --set load.mode=closed.
+  if (plan.mode == LoadMode::kClosed && load.IsOverridden("rate_per_s")) {
+    load.Wrong("rate_per_s",
+               "has no meaning in a closed loop, where the answers set the rate; with "
+               "load.mode=open it has");
+  }
   int64_t clients = plan.clients;
   load.Read("clients", clients, 1, kMostClients);
   plan.clients = static_cast<int>(clients);
@@ -107,91 +111,6 @@ void ReadWorkload(ScenarioTable workload, ShopOptions& options) {
   workload.Read("set_price_share", options.set_price_share, 0, 1);
   workload.Read("token_reads", options.token_reads);
   workload.NoOthers();
-}
-
-bool IsFailPoint(const std::string& point) {
-  const std::string name = point.substr(0, point.find_first_of("@:"));
-  for (const FailPoint& each : AllFailPoints()) {
-    if (each.name == name) return true;
-  }
-  return false;
-}
-
-/// What belongs to its kind, and nothing that belongs to another.
-void ReadFaultOfKind(ScenarioTable& table, FaultPlan& fault) {
-  const auto kinds = AllFaultKinds();
-  const bool known = std::any_of(kinds.begin(), kinds.end(), [&](const FaultKind& kind) {
-    return kind.name == fault.kind;
-  });
-  if (!known) {
-    std::string names;
-    for (const FaultKind& kind : kinds) {
-      names += fmt::format("{}{}", names.empty() ? "" : ", ", kind.name);
-    }
-    return table.Wrong(
-        "kind", fmt::format("no fault is called \"{}\"; there are {}", fault.kind, names));
-  }
-  if (fault.kind == "kill") {
-    table.Require("point");
-    table.Read("point", fault.point);
-    for (const auto& [path, point] : fault.point) {
-      if (!IsFailPoint(point)) {
-        table.Wrong("point",
-                    fmt::format("no fail point \"{}\" (`indoubt list faults`)", point));
-      }
-      if (auto made = MakePath(path); !made) table.Wrong("point", made.error().message());
-    }
-  }
-  if (fault.kind.starts_with("store-")) {
-    table.Require("store");
-    table.Read("store", fault.store);
-    const bool lock = fault.kind == "store-lock";
-    const bool fits =
-        lock ? fault.store == kLedger : fault.store == kAccounts || fault.store == kStock;
-    if (!fits) {
-      table.Wrong("store", lock
-                               ? "must be \"ledger\": the others lock by row or key"
-                               : "must be \"accounts\" or \"stock\": ledger is a file, without "
-                                 "a server or a connection (see store-lock)");
-    }
-  }
-  if (fault.kind == "in-doubt") fault.store = kAccounts;  // whose server it breaks
-  if (fault.kind == "store-slow") {
-    table.Require("latency");
-    table.Read("latency", fault.latency);
-    table.Read("jitter", fault.jitter);
-    if (fault.latency <= Duration{}) table.Wrong("latency", "must be above 0");
-  }
-}
-
-void ReadFaults(ScenarioTable& document, Scenario& scenario) {
-  for (ScenarioTable& table : document.Tables("fault")) {
-    FaultPlan fault;
-    for (const char* key : {"at", "kind", "down"}) table.Require(key);
-    table.Read("at", fault.at);
-    table.Read("kind", fault.kind);
-    table.Read("down", fault.down);
-    ReadFaultOfKind(table, fault);
-    if (fault.at + fault.down >= scenario.load.duration) {
-      table.Wrong("at", "at + down must lie within load.duration, or healing is not seen");
-    }
-    if (!scenario.faults.empty()) {
-      table.Wrong("at", "only one fault a scenario is offered at present");
-    }
-    table.NoOthers();
-    scenario.faults.push_back(std::move(fault));
-  }
-  if (!scenario.faults.empty()) return;
-  std::vector<Variation> varied = scenario.again;
-  for (const std::vector<Variation>& axis : scenario.vary) varied.push_back(axis.front());
-  for (const Variation& each : varied) {
-    if (!each.key.starts_with("fault.")) continue;
-    document.Table("matrix").Wrong(
-        "vary",
-        fmt::format("{} varies, and there is no [[fault]]; --set 'matrix.vary={{}}' lets "
-                    "nothing vary",
-                    each.key));
-  }
 }
 
 /// The names of the matrix as it stands; what is wrong with it is told elsewhere.
@@ -215,6 +134,14 @@ void LeaveOut(const std::vector<size_t>& expectations, toml::table& document) {
 }
 
 Result<std::string> ReadWhole(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) {
+    return Status(
+        StatusCode::kInvalidArgument,
+        fmt::format("{} is a folder; name a scenario's file, e.g. {}/scenario.toml of "
+                    "a run",
+                    path, path));
+  }
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
   text << file.rdbuf();

@@ -59,7 +59,8 @@ struct FaultPlan {
   std::string kind;                          // one of AllFaultKinds() (faults/fault.h)
   std::map<std::string, std::string> point;  // kill: path to fail point; others are spared
   std::string store;                         // of the kinds that name one
-  Duration latency{}, jitter{};              // store-slow: more for each direction
+  Duration latency{}, jitter{};              // store-slow: more for each direction;
+                                             // disk-slow: latency, more for each sync
   Duration down{};                           // from when it was seen to act to its healing
 };
 

@@ -20,12 +20,15 @@ std::optional<std::string> ScalarText(const toml::node& node) {
   return std::nullopt;
 }
 
+/// It came from an override: it has no place in the file.
+bool IsPlaceless(const toml::source_region& where) { return where.begin.line == 0; }
+
 }  // namespace
 
 void ScenarioErrors::Add(const toml::source_region& where, const std::string& key,
                          const std::string& what) {
   if (!status_.ok()) return;
-  if (where.begin.line == 0) {  // no place in a text: it came from an override
+  if (IsPlaceless(where)) {
     status_ = Status(StatusCode::kInvalidArgument,
                      fmt::format("{}: --set {}: {}", origin_, key, what));
     return;
@@ -47,6 +50,11 @@ const toml::node* ScenarioTable::Find(const std::string& key) {
 void ScenarioTable::Wrong(const std::string& key, const std::string& what) {
   const toml::node* node = table_.get(key);
   errors_.Add(node == nullptr ? table_.source() : node->source(), Path(key), what);
+}
+
+bool ScenarioTable::IsOverridden(const std::string& key) const {
+  const toml::node* node = table_.get(key);
+  return node != nullptr && IsPlaceless(node->source());
 }
 
 void ScenarioTable::Require(const std::string& key) {

@@ -34,6 +34,8 @@ class ScenarioTable {
       : table_(table), name_(std::move(name)), errors_(errors) {}
 
   bool Has(const std::string& key) const { return table_.contains(key); }
+  /// Whether `key` is there and came from an override, not from the file.
+  bool IsOverridden(const std::string& key) const;
   /// Says that `key` is missing unless it is there.
   void Require(const std::string& key);
   void Read(const std::string& key, std::string& into);

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -22,6 +23,8 @@ namespace indoubt {
 namespace {
 
 using nlohmann::json;
+
+constexpr auto kLookLimit = std::chrono::milliseconds(100);
 
 Status Refuse(const std::string& folder, const std::string& why) {
   return Status(StatusCode::kInvalidArgument,
@@ -147,7 +150,14 @@ Result<std::unique_ptr<RunFolderLock>> RunFolderLock::Take(const std::string& ru
                   fmt::format("{}: {}; name the folder of a run", run_folder, strerror(errno)));
   }
   std::unique_ptr<RunFolderLock> lock(new RunFolderLock(fd));
-  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return lock;
+  // Who only looks whether the run goes on (RunGoesOn) holds it for a moment.
+  const TimePoint deadline = SystemClock().Now() + kLookLimit;
+  bool taken = false;
+  while (!(taken = flock(fd, LOCK_EX | LOCK_NB) == 0) && errno == EWOULDBLOCK &&
+         SystemClock().Now() < deadline) {
+    std::this_thread::sleep_for(kLookLimit / 20);
+  }
+  if (taken) return lock;
   return Status(errno == EWOULDBLOCK ? StatusCode::kLocked : StatusCode::kIoError,
                 errno == EWOULDBLOCK
                     ? run_folder + ": the run is still going on in another process"

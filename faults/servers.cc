@@ -116,7 +116,8 @@ std::string PostgresServer::dsn(const std::string& database) const {
 }
 
 Result<std::unique_ptr<PostgresServer>> PostgresServer::Start(
-    const std::string& folder, const std::map<std::string, std::string>& settings) {
+    const std::string& folder, const std::map<std::string, std::string>& settings,
+    const std::map<std::string, std::string>& environment) {
   std::map<std::string, std::string> all{
       {"listen_addresses", ""},       {"fsync", "on"},
       {"synchronous_commit", "on"},   {"wal_level", "logical"},
@@ -126,6 +127,7 @@ Result<std::unique_ptr<PostgresServer>> PostgresServer::Start(
   for (const auto& [name, value] : settings) all[name] = value;
   all["unix_socket_directories"] = folder + "/pg";
   std::unique_ptr<PostgresServer> server(new PostgresServer(folder + "/pg", std::move(all)));
+  server->environment_ = environment;
   INDOUBT_ASSIGN_OR_RETURN(server->bin_, PostgresBinFolder());
   const TimePoint deadline = SystemClock().Now() + kStartLimit;
   INDOUBT_RETURN_IF_ERROR(MakeFolder(server->folder_, PostgresUser()));
@@ -159,6 +161,7 @@ Status PostgresServer::StartProcess(const std::vector<std::string>& wrapper) {
   spec.user = PostgresUser();
   spec.working_directory = "/";
   spec.output_path = log_path();
+  spec.environment = environment_;
   spec.last_signal = SIGQUIT;  // it ends its backends, and gives back its shared memory
   INDOUBT_ASSIGN_OR_RETURN(process_, Process::Start(spec));
   const TimePoint deadline = SystemClock().Now() + kStartLimit;
@@ -201,6 +204,15 @@ void PostgresServer::StopFast() {
   process_.reset();
 }
 
+bool PostgresServer::Answers(TimePoint deadline) {
+  while (process_ && process_->Running()) {
+    if (PQping(dsn().c_str()) == PQPING_OK) return true;
+    if (SystemClock().Now() >= deadline) return false;
+    std::this_thread::sleep_for(kPollInterval);
+  }
+  return false;
+}
+
 Status PostgresServer::Restart(const std::vector<std::string>& wrapper) {
   StopFast();
   return StartProcess(wrapper);
@@ -212,7 +224,8 @@ RedisServer::RedisServer(std::string folder, std::map<std::string, std::string> 
 RedisServer::~RedisServer() { Kill(); }
 
 Result<std::unique_ptr<RedisServer>> RedisServer::Start(
-    const std::string& folder, const std::map<std::string, std::string>& settings) {
+    const std::string& folder, const std::map<std::string, std::string>& settings,
+    const std::map<std::string, std::string>& environment) {
   std::map<std::string, std::string> all{{"port", "0"},
                                          {"bind", "127.0.0.1"},
                                          {"appendonly", "yes"},
@@ -223,6 +236,7 @@ Result<std::unique_ptr<RedisServer>> RedisServer::Start(
                                          {"maxmemory-policy", "noeviction"}};
   for (const auto& [name, value] : settings) all[name] = value;
   std::unique_ptr<RedisServer> server(new RedisServer(folder + "/redis", std::move(all)));
+  server->environment_ = environment;
   server->settings_["dir"] = server->folder_;
   server->settings_["unixsocket"] = server->socket_path();
   server->settings_["unixsocketperm"] = "777";
@@ -242,6 +256,7 @@ Status RedisServer::Restart(const std::vector<std::string>& wrapper) {
     spec.argv.push_back("--" + name);
     spec.argv.push_back(value);
   }
+  spec.environment = environment_;
   spec.output_path = log_path();
   INDOUBT_ASSIGN_OR_RETURN(process_, Process::Start(spec));
   const TimePoint deadline = SystemClock().Now() + kStartLimit;

@@ -21,9 +21,11 @@ class PostgresServer {
   /// initdb in `folder`/pg and a server that listens on a unix socket there only:
   /// fsync and synchronous_commit on, wal_level=logical,
   /// max_prepared_transactions=200. `settings` override (name to value).
-  /// kNotFound when PostgreSQL is not installed.
+  /// kNotFound when PostgreSQL is not installed. `environment` is added to the server's own,
+  /// at every start.
   static Result<std::unique_ptr<PostgresServer>> Start(
-      const std::string& folder, const std::map<std::string, std::string>& settings = {});
+      const std::string& folder, const std::map<std::string, std::string>& settings = {},
+      const std::map<std::string, std::string>& environment = {});
   ~PostgresServer();
 
   /// A libpq connection string for the superuser `postgres`, database `postgres`.
@@ -42,6 +44,8 @@ class PostgresServer {
   /// pg_ctl's modes: SIGTERM "smart" is not offered.
   void StopImmediate();
   void StopFast();
+  /// Whether it answers, now or by `deadline`; false at once when its postmaster has ended.
+  bool Answers(TimePoint deadline);
   /// Starts it again on the same data; returns when it answers. `wrapper` stands
   /// before the command line, e.g. a tracer that execs it (as the same user).
   Status Restart(const std::vector<std::string>& wrapper = {});
@@ -51,7 +55,7 @@ class PostgresServer {
   Status StartProcess(const std::vector<std::string>& wrapper);
 
   const std::string folder_;
-  std::map<std::string, std::string> settings_;
+  std::map<std::string, std::string> settings_, environment_;
   std::string bin_;
   std::string version_;
   std::unique_ptr<Process> process_;
@@ -63,8 +67,10 @@ class RedisServer {
   /// A server in `folder`/redis on a unix socket there: appendonly yes,
   /// appendfsync always. `settings` override (directive to value; a "port" makes
   /// it listen on 127.0.0.1 too).
+  /// `environment` is added to the server's own, at every start.
   static Result<std::unique_ptr<RedisServer>> Start(
-      const std::string& folder, const std::map<std::string, std::string>& settings = {});
+      const std::string& folder, const std::map<std::string, std::string>& settings = {},
+      const std::map<std::string, std::string>& environment = {});
   ~RedisServer();
 
   /// "unix:///…/redis.sock?db=0"
@@ -78,6 +84,7 @@ class RedisServer {
 
   /// SIGKILL; waits for the end.
   void Kill();
+  bool Running() { return process_ && process_->Running(); }
   /// Starts it again on the same data; returns when it has loaded and answers.
   /// `wrapper` stands before the command line, e.g. a tracer that execs it.
   Status Restart(const std::vector<std::string>& wrapper = {});
@@ -86,7 +93,7 @@ class RedisServer {
   RedisServer(std::string folder, std::map<std::string, std::string> settings);
 
   const std::string folder_;
-  std::map<std::string, std::string> settings_;
+  std::map<std::string, std::string> settings_, environment_;
   std::string version_;
   std::unique_ptr<Process> process_;
 };

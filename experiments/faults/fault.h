@@ -8,6 +8,10 @@
 //   store-slow       each message to and from a store takes longer    every path
 //   in-doubt         another program's transaction stays prepared     every path
 //   store-lock       somebody else holds SQLite's write lock          every path
+//   disk-full        no file grows any more                           2pc, cdc: their logs;
+//   disk-error       every sync fails                                   every path: a server's
+//   disk-slow        every sync takes longer                            disk; every path with a
+//                                                                       process: ledger's
 #pragma once
 
 #include <memory>
@@ -41,6 +45,8 @@ class Fault {
   virtual Status Strike() = 0;
   /// When it was seen to act; none so far.
   virtual std::optional<TimePoint> StruckAt() = 0;
+  /// Calls it off for good, when it was asked for and has not acted so far.
+  virtual Status Withdraw() { return Status::Ok(); }
   /// Undoes it, and returns once that has worked. Only after it was seen to act.
   virtual Status Heal() = 0;
 };
@@ -52,12 +58,21 @@ struct FaultKind {
 /// Every kind that a scenario can name.
 std::span<const FaultKind> AllFaultKinds();
 
+/// A fault, or why the path has no counterpart of it: then it runs undisturbed, and what it
+/// shows is not an answer to the scenario's question.
+struct ApplicableFault {
+  std::unique_ptr<Fault> fault;
+  std::string not_applicable;  // "it has no process of its own"
+};
+
 /// The fault of `plan` on a path that is started over `stores`, all of which must outlive
-/// it. None when it does not apply there: nobody can die, or the plan spares the path.
-/// kInvalidArgument when a store's server is not ours to break.
-Result<std::unique_ptr<Fault>> MakeFault(const FaultPlan& plan, Path& path, LabStores& stores);
+/// it. kInvalidArgument when a store's server is not ours to break.
+Result<ApplicableFault> MakeFault(const FaultPlan& plan, Path& path, LabStores& stores);
 
 /// The store whose connections from the path have to go through a proxy; empty: none.
 std::string ProxiedStore(const FaultPlan& plan);
+
+/// Whose disk has to be prepared for it, as LabStoresOptions::faulty_disk; empty: nobody's.
+std::string FaultyDiskOwner(const FaultPlan& plan);
 
 }  // namespace indoubt

@@ -15,6 +15,10 @@ class KillFault final : public Fault {
   std::string healed_word() const override { return "restarted"; }
   Status Strike() override { return path_.Strike(); }
   std::optional<TimePoint> StruckAt() override { return path_.StruckAt(); }
+  Status Withdraw() override {
+    path_.Disarm();
+    return Status::Ok();
+  }
   Status Heal() override { return path_.Restart(""); }
 
  private:

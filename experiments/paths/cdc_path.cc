@@ -51,6 +51,8 @@ class CdcPath final : public ProcessPath {
   Placement placement() const override { return Placement::kSourceOnly; }
   std::string victim() const override { return "cdc-worker"; }
   const CdcOptions* views() const override { return &views_; }
+  // The worker goes on without it, and tries again.
+  OwnLog own_log() const override { return {.name = "event log", .file = "events.db"}; }
 
   Status Start(const PathContext& context) override {
     context_ = context;
@@ -150,6 +152,7 @@ class CdcPath final : public ProcessPath {
 
   Status StartProcess(const std::string& strike_point) override {
     ProcessSpec spec;
+    spec.environment = context_.environment;
     spec.argv = {context_.binary, "cdc", "run", "-c", ConfigPath()};
     spec.output_path = context_.log_folder + "/cdc-worker.log";
     return process_.Start(spec, strike_point, ArmPath());

@@ -2,6 +2,7 @@
 // drained and stopped the same way, whatever it is inside.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,6 +28,16 @@ struct PathContext {
   /// Empty: no fault planned. E.g. "voted" (2pc), "cdc_appended" (cdc),
   /// "dual_write_between" (dual-write).
   std::string strike_point;
+  /// Added to that of its own processes.
+  std::map<std::string, std::string> environment;
+};
+
+/// What a path's own process keeps durably for itself, below PathContext::scratch.
+struct OwnLog {
+  std::string name;  // for people: "decision log"; empty: there is none
+  std::string file;  // what its files' names begin with; a folder ends with its slash
+  /// Whether the process ends when the log cannot be written or synced.
+  bool fail_stop = false;
 };
 
 /// Start and stop from one thread; Submit from any.
@@ -62,6 +73,14 @@ class Path {
   /// Starts the victim again, with the fail point of a strike that is still to come; empty:
   /// none. Returns when it runs.
   virtual Status Restart(const std::string& strike_point) = 0;
+  /// Calls a Strike that has not acted yet off.
+  virtual void Disarm() {}
+  /// Whether its own process runs; false where there is none.
+  virtual bool Running() { return false; }
+  /// Of its own process.
+  virtual OwnLog own_log() const { return {}; }
+  /// Whether work on `ledger`, a file, is done in a process of its own.
+  virtual bool writes_ledger_apart() const { return false; }
 
   /// Stops the victim where it stands (SIGSTOP). kUnsupported where there is none.
   virtual Status Pause() {

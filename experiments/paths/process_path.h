@@ -20,10 +20,13 @@ class ProcessPath : public Path {
   }
   Status Strike() override { return process_.Strike(); }
   std::optional<TimePoint> StruckAt() override { return process_.StruckAt(); }
+  void Disarm() override { process_.Disarm(); }
   Status Kill() override { return process_.Kill(); }
   Status Restart(const std::string& strike_point) override {
     return StartProcess(strike_point);
   }
+  bool Running() override { return process_.Running(); }
+  bool writes_ledger_apart() const override { return true; }
   Status Pause() override { return process_.Pause(); }
   bool Paused() override { return process_.Paused(); }
   Status Resume() override { return process_.Resume(); }

@@ -25,6 +25,11 @@ class ServicePath final : public ProcessPath {
     return name_ == "dual-write" ? "client" : "";
   }
 
+  OwnLog own_log() const override {
+    if (name_ != "2pc") return {};
+    return {.name = "decision log", .file = "decisions/", .fail_stop = true};
+  }
+
   Status Start(const PathContext& context) override {
     context_ = context;
     INDOUBT_ASSIGN_OR_RETURN(participants_, MakeShopParticipants(context.stores));
@@ -82,6 +87,7 @@ class ServicePath final : public ProcessPath {
 
   Status StartProcess(const std::string& strike_point) override {
     ProcessSpec spec;
+    spec.environment = context_.environment;
     spec.argv = {context_.binary};
     if (name_ == "2pc") {
       spec.argv.insert(spec.argv.end(), {"serve", "-c", ConfigPath()});

@@ -66,6 +66,11 @@ Status Victim::Strike() {
   return file ? Status::Ok() : Status(StatusCode::kIoError, "cannot write " + arm_path_);
 }
 
+void Victim::Disarm() {
+  std::error_code ignored;  // it is not there unless Strike wrote it
+  if (!arm_path_.empty()) std::filesystem::remove(arm_path_, ignored);
+}
+
 std::optional<TimePoint> Victim::StruckAt() {
   if (struck_at_ || process_ == nullptr) return struck_at_;
   const std::optional<ExitState> end = process_->Wait(SystemClock().Now());

@@ -22,6 +22,8 @@ class Victim {
 
   /// kInvalidArgument when no point was armed.
   Status Strike();
+  /// Calls a Strike off that has not acted yet.
+  void Disarm();
   /// When it was first seen dead by signal 9. Looks anew at each call.
   std::optional<TimePoint> StruckAt();
   /// SIGKILL, wherever it is. kUnavailable when it does not run.

@@ -1,12 +1,14 @@
 #include "experiments/report/decision.h"
 
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "experiments/summary/cell_figure.h"
 #include "experiments/summary/judgement.h"
+#include "experiments/summary/price.h"
 
 namespace indoubt {
 namespace {
@@ -52,6 +54,52 @@ size_t FewestRepetitions(const json& summary) {
   return fewest;
 }
 
+/// A column that only some scenarios have.
+struct OwnColumn {
+  const char* title;
+  const char* figure;  // the table has the column where a cell has this
+  std::string (*show)(const json& cell);
+};
+const std::array<OwnColumn, 4> kOwnColumns{{
+    {"log kept for the slot, most", "slot_wait_ms.max",
+     [](const json& cell) { return BytesText(CellFigure(cell, "retained_wal_bytes.max")); }},
+    {"another slot waited, longest", "slot_wait_ms.max",
+     [](const json& cell) { return WithInterval(cell, "slot_wait_ms.max", true); }},
+    {"own writes read stale (with a token)", "own_reads.without_token.reads",
+     [](const json& cell) {
+       return NumberText(CellFigure(cell, "own_reads.without_token.stale")) + " (" +
+              NumberText(CellFigure(cell, "own_reads.with_token.stale")) + ")";
+     }},
+    {"reads of two stores fractured (at one cut)", "pair_reads.without_cut.reads",
+     [](const json& cell) {
+       return NumberText(CellFigure(cell, "pair_reads.without_cut.fractured")) + " (" +
+              NumberText(CellFigure(cell, "pair_reads.with_cut.fractured")) + ")";
+     }},
+}};
+
+void AddOwnColumns(const json& cells, Table& table) {
+  for (const OwnColumn& column : kOwnColumns) {
+    const auto has = [&](const json& cell) {
+      return CellFigure(cell, column.figure).is_number();
+    };
+    if (std::none_of(cells.begin(), cells.end(), has)) continue;
+    table.header.emplace_back(column.title);
+    for (size_t i = 0; i < cells.size(); ++i) {
+      table.rows.at(i).push_back(has(cells.at(i)) ? column.show(cells.at(i)) : kDash);
+    }
+  }
+}
+
+/// Nothing of a cell without its fault, or in which nothing was due, is an answer.
+void BlankOut(const json& cells, Table& table) {
+  for (size_t i = 0; i < cells.size(); ++i) {
+    const std::string why = WhyNotJudged(cells.at(i));
+    if (why.empty()) continue;
+    const char* const blank = why.starts_with("n/a") ? "n/a" : kDash;
+    std::fill(table.rows.at(i).begin() + 1, table.rows.at(i).end(), blank);
+  }
+}
+
 }  // namespace
 
 Table DecisionTable(const json& summary) {
@@ -68,6 +116,8 @@ Table DecisionTable(const json& summary) {
          RefusedText(cell), NumberText(CellFigure(cell, "inconsistent.permanent")),
          NumberText(CellFigure(cell, "lost_acknowledged"))});
   }
+  AddOwnColumns(summary.at("cells"), table);
+  BlankOut(summary.at("cells"), table);
   return table;
 }
 

@@ -9,6 +9,9 @@ std::string FaultWord(const std::string& kind) {
   if (kind == "store-partition") return "cut off";
   if (kind == "store-slow") return "slow";
   if (kind == "store-lock") return "locked";
+  if (kind == "disk-full") return "disk full";
+  if (kind == "disk-error") return "disk failing";
+  if (kind == "disk-slow") return "disk slow";
   return kind;
 }
 

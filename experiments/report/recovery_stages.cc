@@ -48,7 +48,7 @@ class Latest {
 
 RecoveryStage Decided(const RepRecords& records, const Outage& outage, bool two_phase) {
   constexpr const char* kName = "last branch decided";
-  if (!two_phase) return {kName, std::nullopt, "nothing is prepared here"};
+  if (!two_phase) return {kName, std::nullopt, "the path prepares nothing"};
   if (!records.in_doubt) return {kName, std::nullopt, "not measured"};
   Latest latest(outage);
   for (const InDoubtRecord& record : *records.in_doubt) {

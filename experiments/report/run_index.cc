@@ -11,6 +11,7 @@
 #include "experiments/report/page_bundle.h"
 #include "experiments/report/report.h"
 #include "experiments/summary/judgement.h"
+#include "experiments/summary/run_record.h"
 
 namespace indoubt {
 namespace {
@@ -42,16 +43,27 @@ const char* Words(RunVerdict verdict) {
   return "inconclusive";
 }
 
+/// Fills in what depends on a run.json that can be relied on; whether it is one.
+bool Readable(const json& run, const std::filesystem::path& folder, ListedRun& listed) {
+  const Status checked = run.is_null()
+                             ? Status(StatusCode::kCorrupt, "run.json is no JSON object")
+                             : CheckRunRecord(run, (folder / "run.json").string());
+  listed.status = checked.ok() ? StatusOfRun(run, folder.string()) : "unreadable";
+  if (!checked.ok()) listed.says = checked.message();
+  listed.resume = ResumeCommand(listed.status, folder.string());
+  return checked.ok();
+}
+
 ListedRun Describe(const std::filesystem::path& folder) {
   const json run = ReadDocument(folder / "run.json");
   ListedRun listed;
   listed.id = folder.filename().string();
   listed.date = Text(run, "started_at", "unknown");
   listed.scenario = Text(run, "scenario", "unknown");
-  listed.status = Text(run, "status", "unreadable");
   listed.verdict = "no summary";
   std::error_code error;
   listed.has_report = std::filesystem::exists(folder / "report.html", error);
+  if (!Readable(run, folder, listed)) return listed;
   const json summary = ReadDocument(folder / "summary.json");
   if (summary.is_null()) return listed;
   try {  // a summary by another version may be of another shape

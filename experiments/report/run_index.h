@@ -13,10 +13,12 @@ struct ListedRun {
   std::string id;        // its folder's name
   std::string date;      // when it was started, UTC, or "unknown"
   std::string scenario;  // "unknown" where run.json cannot be read
-  std::string status;    // "done", "interrupted", "running", "failed", "unreadable"
+  std::string status;    // "done", "interrupted" (stopped, however), "running", "failed",
+                         // "unreadable"
   std::string verdict;   // "pass", "expectation failed", "correctness violated",
                          // "inconclusive", "no summary"
-  std::string says;      // the verdict's first sentence; empty without a summary
+  std::string says;      // the verdict's first sentence, or why there is none
+  std::string resume;    // the command that completes it; empty unless it was stopped
   bool has_report = false;
 };
 

@@ -75,7 +75,8 @@ std::string SummaryCsv(const json& summary) {
       const std::string head =
           fmt::format("{},{},{}", CsvField(cell.at("name").get<std::string>()),
                       CsvField(cell.at("path").get<std::string>()), rep.at("n").get<int64_t>());
-      for (const char* key : {"n", "dir", "status", "error", "faults"}) rep.erase(key);
+      for (const char* key : {"n", "dir", "status", "error", "faults", "not_applicable"})
+        rep.erase(key);
       std::vector<std::pair<std::string, json>> figures;
       FlattenAll(rep, "", figures);
       for (const auto& [name, value] : figures) {

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "experiments/summary/cell_figure.h"
 #include "experiments/summary/figure_names.h"
 #include "experiments/summary/figures.h"
 #include "experiments/summary/statistics.h"
@@ -26,6 +27,7 @@ std::span<const BetweenFigure> PriceFigures() { return kFigures; }
 std::vector<double> FigureByRepetition(const json& cell, const std::string& figure) {
   const json::json_pointer pointer = FigurePointer(figure);
   std::vector<double> values;
+  if (!WhyNotJudged(cell).empty()) return values;
   for (const json& rep : cell.at("reps")) {
     const json value = rep.value(pointer, json());
     if (CountsOverRepetitions(rep.at("status")) && value.is_number()) {

@@ -26,7 +26,8 @@ std::span<const BetweenFigure> SpeedFigures();
 /// What is asked of two paths: how fast they are, how long others wait, how stale data gets.
 std::span<const BetweenFigure> PriceFigures();
 
-/// A figure of every repetition of `cell` that has it and was not cut short.
+/// A figure of every repetition of `cell` that has it and was not cut short; none of a cell
+/// that is not judged (WhyNotJudged).
 std::vector<double> FigureByRepetition(const nlohmann::json& cell, const std::string& figure);
 
 struct CellDifference {

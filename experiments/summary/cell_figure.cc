@@ -34,6 +34,20 @@ CellValue FigureOver(const json& cell, const std::string& figure) {
   return {stats.at(figure).at("median").get<double>(), ""};
 }
 
+std::string WhyNotJudged(const json& cell) {
+  for (const json& rep : cell.at("reps")) {
+    const json why = rep.value("not_applicable", json());
+    if (why.is_string()) {
+      return "n/a: the fault does not apply: " + why.get<std::string>();
+    }
+    if (rep.value("attempted", json()) == 0) {
+      return fmt::format("not measured: no operation was due in repetition {}",
+                         rep.at("n").get<int64_t>());
+    }
+  }
+  return "";
+}
+
 json CellFigure(const json& cell, const std::string& figure) {
   const CellValue found = FigureOver(cell, figure);
   return found.value ? json(*found.value) : json();

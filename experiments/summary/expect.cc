@@ -83,6 +83,9 @@ std::pair<const json*, std::string> Locate(const json& cells, const std::string&
 CellValue Figure(const json& cells, const std::string& text) {
   const auto [cell, figure] = Locate(cells, text);
   if (cell == nullptr) return {std::nullopt, text + ": the run has no such cell"};
+  if (const std::string why = WhyNotJudged(*cell); !why.empty()) {
+    return {std::nullopt, cell->at("name").get<std::string>() + " is " + why};
+  }
   CellValue found = FigureOver(*cell, figure);
   if (!found.value) found.missing = text + " " + found.missing;
   return found;
@@ -92,7 +95,7 @@ CellValue Figure(const json& cells, const std::string& text) {
 std::map<int64_t, double> ByRepetition(const json& cells, const std::string& text) {
   std::map<int64_t, double> values;
   const auto [cell, figure] = Locate(cells, text);
-  if (cell == nullptr) return values;
+  if (cell == nullptr || !WhyNotJudged(*cell).empty()) return values;
   for (const json& rep : cell->at("reps")) {
     const json value = rep.value(FigurePointer(figure), json());
     const bool counts = CountsOverRepetitions(rep.value("status", json("done")));

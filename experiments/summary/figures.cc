@@ -216,6 +216,7 @@ json EmptyFigures() {
   }
   figures["faults"] = json::array();
   figures["retained_wal_series"] = nullptr;
+  figures["not_applicable"] = nullptr;
   return figures;
 }
 
@@ -271,6 +272,7 @@ json Figures(const std::string& path, const RepRecords& records) {
   if (final.is_object())
     figures["recovery_idempotent"] = final.value("recovery_idempotent", json());
   figures["faults"] = Faults(records.rep, phases);
+  figures["not_applicable"] = records.rep.value("not_applicable", json());
   return figures;
 }
 

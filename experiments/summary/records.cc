@@ -6,6 +6,8 @@
 #include <sstream>
 #include <utility>
 
+#include "experiments/summary/run_record.h"
+
 namespace indoubt {
 namespace {
 
@@ -204,6 +206,8 @@ Result<RunRecords> ReadRun(const std::string& run_folder) {
     return Status(StatusCode::kNotFound,
                   run_folder + ": no run.json in there; name the folder of a run");
   }
+  INDOUBT_RETURN_IF_ERROR(CheckRunRecord(records.run, run_folder + "/run.json"));
+  records.run["status"] = StatusOfRun(records.run, run_folder);
   INDOUBT_ASSIGN_OR_RETURN(records.env, ReadDocument(run_folder + "/env.json"));
   return records;
 }

@@ -86,12 +86,12 @@ struct RepRecords {
   std::vector<std::string> cut_off;
 };
 
-/// run.json and env.json (null if absent).
+/// run.json, its status as StatusOfRun says, and env.json (null if absent).
 struct RunRecords {
   nlohmann::json run, env;
 };
 
-/// kNotFound: no such folder or no run.json in it. kCorrupt names file and line.
+/// kNotFound: no such folder or no run.json in it. kCorrupt names file and field.
 Result<RunRecords> ReadRun(const std::string& run_folder);
 Result<RepRecords> ReadRep(const std::string& rep_folder);
 

@@ -9,6 +9,7 @@
 #include "experiments/summary/cell_figure.h"
 #include "experiments/summary/figures.h"
 #include "experiments/summary/judgement.h"
+#include "experiments/summary/price.h"
 #include "experiments/summary/warnings.h"
 
 namespace indoubt {
@@ -16,9 +17,6 @@ namespace {
 
 using nlohmann::json;
 
-// A price is worth a headline from a tenth of a second: below, nobody waits for it.
-constexpr double kNoticeableMs = 100;
-constexpr double kNoticeableShare = 0.01;
 // More cells than these are summed up by path.
 constexpr size_t kMostInWords = 6;
 
@@ -30,76 +28,10 @@ std::string Number(const json& value) {
   return value.is_number() ? fmt::format("{:.0f}", value.get<double>()) : "not measured";
 }
 
-/// "10.4 s", with its 95 percent interval where the repetitions gave one.
-std::string DurationAndInterval(const json& cell, const std::string& figure) {
-  const std::string text = DurationText(CellFigure(cell, figure));
-  const json stats = cell.value("stats", json::object());
-  if (!stats.contains(figure) || stats.at(figure).at("ci_low").is_null()) return text;
-  const json& stat = stats.at(figure);
-  return fmt::format("{} (95 percent interval {} to {}, {} repetitions)", text,
-                     DurationText(stat.at("ci_low")), DurationText(stat.at("ci_high")),
-                     stat.at("n").get<int64_t>());
-}
-
-bool EveryRepetitionDisturbed(const json& cell) {
-  const json& reps = cell.at("reps");
-  return !reps.empty() && std::all_of(reps.begin(), reps.end(), [](const json& rep) {
-    return rep.at("status") == "disturbed";
-  });
-}
-
-/// The largest thing that this cell paid with, in words.
-std::string Price(const json& cell) {
-  const auto permanent = Number(cell, "inconsistent.permanent");
-  const auto lost = Number(cell, "lost_acknowledged");
-  if (permanent.value_or(0) > 0 || lost.value_or(0) > 0) {
-    std::string price =
-        CountText(permanent.value_or(0), "key", "keys") + " inconsistent for good";
-    if (lost.value_or(0) > 0) {
-      price +=
-          " and " + CountText(*lost, "acknowledged write", "acknowledged writes") + " lost";
-    }
-    return price;
-  }
-  if (EveryRepetitionDisturbed(cell)) {
-    return "a price that was not measured (each of its repetitions was disturbed by hand)";
-  }
-  const auto blocked = Number(cell, "blocked_ms.max");
-  const auto in_doubt = Number(cell, "in_doubt_ms.max");
-  const auto lag = Number(cell, "lag_ms.max");
-  const double waiting = std::max(blocked.value_or(0), in_doubt.value_or(0));
-  if (waiting >= kNoticeableMs && waiting >= lag.value_or(0)) {
-    if (!blocked)
-      return "up to " + DurationAndInterval(cell, "in_doubt_ms.max") +
-             " in doubt (blocking not measured)";
-    return fmt::format("writers blocked for up to {}",
-                       DurationAndInterval(cell, "blocked_ms.max")) +
-           (in_doubt ? " while transactions were in doubt for up to " + DurationText(*in_doubt)
-                     : std::string());
-  }
-  if (lag.value_or(0) >= kNoticeableMs) {
-    return "data stale for up to " + DurationAndInterval(cell, "lag_ms.max");
-  }
-  if (!permanent) return "a price that was not measured (the stores were not compared)";
-  return "nothing beyond its response time (p99 " +
-         DurationText(CellFigure(cell, "response_ms.p99")) + ")";
-}
-
-/// What was turned away or left out is a price too: its response time is in no percentile.
-std::string Refused(const json& cell) {
-  const auto attempted = Number(cell, "attempted");
-  const double refused =
-      Number(cell, "failed").value_or(0) + Number(cell, "dropped").value_or(0);
-  if (attempted.value_or(0) == 0 || refused < kNoticeableShare * *attempted) return "";
-  return fmt::format(", and {:.0f} percent of its operations refused",
-                     100 * refused / *attempted);
-}
-
 std::vector<std::string> EveryPrice(const json& cells) {
   std::vector<std::string> prices;
   for (const json& cell : cells) {
-    prices.push_back(fmt::format("{} paid {}{}", cell.at("name").get<std::string>(),
-                                 Price(cell), Refused(cell)));
+    prices.push_back(cell.at("name").get<std::string>() + " " + PriceText(cell));
   }
   return prices;
 }
@@ -133,28 +65,44 @@ std::vector<std::string> HighestPrices(const json& cells) {
     const json& highest = **std::max_element(
         all.begin(), all.end(),
         [](const json* a, const json* b) { return Weight(*a) < Weight(*b); });
-    prices.push_back(fmt::format("{} paid {}{} (the highest price of its {} cells, at {})",
-                                 path, Price(highest), Refused(highest), all.size(),
+    prices.push_back(fmt::format("{} {} (the highest price of its {} cells, at {})", path,
+                                 PriceText(highest), all.size(),
                                  highest.at("name").get<std::string>()));
   }
   return prices;
 }
 
+/// What lay prepared and undecided: of the path's own, or what the fault left there.
+std::string LongestInDoubt(const json& cell) {
+  if (HasTwoPhaseCommit(cell.at("path").get<std::string>())) {
+    return DurationText(cell, "in_doubt_ms.max");
+  }
+  double longest = -1;
+  for (const json& rep : cell.at("reps")) {
+    for (const json& fault : rep.at("faults")) {
+      const json &from = fault.at("observed_at"), &to = fault.at("healed_at");
+      if (fault.at("kind") != "in-doubt" || !from.is_number() || !to.is_number()) continue;
+      longest = std::max(longest, to.get<double>() - from.get<double>());
+    }
+  }
+  if (longest < 0) return "the path prepares nothing";
+  return fmt::format("the path prepares nothing; another program's transaction was for {}",
+                     DurationText(longest));
+}
+
 std::string Details(const json& cell) {
-  const bool prepares = HasTwoPhaseCommit(cell.at("path").get<std::string>());
   return fmt::format(
       "{}: attempted {}, committed {}, failed {}, unknown {}; response p50 {}, p99 {}; longest "
       "in doubt: {}; longest "
       "wait of an outside writer: {}; longest lag: {}; keys inconsistent for a while: {}, for "
-      "good: {}.",
+      "good: {}{}.",
       cell.at("name").get<std::string>(), Number(CellFigure(cell, "attempted")),
       Number(CellFigure(cell, "committed")), Number(CellFigure(cell, "failed")),
       Number(CellFigure(cell, "unknown")), DurationText(cell, "response_ms.p50"),
-      DurationText(cell, "response_ms.p99"),
-      prepares ? DurationText(cell, "in_doubt_ms.max") : "nothing is prepared here",
+      DurationText(cell, "response_ms.p99"), LongestInDoubt(cell),
       DurationText(cell, "blocked_ms.max"), DurationText(cell, "lag_ms.max"),
       Number(CellFigure(cell, "inconsistent.transient")),
-      Number(CellFigure(cell, "inconsistent.permanent")));
+      Number(CellFigure(cell, "inconsistent.permanent")), FiguresOfItsOwn(cell));
 }
 
 std::string Closing(const json& summary, const RunJudgement& judgement) {

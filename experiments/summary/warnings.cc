@@ -89,6 +89,11 @@ bool LoadFellBehind(const json& rep) {
 
 std::vector<std::string> RunWarnings(const RunRecords& run) {
   std::vector<std::string> warnings = run.run.value("warnings", std::vector<std::string>());
+  if (run.run.at("status") == "interrupted") {
+    warnings.emplace_back(
+        "the run was stopped before its end: what it lacks is in no figure; `indoubt run "
+        "--resume` with its folder completes it");
+  }
   if (const auto reason = VoidReason(run.env)) warnings.push_back(*reason);
   if (run.env.is_null()) {
     warnings.emplace_back("no env.json: machine, versions and durability are not known");

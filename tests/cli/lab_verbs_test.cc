@@ -121,8 +121,51 @@ TEST_F(LabVerbsTest, ReportWritesTheIndexAndListRunsPrintsIt) {
   EXPECT_EQ(listed.exit_code, 0);
   EXPECT_THAT(listed.output, HasSubstr("2026-11-24T09:30:00.123Z  coordinator-crash"));
   EXPECT_THAT(listed.output, HasSubstr("base"));
-  EXPECT_EQ(Indoubt("list runs").exit_code, 2);  // no folder runs here
+  EXPECT_EQ(Indoubt("list runs --out none").exit_code, 2);
   EXPECT_THAT(Indoubt("list checks").output, HasSubstr("lost_acknowledged"));
+}
+
+TEST_F(LabVerbsTest, BeforeAnyRunThereIsNothingToListAndNothingWrong) {
+  for (const char* verb : {"list runs", "list runs --out .", "list runs --json"}) {
+    const CommandResult listed = Indoubt(std::string(verb) + "");
+    EXPECT_EQ(listed.exit_code, 0) << verb;
+    EXPECT_THAT(listed.output, HasSubstr("`indoubt run SCENARIO` makes one")) << verb;
+  }
+  EXPECT_EQ(Indoubt("list runs --json 2>/dev/null; exit $?").output, "");
+}
+
+TEST_F(LabVerbsTest, AStoppedRunIsListedAndReportedWithHowToCompleteIt) {
+  SampleRun sample = MakeSampleRun();
+  sample.run["status"] = "running";  // as a process that was ended at once leaves it
+  sample.Write(folder_.path() + "/stopped");
+  const CommandResult reported = Indoubt("report stopped");
+  EXPECT_EQ(reported.exit_code, 0) << reported.output;
+  EXPECT_THAT(reported.output, HasSubstr("to complete it: indoubt run --resume stopped"));
+  EXPECT_THAT(ReadText(folder_.path() + "/stopped/report.md"),
+              HasSubstr("the run was stopped before its end"));
+  const CommandResult listed = Indoubt("list runs --out .");
+  EXPECT_THAT(listed.output, HasSubstr("interrupted"));
+  EXPECT_THAT(listed.output, HasSubstr("to complete it: indoubt run --resume ./stopped"));
+  EXPECT_THAT(Indoubt("list runs --out . --json 2>/dev/null; exit $?").output,
+              HasSubstr("\"resume\":\"indoubt run --resume ./stopped\""));
+}
+
+TEST_F(LabVerbsTest, SetUpErrorsOfARunAreJsonWhereJsonWasAskedFor) {
+  const CommandResult failed = Indoubt("run nonesuch --json 2>/dev/null; exit $?");
+  EXPECT_EQ(failed.exit_code, 2);
+  const json error = json::parse(failed.output, nullptr, false);
+  ASSERT_TRUE(error.is_object()) << failed.output;
+  EXPECT_THAT(error.at("error").at("message").get<std::string>(), HasSubstr("nonesuch"));
+  const CommandResult closed =
+      Indoubt("run quiet --set load.rate_per_s=5 --json 2>/dev/null; exit $?");
+  EXPECT_EQ(closed.exit_code, 2);
+  EXPECT_THAT(closed.output, HasSubstr("load.rate_per_s: has no meaning in a closed loop"));
+}
+
+TEST_F(LabVerbsTest, AFolderIsNoScenario) {
+  const CommandResult validated = Indoubt("validate .");
+  EXPECT_EQ(validated.exit_code, 2);
+  EXPECT_THAT(validated.output, HasSubstr(". is a folder; name a scenario's file"));
 }
 
 }  // namespace

@@ -41,7 +41,7 @@ kind = "kill"
 point = { 2pc = "voted" }
 down = "200ms"
 [stats]
-repeat = 2
+repeat = 9
 [[expect]]
 check = "2pc.inconsistent.permanent == 0"
 )";
@@ -161,8 +161,9 @@ class ResumeTest : public ::testing::Test {
   }
 
   void StopOnce() {
-    const auto process = Start({"short.toml"});
+    const auto process = Start({"short.toml", "--repeat", "2"});
     ASSERT_TRUE(IsInTheMiddle(0, 1)) << Output();
+    EXPECT_THAT(ReadText(RunFolder() + "/scenario.toml"), HasSubstr("repeat = 2"));
     const auto second = Start({"--resume", RunFolder()});
     EXPECT_EQ(End(*second), 3) << Output();
     EXPECT_THAT(Output(), HasSubstr("still going on in another process"));
@@ -213,6 +214,12 @@ class ResumeTest : public ::testing::Test {
     EXPECT_EQ(End(*process), 130) << Output();
     ExpectNothingLeft();
     EXPECT_THAT(Output(), HasSubstr("ended at once"));
+    EXPECT_THAT(Output(), HasSubstr("to complete it: indoubt run --resume /"));
+    const CommandResult listed =
+        RunCommand("'" + std::string(std::getenv("INDOUBT_BINARY")) + "' list runs --out '" +
+                   folder_.path() + "/runs' 2>&1");
+    EXPECT_THAT(listed.output, HasSubstr("  interrupted  "));
+    EXPECT_THAT(listed.output, HasSubstr("was stopped; to complete it: indoubt run --resume"));
   }
 
   ScratchFolder folder_{"indoubt-resume-test"};

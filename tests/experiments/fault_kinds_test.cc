@@ -1,5 +1,6 @@
 // Every kind of fault that a scenario can name, in a short run over real stores: it is
 // seen to act, it is healed, and the paths that promise consistency keep it.
+#include <atomic>
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -8,6 +9,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "experiments/summary/judgement.h"
+#include "experiments/summary/summary.h"
 #include "faults/servers.h"
 #include "tests/experiments/run_fixture.h"
 
@@ -40,6 +43,12 @@ struct FaultCase {
 
 class FaultKindsTest : public RunTest, public testing::WithParamInterface<FaultCase> {};
 using GivenServerTest = RunTest;
+using NotApplicableTest = RunTest;
+using InterruptedTest = RunTest;
+
+std::string Replaced(std::string text, const std::string& what, const std::string& by) {
+  return text.replace(text.find(what), what.size(), by);
+}
 
 TEST_P(FaultKindsTest, IsSeenHealedAndLeavesTheStoresConsistent) {
   const auto scenario = ParseScenario(ShortRun(GetParam().fault), "short.toml");
@@ -52,6 +61,7 @@ TEST_P(FaultKindsTest, IsSeenHealedAndLeavesTheStoresConsistent) {
     ASSERT_TRUE(record.is_object()) << path;
     ASSERT_EQ(record["faults"].size(), 1u) << path;
     const json& fault = record["faults"][0];
+    EXPECT_TRUE(record["not_applicable"].is_null()) << record["not_applicable"];
     const bool own = std::string(GetParam().target) == "itself";
     const std::string victim = path == "2pc" ? "coordinator" : "cdc-worker";
     EXPECT_EQ(fault["target"], own ? victim : GetParam().target);
@@ -74,7 +84,9 @@ std::vector<FaultCase> Cases() {
       {"RedisIsSlow", "kind = \"store-slow\"\nstore = \"stock\"\nlatency = \"20ms\"\n",
        "stock"},
       {"SqliteIsLocked", "kind = \"store-lock\"\nstore = \"ledger\"\n", "ledger"},
-      {"TheProcessStandsStill", "kind = \"pause\"\n", "itself"}};
+      {"TheProcessStandsStill", "kind = \"pause\"\n", "itself"},
+      {"TheLogsSyncFails", "kind = \"disk-error\"\n", "itself"},
+      {"TheLedgersDiskIsFull", "kind = \"disk-full\"\nstore = \"ledger\"\n", "ledger"}};
   if (std::getenv("INDOUBT_LONG") != nullptr) {
     cases.push_back(
         {"PostgresDies", "kind = \"store-kill\"\nstore = \"accounts\"\n", "accounts"});
@@ -83,12 +95,83 @@ std::vector<FaultCase> Cases() {
     cases.push_back({"PostgresIsSlow",
                      "kind = \"store-slow\"\nstore = \"accounts\"\nlatency = \"20ms\"\n",
                      "accounts"});
+    cases.push_back({"TheLogIsSlow", "kind = \"disk-slow\"\nlatency = \"20ms\"\n", "itself"});
+    cases.push_back({"RedisDiskIsFull", "kind = \"disk-full\"\nstore = \"stock\"\n", "stock"});
+    cases.push_back({"RedisSyncFails", "kind = \"disk-error\"\nstore = \"stock\"\n", "stock"});
+    cases.push_back(
+        {"PostgresSyncFails", "kind = \"disk-error\"\nstore = \"accounts\"\n", "accounts"});
+    cases.push_back({"PostgresDiskIsSlow",
+                     "kind = \"disk-slow\"\nstore = \"accounts\"\nlatency = \"20ms\"\n",
+                     "accounts"});
+    cases.push_back(
+        {"SqliteSyncFails", "kind = \"disk-error\"\nstore = \"ledger\"\n", "ledger"});
   }
   return cases;
 }
 
 INSTANTIATE_TEST_SUITE_P(Run, FaultKindsTest, testing::ValuesIn(Cases()),
                          [](const auto& each) { return std::string(each.param.name); });
+
+TEST_F(NotApplicableTest, APathWithoutACounterpartRunsUndisturbedAndPassesNoExpectation) {
+  const std::string text = R"(name = "short"
+[matrix]
+paths = ["raw", "dual-write"]
+[load]
+rate_per_s = 60
+warmup = "100ms"
+duration = "700ms"
+[[fault]]
+at = "100ms"
+kind = "disk-error"
+down = "300ms"
+[[expect]]
+check = "raw.inconsistent.permanent == 0"
+)";
+  const auto scenario = ParseScenario(text, "short.toml");
+  ASSERT_TRUE(scenario) << scenario.error().ToString();
+  const auto result = RunScenario(*scenario, options_);
+  ASSERT_TRUE(result) << result.error().ToString();
+  EXPECT_THAT(
+      result->warnings,
+      testing::Contains("raw: n/a: the fault disk-error does not apply to this path: it "
+                        "keeps no log of its own; it ran undisturbed"));
+  const auto summary = Summarise(result->folder);
+  ASSERT_TRUE(summary) << summary.error().ToString();
+  for (const json& cell : summary->at("cells")) {
+    EXPECT_EQ(cell["reps"][0]["not_applicable"], "it keeps no log of its own");
+    EXPECT_GT(cell["reps"][0]["committed"], 0);
+  }
+  EXPECT_EQ(summary->at("expect")[0]["verdict"], "no_data");
+  EXPECT_THAT(summary->at("expect")[0]["reason"].get<std::string>(),
+              testing::HasSubstr("raw is n/a: the fault does not apply"));
+  EXPECT_EQ(Judge(*summary).exit_code(), 12);
+}
+
+TEST_F(InterruptedTest, ADiskIsWellAndTheCoordinatorThereWhenTheRunIsStoppedBeforeItsHealing) {
+  const auto scenario =
+      ParseScenario(Replaced(ShortRun("kind = \"disk-error\"\n"), "paths = [\"2pc\", \"cdc\"]",
+                             "paths = [\"2pc\"]"),
+                    "short.toml");
+  ASSERT_TRUE(scenario) << scenario.error().ToString();
+  std::atomic<bool> stop{false};
+  options_.stop = &stop;
+  options_.progress = [&](const RunProgress& progress) {
+    if (!progress.fault.empty()) stop = true;
+  };
+  const auto result = RunScenario(*scenario, options_);
+  ASSERT_TRUE(result) << result.error().ToString();
+  EXPECT_EQ(result->status, "interrupted");
+  const json record = ReadJson(result->folder + "/cells/2pc/rep-1/rep.json");
+  ASSERT_TRUE(record.is_object()) << ReadJson(result->folder + "/run.json").dump(1);
+  ASSERT_TRUE(record["faults"][0]["healed_at_ns"].is_number());
+  EXPECT_LT(record["faults"][0]["healed_at_ns"].get<int64_t>() -
+                record["faults"][0]["observed_at_ns"].get<int64_t>(),
+            1'500'000'000);
+  EXPECT_TRUE(record["final"]["inconsistent"].empty()) << record["final"].dump();
+  for (const auto& [where, count] : record["final"]["leftovers"].items()) {
+    EXPECT_EQ(count, 0) << where;
+  }
+}
 
 TEST_F(GivenServerTest, IsNotBroken) {
   const auto scenario =

@@ -129,6 +129,81 @@ TEST_F(JudgementTest, ARepetitionThatWasNeverComparedLeavesTheVerdictWithoutThat
                               "measured"));
 }
 
+TEST_F(JudgementTest, WhereNothingWasDueNothingPassesAndNothingIsPraised) {
+  for (int n = 1; n <= 2; ++n) {
+    auto& operations = sample_.rep("cdc", n).files["ops.ndjson"];
+    for (json& operation : operations) operation["phase"] = "warmup";
+  }
+  const json summary = Summary();
+  EXPECT_EQ(summary.at("expect").at(2).at("verdict"), "no_data") << "cdc.lag_ms.max > 10000";
+  EXPECT_EQ(summary.at("expect").at(2).at("reason"),
+            "cdc is not measured: no operation was due in repetition 1");
+  EXPECT_EQ(Judge(summary).exit_code(), 12);
+  const std::string text = VerdictText(summary);
+  EXPECT_THAT(text, HasSubstr("; cdc is not measured: no operation was due in repetition 1;"));
+  EXPECT_THAT(text, Not(HasSubstr("cdc paid")));
+}
+
+TEST_F(JudgementTest, ACellThatTheFaultDoesNotApplyToIsNeverGreen) {
+  sample_.rep("2pc").rep["not_applicable"] = "it has no process of its own";
+  const json summary = Summary();
+  const json& expect = summary.at("expect").at(0);
+  EXPECT_EQ(expect.at("check"), "2pc.inconsistent.permanent == 0");
+  EXPECT_EQ(expect.at("verdict"), "no_data");
+  EXPECT_EQ(expect.at("reason"),
+            "2pc is n/a: the fault does not apply: it has no process of its own");
+  EXPECT_EQ(summary.at("expect").at(4).at("verdict"), "no_data") << "a ratio of its figure";
+  EXPECT_EQ(Judge(summary).exit_code(), 12);
+  EXPECT_TRUE(VerdictText(summary).starts_with("2pc is n/a: the fault does not apply: it has"));
+}
+
+TEST_F(JudgementTest, ATransactionBesideTheSlotIsNamedWithWhatItKept) {
+  auto& rep = sample_.rep("cdc");
+  rep.files["slot.ndjson"] = {json{{"t_ns", 2 * kSecond},
+                                   {"restart_lsn", "0/1"},
+                                   {"retained_bytes", 3 << 20},
+                                   {"unconfirmed_bytes", 0},
+                                   {"prepared", 1}},
+                              json{{"t_ns", 9 * kSecond},
+                                   {"restart_lsn", "0/1"},
+                                   {"retained_bytes", 512},
+                                   {"unconfirmed_bytes", 0},
+                                   {"prepared", 0}}};
+  rep.files["slot_waits.ndjson"] = {
+      json{{"started_ns", 2 * kSecond}, {"ended_ns", 10 * kSecond}}};
+  rep.rep["faults"][0]["kind"] = "in-doubt";
+  const std::string text = VerdictText(Summary());
+  EXPECT_THAT(text, HasSubstr("cdc paid up to 3.0 MiB of log kept at its source for the slot, "
+                              "and a wait of up to 8.0 s for whoever made another slot, and "
+                              "data stale for up to"));
+  EXPECT_THAT(text, HasSubstr("longest in doubt: the path prepares nothing; another program's "
+                              "transaction was for 9.9 s"));
+  EXPECT_THAT(text, HasSubstr("log that its source kept for the slot: at most 3.0 MiB, at the "
+                              "end 0.5 KiB; longest wait for another slot: 8.0 s"));
+}
+
+TEST_F(JudgementTest, ReadsWithAndWithoutATokenAreNamedWithHowManyWereWrong) {
+  const auto read = [](const char* kind, bool with, json stock, json ledger) {
+    return json{{"t_ns", 1},
+                {"kind", kind},
+                {"order", 7},
+                {"with", with},
+                {"lsn", nullptr},
+                {"waited_ms", nullptr},
+                {"stock", std::move(stock)},
+                {"ledger", std::move(ledger)}};
+  };
+  sample_.rep("cdc").files["token_reads.ndjson"] = {
+      read("own", false, false, nullptr), read("own", false, true, nullptr),
+      read("own", true, true, nullptr), read("pair", false, true, false)};
+  for (int n = 1; n <= 2; ++n) sample_.rep("cdc", n).files["lag.ndjson"].clear();
+  const std::string text = VerdictText(Summary());
+  EXPECT_THAT(text,
+              HasSubstr("cdc paid stale reads of one's own write: 1 of 2 (with its token: "
+                        "0 of 1), and fractured reads of both derived stores: 1 of 1 (at "
+                        "one cut: not measured)"));
+}
+
 TEST_F(JudgementTest, TheVerdictBeginsWithWhatVoidsIt) {
   sample_.env["fdatasync_us"]["p50"] = 3.0;
   EXPECT_TRUE(VerdictText(Summary()).starts_with("VOID: a measured fdatasync of 3.0 us"));

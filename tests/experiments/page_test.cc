@@ -90,7 +90,7 @@ TEST_F(PageTest, TheWayBackCountsFromWhenTheFaultActed) {
   EXPECT_EQ(stages.at(2).at("to_s"), 10.4);  // a branch was last seen in doubt at 16.5 s
   EXPECT_EQ(stages.at(4).at("reason"), "not measured");
   const json& derived = page.at("series").at(1).at("recovery");
-  EXPECT_EQ(derived.at(2).at("reason"), "nothing is prepared here");
+  EXPECT_EQ(derived.at(2).at("reason"), "the path prepares nothing");
   EXPECT_EQ(derived.at(4).at("to_s"), 10.9);  // order 2 was seen at 17 s
 }
 

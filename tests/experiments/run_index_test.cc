@@ -46,7 +46,9 @@ TEST_F(RunIndexTest, RunsHaveDateScenarioStatusAndVerdictTheLatestFirst) {
   const auto runs = Runs();
   ASSERT_EQ(runs.size(), 3U);
   EXPECT_EQ(runs[0].id, "c");
-  EXPECT_EQ(runs[0].status, "running");
+  EXPECT_EQ(runs[0].status, "interrupted") << "nobody runs it";
+  EXPECT_EQ(runs[0].resume, "indoubt run --resume " + folder_.path() + "/c");
+  EXPECT_EQ(runs[1].resume, "");
   EXPECT_EQ(runs[0].verdict, "no summary");
   EXPECT_EQ(runs[1].verdict, "correctness violated");
   EXPECT_EQ(runs[2].verdict, "pass");
@@ -63,6 +65,11 @@ TEST_F(RunIndexTest, WhatCannotBeReadIsListedAsSuch) {
   ASSERT_EQ(runs.size(), 1U);
   EXPECT_EQ(runs[0].status, "unreadable");
   EXPECT_EQ(runs[0].verdict, "no summary");
+  SampleRun sample = MakeSampleRun();
+  sample.run["seed"] = nullptr;
+  Add("b", sample, /*report=*/false);
+  EXPECT_EQ(Runs().at(0).status, "unreadable");
+  EXPECT_THAT(Runs().at(0).says, HasSubstr("b/run.json: seed: is null"));
   EXPECT_EQ(ListRuns(folder_.path() + "/none").status().code(), StatusCode::kNotFound);
 }
 

@@ -120,6 +120,17 @@ TEST(Scenario, WhatIsSetOfAFaultThatIsNotThereIsNamed) {
       StartsWith("x.toml:4:1: matrix.vary: fault.down varies, and there is no [[fault]]"));
 }
 
+TEST(Scenario, ARateThatIsSetForAClosedLoopIsRefusedByName) {
+  const std::string closed = Replaced(kSmall, "[load]", "[load]\nmode = \"closed\"");
+  const std::vector<std::string> rate{"load.rate_per_s=5"}, mode{"load.mode=closed"};
+  EXPECT_THAT(ParseScenario(closed, "x.toml", rate).status().message(),
+              HasSubstr("--set load.rate_per_s: has no meaning in a closed loop"));
+  EXPECT_TRUE(ParseScenario(kSmall, "x.toml", rate));
+  const auto over = ParseScenario(kSmall, "x.toml", mode);  // the file's own rate may stay
+  ASSERT_TRUE(over) << over.error().ToString();
+  EXPECT_TRUE(ParseScenario(over->resolved, "resolved.toml"));
+}
+
 std::string WithFault(const std::string& fault) {
   std::string text = kSmall;
   const size_t from = text.find("kind = "), to = text.find("down = ");
@@ -142,6 +153,18 @@ TEST(Scenario, EachKindOfFaultTakesItsOwnKeysAndNoOthers) {
               HasSubstr("fault.latency: is missing"));
   EXPECT_THAT(ErrorOf(WithFault("kind = \"pause\"\nstore = \"stock\"\n")),
               HasSubstr("x.toml:10:9: fault.store: no such key"));
+  for (const std::string disk : {"disk-full", "disk-error"}) {
+    const std::string kind = "kind = \"" + disk + "\"\n";
+    EXPECT_EQ(ErrorOf(WithFault(kind)), "no error");
+    EXPECT_EQ(ErrorOf(WithFault(kind + "store = \"ledger\"\n")), "no error");
+    EXPECT_THAT(ErrorOf(WithFault(kind + "store = \"disk\"\n")),
+                HasSubstr("x.toml:10:9: fault.store: must be \"accounts\", \"stock\" or"));
+    EXPECT_THAT(ErrorOf(WithFault(kind + "latency = \"5ms\"\n")),
+                HasSubstr("x.toml:10:11: fault.latency: no such key"));
+  }
+  EXPECT_THAT(ErrorOf(WithFault("kind = \"disk-slow\"\n")),
+              HasSubstr("fault.latency: is missing"));
+  EXPECT_EQ(ErrorOf(WithFault("kind = \"disk-slow\"\nlatency = \"5ms\"\n")), "no error");
 }
 
 std::vector<std::string> CellNames(const Scenario& scenario) {
