@@ -12,8 +12,8 @@
 namespace indoubt::cdc_internal {
 
 /// Whether a view that is at `at` may go on from the log `log_id`, which has everything after
-/// `from` up to `complete`. kRefused when it was derived from another log or needs what is gone,
-/// kCorrupt when it is beyond this log.
+/// `from` up to `complete`. kRefused when it was derived from another log or needs what is
+/// gone, kCorrupt when it is beyond this log.
 Status CheckPosition(const ViewPosition& at, const std::string& log_id, EventPosition from,
                      Lsn complete);
 

@@ -221,7 +221,11 @@ int Run(const RunArguments& arguments) {
     if (!started.ok()) return Fail(started, arguments.json);
   }
   RunOptions options = ToOptions(arguments, stop, live);
-  options.begun = [folder](const std::string& path) { folder->Set(path); };
+  options.begun = [folder, shown = options.begun](const Scenario& scenario,
+                                                 const std::string& path) {
+    folder->Set(path);
+    if (shown) shown(scenario, path);
+  };
   const auto result = RunOrResume(arguments, options);
   if (!result) {
     live.End("The run ended early: " + result.error().message(), "");

@@ -79,7 +79,7 @@ class ScenarioRun {
     env_ = DescribeMachine(folder_, options_.binary);
     INDOUBT_RETURN_IF_ERROR(ReplaceJson(folder_ + "/env.json", env_));
     INDOUBT_RETURN_IF_ERROR(Save());
-    if (options_.begun) options_.begun(folder_);
+    if (options_.begun) options_.begun(scenario_, folder_);
     return RunWhatIsMissing();
   }
 
@@ -101,13 +101,12 @@ class ScenarioRun {
     run_["status"] = "running";
     run_["ended_at"] = nullptr;
     INDOUBT_RETURN_IF_ERROR(Save());
-    if (options_.begun) options_.begun(folder_);
+    if (options_.begun) options_.begun(scenario_, folder_);
     return RunWhatIsMissing();
   }
 
  private:
   Result<RunResult> RunWhatIsMissing() {
-    if (options_.begun) options_.begun(scenario_, folder_);
     for (int n = 1; n <= repeat_ && !interrupted_; ++n) {
       for (const size_t cell : CellOrder(seed_, n, cells_.size())) {
         if (IsRecorded(run_.at("cells").at(cell), n)) continue;

@@ -49,10 +49,8 @@ struct RunOptions {
   std::optional<std::string> postgres_dsn, redis_uri;
   bool keep = false;  // keep the stores' data folders
   /// Told the run's folder, once it is there and before anything is measured.
-  std::function<void(const std::string& folder)> begun;
-  std::function<void(const RunProgress&)> progress;  // from the calling thread's loop
-  /// When its folder is there, before anything runs.
   std::function<void(const Scenario&, const std::string& folder)> begun;
+  std::function<void(const RunProgress&)> progress;  // from the calling thread's loop
   ByHand* by_hand = nullptr;                // who may be asked to break things while it runs
   const std::atomic<bool>* stop = nullptr;  // set it to end early, saving what there is
 };

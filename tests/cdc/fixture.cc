@@ -67,10 +67,12 @@ Sums SqliteRows(const std::string& path, const std::string& sql) {
   EXPECT_EQ(sqlite3_prepare_v2(db, sql.c_str(), -1, &statement, nullptr), SQLITE_OK)
       << sqlite3_errmsg(db);
   Sums sums;
-  while (sqlite3_step(statement) == SQLITE_ROW) {
+  int step = SQLITE_OK;
+  while ((step = sqlite3_step(statement)) == SQLITE_ROW) {
     const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement, 0));
     sums[text ? text : ""] = sqlite3_column_int64(statement, 1);
   }
+  EXPECT_EQ(step, SQLITE_DONE) << sqlite3_errmsg(db);
   sqlite3_finalize(statement);
   sqlite3_close(db);
   return sums;

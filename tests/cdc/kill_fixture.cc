@@ -116,8 +116,9 @@ void CdcKillFixture::ExpectEverythingEqualsSource() {
   EXPECT_EQ(SqliteRows(search_path, "SELECT id, amount FROM moves"), moves);
   // By the index alone, which holds no row twice and none that is gone.
   EXPECT_EQ(SqliteRows(search_path,
-                       "SELECT item, (SELECT count(*) FROM moves_search WHERE moves_search "
-                       "MATCH '\"' || item || '\"') FROM (SELECT DISTINCT item FROM moves)"),
+                       "SELECT word, (SELECT count(*) FROM moves_search WHERE moves_search "
+                       "MATCH '\"' || word || '\"') FROM (SELECT DISTINCT item AS word FROM "
+                       "moves)"),
             Client().Query("SELECT item, count(*) FROM moves GROUP BY item"));
   EXPECT_EQ(RedisFields(socket, "moves:", "amount"), moves);
   const Sums accounts = Client().Query("SELECT id, balance FROM account");
