@@ -222,7 +222,7 @@ int Run(const RunArguments& arguments) {
   }
   RunOptions options = ToOptions(arguments, stop, live);
   options.begun = [folder, shown = options.begun](const Scenario& scenario,
-                                                 const std::string& path) {
+                                                  const std::string& path) {
     folder->Set(path);
     if (shown) shown(scenario, path);
   };
