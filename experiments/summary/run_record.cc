@@ -92,7 +92,7 @@ void CheckRepetition(const json& rep, const std::string& name, const std::string
                      int64_t most, Fields& fields) {
   if (!fields.Object(rep, name)) return;
   fields.Whole(rep, "n", name + ".n", 1, most);
-  fields.OneOf(rep, "status", name + ".status", {"done", "failed", "interrupted"});
+  fields.OneOf(rep, "status", name + ".status", {"done", "failed", "interrupted", "disturbed"});
   fields.Text(rep, "dir", name + ".dir");
   if (!fields.status().ok()) return;
   // Nothing outside of the run's folder is read for one of its repetitions.

@@ -171,7 +171,7 @@ TEST_F(CdcRetentionTest, AViewThatComesBackTooLateIsRefusedAndHeldNothingMeanwhi
   Insert(5);
   AwaitRemoval();
   Start(Briefly(AllOptions()));
-  for (const char* view : {"rows_table", "rows_cache"}) {
+  for (const char* view : {"rows_table", "rows_cache", "rows_search"}) {
     EXPECT_TRUE(Eventually([&] { return HealthOf(view).code() == StatusCode::kRefused; }))
         << HealthOf(view).ToString();
     EXPECT_THAT(HealthOf(view).message(), HasSubstr("indoubt cdc rebuild"));
