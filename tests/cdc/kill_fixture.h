@@ -29,6 +29,16 @@ class SourceLoad {
   std::vector<std::thread> writers_;
 };
 
+/// The fail points that each transaction passes on its way from the source to every view.
+constexpr const char* kWorkerPoints[] = {"cdc_decoded",
+                                         "cdc_appended",
+                                         "cdc_confirmed",
+                                         "cdc_applied@cache",
+                                         "cdc_applied@table",
+                                         "cdc_applied@rows_cache",
+                                         "cdc_applied@rows_table",
+                                         "cdc_applied@rows_search"};
+
 class CdcKillFixture : public CdcFixture {
  protected:
   void SetUp() override;
