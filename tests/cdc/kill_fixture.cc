@@ -92,7 +92,7 @@ std::unique_ptr<Process> CdcKillFixture::StartChild(const std::string& fail_poin
                       {"CDC_ON_SLOT_LOSS", on_slot_loss_},
                       {"CDC_POISON", poison_},
                       {"CDC_RETENTION", retention_},
-                      {"CDC_WITHOUT_ROWS", with_rows_ ? "" : "1"}};
+                      {"CDC_LAST_VIEW", last_view_}};
   spec.output_path = folder_.path() + "/children.txt";
   auto child = Process::Start(spec);
   EXPECT_TRUE(child) << child.error().ToString();
@@ -129,8 +129,11 @@ void CdcKillFixture::ExpectEverythingEqualsSource() {
 }
 
 uint64_t SeedOfThisRun() {
-  const char* given = std::getenv("INDOUBT_SEED");
-  return given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device()();
+  static const uint64_t seed = [] {
+    const char* given = std::getenv("INDOUBT_SEED");
+    return given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device()();
+  }();
+  return seed;
 }
 
 }  // namespace indoubt

@@ -56,11 +56,11 @@ class CdcKillFixture : public CdcFixture {
   std::string on_slot_loss_ = "stop";
   std::string poison_;     // an item whose rows the sums refuse
   std::string retention_;  // retention_time, or "key"; empty: for ever
-  bool with_rows_ = true;  // whether it has the views of rows
+  std::string last_view_;  // it has the views up to this one; empty: all of AllOptions()
   std::string rows_path_ = folder_.path() + "/rows.db";
 };
 
-/// INDOUBT_SEED, or a random one.
+/// INDOUBT_SEED, or a random one; the same at each call.
 uint64_t SeedOfThisRun();
 
 }  // namespace indoubt

@@ -3,8 +3,8 @@
 // and searched in a file beside it.
 // In the environment: CDC_ON_SLOT_LOSS=snapshot is on_slot_loss; rows of the item CDC_POISON
 // are refused by the sums; CDC_RETENTION is how long the event log keeps what all views have,
-// or "key"; CDC_WITHOUT_ROWS leaves the views of rows out. Exit 1 and the reason on stderr
-// when it cannot start or the slot is lost.
+// or "key"; CDC_LAST_VIEW is the last view that it has, of cache, table and those of rows, all
+// when empty. Exit 1 and the reason on stderr when it cannot start or the slot is lost.
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
@@ -38,10 +38,11 @@ int main(int argc, char** argv) {
   }
   if (argc == 6) {
     options.tables.emplace_back("account");
-    const char* without = std::getenv("CDC_WITHOUT_ROWS");
     for (ViewOptions& view : RowsViews(argv[3], argv[5])) {
-      if (!without || !*without) options.views.push_back(std::move(view));
+      options.views.push_back(std::move(view));
     }
+    const char* last = std::getenv("CDC_LAST_VIEW");
+    while (last && *last && options.views.back().name != last) options.views.pop_back();
   }
   const auto worker = CdcWorker::Start(options);
   if (!worker) {
