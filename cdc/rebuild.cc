@@ -1,7 +1,6 @@
 #include "cdc/rebuild.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "base/failpoint.h"
 #include "base/file.h"
@@ -67,7 +66,7 @@ class Rebuild {
 
  private:
   std::string SlotName() const {
-    return fmt::format("{}_rebuild_{}", options_.slot.substr(0, 40), getpid());
+    return fmt::format("{}_rebuild", options_.slot.substr(0, 40));
   }
 
   Status DeriveProveAndSwap() {

@@ -3,7 +3,6 @@
 #include <set>
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "base/gid.h"
 #include "cdc/make_view.h"
@@ -61,7 +60,7 @@ Status Session::Open() {
 void Session::FollowWith(std::vector<std::unique_ptr<View>> views, const SlotOptions& slot) {
   for (size_t i = 0; i < views.size(); ++i) {
     SlotOptions own = slot;
-    own.slot = fmt::format("{}_copy_{}_{}", slot.slot.substr(0, 40), getpid(), i);
+    own.slot = fmt::format("{}_copy", slot.slot.substr(0, 40));
     ViewCopier copy = [this, own](View& view) {
       return CopyTables(view, own, options_.tables, *log_, stop_, options_.start_timeout);
     };

@@ -1,6 +1,7 @@
 #include "cdc/snapshot.h"
 
 #include <algorithm>
+#include <random>
 #include <set>
 
 #include <fmt/format.h>
@@ -307,7 +308,9 @@ Result<bool> GoOnWithCopy(const SlotOptions& options, const std::vector<std::str
 
 Result<ExportedSnapshot> ExportSnapshot(PgConnection& walsender, const SlotOptions& options,
                                         const StopSignal& stop, TimePoint deadline) {
-  return MakeSlot(walsender, options, "TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')", stop,
+  SlotOptions own = options;
+  own.slot = fmt::format("{}_{:08x}", options.slot, std::random_device()());
+  return MakeSlot(walsender, own, "TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')", stop,
                   deadline);
 }
 

@@ -29,9 +29,10 @@ struct ExportedSnapshot {
   std::string name;  // for SET TRANSACTION SNAPSHOT
 };
 
-/// Makes a temporary slot of the name options.slot on `walsender`, for the snapshot that comes
-/// with it: there as long as `walsender` does nothing else; the slot goes with the connection.
-/// kLocked, naming them, when transactions of the source are in the slot's way for longer than
+/// Makes a temporary slot on `walsender`, for the snapshot that comes with it: there as long as
+/// `walsender` does nothing else. The slot goes with the connection, some time after its end:
+/// so its name is options.slot, of at most 54 bytes, and eight random digits. kLocked, naming
+/// them, when transactions of the source are in the slot's way for longer than
 /// options.lock_timeout.
 Result<ExportedSnapshot> ExportSnapshot(PgConnection& walsender, const SlotOptions& options,
                                         const StopSignal& stop, TimePoint deadline);
