@@ -33,7 +33,7 @@ inline constexpr uint64_t kFirstPartOrdinal = uint64_t{1} << 32;
 /// above kFirstPartOrdinal, a part of a large transaction, which goes on in the next event.
 struct LoggedEvent {
   EventPosition position;
-  uint64_t sequence = 0;  // 1, 2, 3, ... without gaps
+  uint64_t sequence = 0;  // 1, 2, 3, ... as they came; compaction leaves gaps
   events::Transaction transaction;
 };
 

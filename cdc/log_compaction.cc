@@ -1,6 +1,7 @@
 #include "cdc/log_compaction.h"
 
 #include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
 

@@ -36,8 +36,7 @@ class LogGlance {
   Result<std::optional<OldestEvent>> Oldest();
   /// What the file takes, its journal and what is free in it left out.
   Result<uint64_t> UsedBytes();
-  /// How many events are, or were, at or before `position`: their sequence numbers have no
-  /// gaps.
+  /// How many events are, or were, at or before `position`: the sequence number of the last.
   Result<uint64_t> EventsUpTo(EventPosition position);
   /// When the source committed the first event after `position`, in microseconds since
   /// 2000-01-01 UTC of the source's clock; none when the log has no such event.

@@ -51,4 +51,19 @@ Result<std::unique_ptr<LogHold>> LogHold::TryExclude(const std::string& log_path
   return hold;
 }
 
+Result<bool> LogHold::IsShared(const std::string& log_path) {
+  const std::string path = log_path + ".hold";
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0 && errno == ENOENT) return false;
+  if (fd < 0) return Failed(path);
+  const LogHold look(fd);
+  // Among those that share there is room for one more, and none for one alone.
+  for (const int how : {LOCK_SH, LOCK_EX}) {
+    const int failed = Flock(fd, how | LOCK_NB);
+    if (failed == EWOULDBLOCK) return how == LOCK_EX;
+    if (failed != 0) return Failed(path);
+  }
+  return false;
+}
+
 }  // namespace indoubt::cdc_internal

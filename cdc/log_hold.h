@@ -17,6 +17,9 @@ class LogHold {
   static Result<std::unique_ptr<LogHold>> Share(const std::string& log_path);
   /// Null when somebody holds the log.
   static Result<std::unique_ptr<LogHold>> TryExclude(const std::string& log_path);
+  /// Whether somebody shares it at present; a step of a removal is nobody. Holds nothing, and
+  /// makes no file.
+  static Result<bool> IsShared(const std::string& log_path);
 
   ~LogHold();
   LogHold(const LogHold&) = delete;

@@ -117,8 +117,8 @@ Status MeasureRetention(const CdcOptions& options, LogGlance& glance, CdcReport&
     view.holds_log = needs_it && retention.on_view_lag == OnViewLag::kHold;
     if (view.holds_log) log.held_by.push_back(view.name);
   }
-  INDOUBT_ASSIGN_OR_RETURN(const auto alone, LogHold::TryExclude(options.event_log_path));
-  if (!alone) log.held_by.emplace_back("a rebuild");
+  INDOUBT_ASSIGN_OR_RETURN(const bool shared, LogHold::IsShared(options.event_log_path));
+  if (shared) log.held_by.emplace_back("a rebuild");
   return Status::Ok();
 }
 

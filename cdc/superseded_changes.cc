@@ -1,6 +1,6 @@
-#include <fmt/format.h>
+#include "cdc/superseded_changes.h"
 
-#include "cdc/log_compaction.h"
+#include <fmt/format.h>
 
 namespace indoubt::cdc_internal {
 namespace {

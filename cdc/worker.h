@@ -99,8 +99,8 @@ class CdcWorker {
   ~CdcWorker();
 
   CdcStatus status() const;
-  /// Ok, or the worst of what is wrong now: a lost slot (nothing more will come
-  /// in; code kNotFound or kCorrupt), the source unreachable, a view that fails.
+  /// Ok, or the worst of what is wrong now: a lost slot (nothing more comes in; code kNotFound
+  /// or kCorrupt), the source unreachable, a view that fails, what retention cannot remove.
   Status health() const;
   /// Whether the source has stopped for good (a lost slot); health() says why.
   bool source_lost() const;

@@ -19,8 +19,8 @@ namespace {
 // How long a scrape may wait for the source.
 constexpr Duration kMetricsPatience = std::chrono::seconds(2);
 
-/// Tells on stderr what begins and what ends, each trouble of source and views by itself, and
-/// not all the time. Belongs to one thread.
+/// Tells on stderr what begins and what ends, each trouble of source, retention and views by
+/// itself, and not all the time. Belongs to one thread.
 class Teller {
  public:
   void Tell(const CdcStatus& now) {
@@ -29,6 +29,7 @@ class Teller {
       Note("indoubt: cdc: a new snapshot is, or was, taken: " + loss_.message());
     }
     TellHealth("the source", now.source_health);
+    TellHealth("the event log's retention", now.retention);
     for (const ViewState& view : now.views) {
       TellHealth("view " + view.name, view.health);
       TellParked(view);

@@ -65,7 +65,10 @@ Result<std::string> RealPrefix(const std::string& prefix) {
 Result<std::unique_ptr<FaultyDisk>> FaultyDisk::Make(const std::string& folder) {
   std::error_code error;
   std::filesystem::create_directory(folder, error);
-  if (error) return Status(StatusCode::kIoError, "cannot make " + folder);
+  if (error) {
+    return Status(StatusCode::kIoError,
+                  fmt::format("cannot make {}: {}", folder, error.message()));
+  }
   const std::string library = folder + kLibrary;
   std::ofstream file(library, std::ios::binary);
   file << DiskShimImage();

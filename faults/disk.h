@@ -22,23 +22,24 @@ namespace indoubt {
 class FaultyDisk {
  public:
   /// Makes `folder`, which whoever runs the processes must be able to read, and puts there
-  /// what they load.
+  /// what they load. kIoError when it cannot, also where one was made before.
   static Result<std::unique_ptr<FaultyDisk>> Make(const std::string& folder);
   ~FaultyDisk();
   FaultyDisk(const FaultyDisk&) = delete;
   FaultyDisk& operator=(const FaultyDisk&) = delete;
 
-  /// For the processes to be struck, beside their own. LD_PRELOAD keeps what it has in this
-  /// process.
+  /// For the processes to be struck, beside their own. What this process has in LD_PRELOAD and
+  /// ASAN_OPTIONS stays in them, behind ours.
   std::map<std::string, std::string> environment() const;
 
   /// From now on, on every file whose path begins with `prefix`: a folder with its slash, or
-  /// a file with all that are named after it. The folder in it must exist. `latency`: of
-  /// kSlowSync, above 0. kUnavailable when no process has loaded the library.
+  /// a file with all that are named after it. `latency`: of kSlowSync, above 0. kUnavailable
+  /// when no process has loaded the library, kNotFound when the folder in `prefix` does not
+  /// exist, kInvalidArgument when its path is longer than the page has room for.
   Status Strike(DiskTrouble trouble, const std::string& prefix, Duration latency = {});
   /// When it was first felt since the last Strike; none so far.
   std::optional<TimePoint> ActedAt() const;
-  /// How often it was felt.
+  /// How often it was felt since then, by all processes together.
   int64_t acts() const;
   /// The disk is as before. What failed meanwhile stays failed.
   void Heal();

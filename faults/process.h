@@ -22,7 +22,7 @@ struct ProcessSpec {
   std::string output_path;    // stdout and stderr, appended; empty: inherited
   std::string stdout_path;    // stdout alone; empty: with output_path
   std::string user;           // run as this user, when this process is root
-  bool pipe_stdin = false;    // stdin() is then its standard input
+  bool pipe_stdin = false;    // stdin_fd() is then its standard input
   int last_signal = SIGKILL;  // when this process ends at once (faults/belongings.h)
 };
 

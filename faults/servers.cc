@@ -1,5 +1,7 @@
 #include "faults/servers.h"
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -20,6 +22,8 @@ namespace {
 
 constexpr auto kPollInterval = std::chrono::milliseconds(5);
 constexpr auto kStartLimit = std::chrono::seconds(60);
+// initdb syncs a whole cluster, for which a busy disk takes its time.
+constexpr auto kInitLimit = std::chrono::seconds(180);
 
 /// Debian keeps a version's programs out of PATH; take the newest.
 Result<std::string> PostgresBinFolder() {
@@ -44,7 +48,8 @@ std::string PostgresUser() { return geteuid() == 0 ? "postgres" : ""; }
 
 Status MakeFolder(const std::string& path, const std::string& owner) {
   if (mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) {
-    return Status(StatusCode::kIoError, fmt::format("cannot make folder {}", path));
+    return Status(StatusCode::kIoError,
+                  fmt::format("cannot make folder {}: {}", path, strerror(errno)));
   }
   if (owner.empty()) return Status::Ok();
   const passwd* entry = getpwnam(owner.c_str());
@@ -129,7 +134,7 @@ Result<std::unique_ptr<PostgresServer>> PostgresServer::Start(
   std::unique_ptr<PostgresServer> server(new PostgresServer(folder + "/pg", std::move(all)));
   server->environment_ = environment;
   INDOUBT_ASSIGN_OR_RETURN(server->bin_, PostgresBinFolder());
-  const TimePoint deadline = SystemClock().Now() + kStartLimit;
+  const TimePoint deadline = SystemClock().Now() + kInitLimit;
   INDOUBT_RETURN_IF_ERROR(MakeFolder(server->folder_, PostgresUser()));
   ProcessSpec version;
   version.argv = {server->bin_ + "/postgres", "--version"};

@@ -63,6 +63,7 @@ void SourceLoad::Write(int writer, bool two_phase, uint64_t seed) {
 
 void CdcKillFixture::SetUp() {
   CdcFixture::SetUp();
+  if (HasFatalFailure()) return;  // no server
   Client().Run(
       fmt::format("CREATE TABLE account(id bigint PRIMARY KEY, balance bigint NOT NULL);"
                   "INSERT INTO account SELECT n, 0 FROM generate_series(0, {}) n",

@@ -259,5 +259,26 @@ TEST(LogHold, ReadersShareTheLogAndKeepTheRemovalAway) {
   EXPECT_NE(*alone, nullptr);
 }
 
+TEST(LogHold, WhoLooksSeesThoseThatShareAndNotTheRemovalAndLeavesNothing) {
+  const ScratchFolder folder("indoubt-hold");
+  const std::string path = folder.path() + "/events.db";
+  const auto is_shared = [&] {
+    const auto shared = LogHold::IsShared(path);
+    EXPECT_TRUE(shared) << shared.status().ToString();
+    return shared && *shared;
+  };
+  EXPECT_FALSE(is_shared());
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+  {
+    const auto one = LogHold::Share(path);
+    ASSERT_TRUE(one);
+    EXPECT_TRUE(is_shared());
+    EXPECT_TRUE(LogHold::Share(path)) << "the look is over";
+  }
+  const auto alone = LogHold::TryExclude(path);
+  ASSERT_TRUE(alone && *alone);
+  EXPECT_FALSE(is_shared());
+}
+
 }  // namespace
 }  // namespace indoubt

@@ -23,6 +23,14 @@ class CdcRetentionTest : public CdcKillFixture {
  protected:
   static constexpr milliseconds kShort{1};
 
+  /// What a view that did not come along had to say.
+  void TearDown() override {
+    if (!HasFailure() || !worker_) return;
+    for (const ViewState& view : worker_->status().views) {
+      fmt::print("{} is at {}, {} behind: {}\n", view.name, view.position.lsn.ToString(),
+                 view.backlog, view.health.ToString());
+    }
+  }
   void Start(const CdcOptions& options) {
     worker_.reset();
     auto worker = CdcWorker::Start(options);
