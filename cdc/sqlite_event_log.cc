@@ -29,7 +29,7 @@ Status SqliteEventLog::Load() {
   INDOUBT_RETURN_IF_ERROR(
       db_->Execute(fmt::format("INSERT INTO log SELECT {}, '{}', 0, '', 0 "
                                "WHERE NOT EXISTS (SELECT 1 FROM log)",
-                               kWholeEventLogVersion, LogId::Random().text())));
+                               kEventLogVersion, LogId::Random().text())));
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query,
                            db_->Prepare("SELECT version, id, state, slot FROM log"));
   INDOUBT_RETURN_IF_ERROR(query.Next().status());
@@ -46,10 +46,10 @@ Status SqliteEventLog::Load() {
   slot_ = query.Bytes(3);
   query.Reset();
   INDOUBT_RETURN_IF_ERROR(ReadFormerIds());
-  INDOUBT_RETURN_IF_ERROR(shapes_.Load());
+  INDOUBT_RETURN_IF_ERROR(history_.Load());
   INDOUBT_RETURN_IF_ERROR(db_->Execute(kStagedSchema));
   INDOUBT_RETURN_IF_ERROR(db_->Execute(
-      fmt::format("UPDATE log SET version = {0} WHERE version < {0}", kWholeEventLogVersion)));
+      fmt::format("UPDATE log SET version = {0} WHERE version < {0}", kEventLogVersion)));
   INDOUBT_RETURN_IF_ERROR(db_->Execute(kBeginningSchema));
   INDOUBT_ASSIGN_OR_RETURN(tail_.begin, ReadLogBegin(*db_));
   if (state_ == EventLogState::kStreaming) {

@@ -29,7 +29,7 @@ Status SqliteEventLog::TakePart(const events::Transaction& part, const LogEnd& n
 Status SqliteEventLog::Append(std::vector<events::Transaction> batch) {
   INDOUBT_CHECK(state_ == EventLogState::kStreaming, "a transaction before the snapshot's end");
   const std::lock_guard writing(writing_);
-  shapes_.Begin();
+  INDOUBT_RETURN_IF_ERROR(history_.Begin());
   taken_.clear();
   taken_.reserve(batch.size());
   taken_bytes_ = 0;
@@ -65,18 +65,22 @@ Status SqliteEventLog::Take(events::Transaction& event, LogEnd& next) {
   const bool known = lsn <= next.complete;
   next.complete = std::max(next.complete, lsn);
   const auto insert = [&](events::Transaction& committed) {
+    if (committed.relations_size() > 0) NameShapes(committed, tail_.shapes);
     next.last = {lsn, 0};
     next.last_sequence += parts_ + 1;
     parts_ = 0;
     const Status inserted = Insert(next.last_sequence, next.last, committed);
     taken_bytes_ += payload_.size();
-    taken_.push_back({next.last, next.last_sequence, std::move(committed)});
+    taken_.push_back({next.last, next.last_sequence, std::move(committed), &tail_.shapes});
     return inserted;
   };
   switch (event.phase()) {
     case events::Transaction::PREPARED:
       // Known or not: one prepared while the slot was being made is sent with its end
       // only, and then has an LSN before the log's beginning.
+      if (!HoldShapes(event, &tail_.shapes)) {
+        return Status(StatusCode::kInternal, "a prepared transaction names unknown shapes");
+      }
       return staged_.Stage(event);
     case events::Transaction::COMMIT_PREPARED: {
       if (known) return staged_.DropEnded(event);
@@ -112,12 +116,12 @@ Status SqliteEventLog::Insert(uint64_t sequence, EventPosition position,
   query->Bind(4, uint64_t{Crc32c(payload_)});
   query->BindStatic(5, payload_);
   INDOUBT_RETURN_IF_ERROR(query->Run());
-  return shapes_.Add(position, event);
+  return history_.Add(position, event);
 }
 
 Status SqliteEventLog::CommitEvents(SqliteTransaction& transaction) {
   INDOUBT_RETURN_IF_ERROR(transaction.Commit());
-  shapes_.Committed();
+  history_.Committed();
   return Status::Ok();
 }
 

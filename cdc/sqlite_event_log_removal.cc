@@ -33,7 +33,8 @@ Status SqliteEventLog::BeginCompaction(EventPosition up_to) {
                              WorthCompacting(*db_, up_to, tail_.Get().last_sequence, sequence));
   }
   if (!to) return Status::Ok();
-  INDOUBT_ASSIGN_OR_RETURN(compaction_, LogCompaction::Begin(db_->path(), *to, sequence));
+  INDOUBT_ASSIGN_OR_RETURN(compaction_,
+                           LogCompaction::Begin(db_->path(), tail_.shapes, *to, sequence));
   return Status::Ok();
 }
 

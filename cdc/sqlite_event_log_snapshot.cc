@@ -16,7 +16,7 @@ Status SqliteEventLog::Restart() {
                                "DELETE FROM events; DELETE FROM staged; DELETE FROM outcomes;"
                                "DELETE FROM snapshot; {}",
                                next, kBeginningReset)));
-  INDOUBT_RETURN_IF_ERROR(shapes_.Clear());
+  INDOUBT_RETURN_IF_ERROR(history_.Clear());
   INDOUBT_RETURN_IF_ERROR(transaction.Commit());
   tail_.recent.Clear();
   tail_.SetBegin({});
@@ -34,7 +34,7 @@ Status SqliteEventLog::BeginSnapshot(const std::string& slot) {
   INDOUBT_RETURN_IF_ERROR(
       db_->Execute("DELETE FROM events; DELETE FROM staged; DELETE FROM outcomes; "
                    "DELETE FROM snapshot"));
-  INDOUBT_RETURN_IF_ERROR(shapes_.Clear());
+  INDOUBT_RETURN_IF_ERROR(history_.Clear());
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery update,
                            db_->Prepare("UPDATE log SET state = 1, slot = ?1"));
   update.BindText(1, slot);
@@ -51,7 +51,7 @@ Status SqliteEventLog::AppendSnapshotChunk(const events::Transaction& chunk,
   INDOUBT_CHECK(progress.next_ordinal() > 0, "a chunk of which the progress does not know");
   const EventPosition position{Lsn{progress.lsn()}, progress.next_ordinal() - 1};
   INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
-  shapes_.Begin();
+  INDOUBT_RETURN_IF_ERROR(history_.Begin());
   INDOUBT_RETURN_IF_ERROR(Insert(position.ordinal + 1, position, chunk));
   INDOUBT_RETURN_IF_ERROR(KeepProgress(progress));
   return CommitEvents(transaction);

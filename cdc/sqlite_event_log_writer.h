@@ -27,7 +27,10 @@ namespace indoubt::cdc_internal {
 class SqliteEventLog : public EventLog {
  public:
   SqliteEventLog(std::unique_ptr<FileLock> lock, std::unique_ptr<SqliteDatabase> db)
-      : lock_(std::move(lock)), db_(std::move(db)), staged_(*db_), shapes_(*db_) {}
+      : lock_(std::move(lock)),
+        db_(std::move(db)),
+        staged_(*db_),
+        history_(*db_, tail_.shapes) {}
 
   Status Load();
 
@@ -35,6 +38,7 @@ class SqliteEventLog : public EventLog {
   bool WasId(const std::string& id) const override { return former_ids_.contains(id); }
   EventLogState state() const override { return state_; }
   const std::string& slot() const override { return slot_; }
+  ShapeTable& shapes() override { return tail_.shapes; }
 
   Status Restart() override;
   Status BeginSnapshot(const std::string& slot) override;
@@ -80,7 +84,6 @@ class SqliteEventLog : public EventLog {
   std::mutex writing_;  // while streaming: a step of the removal, or one of the appender's
   std::unique_ptr<SqliteDatabase> db_;  // guarded by it, as is all that only writers need
   StagedTransactions staged_;
-  SchemaHistory shapes_;
   std::string id_;
   std::set<std::string> former_ids_;
   EventLogState state_ = EventLogState::kNew;
@@ -91,6 +94,7 @@ class SqliteEventLog : public EventLog {
   size_t taken_bytes_ = 0;          // and their payloads' bytes
   bool took_parts_ = false;         // it did, or ended a transaction that has some
   LogTail tail_;
+  SchemaHistory history_;                      // guarded by writing_
   std::unique_ptr<LogCompaction> compaction_;  // the pass under way; of CompactOldest's caller
 };
 
