@@ -42,6 +42,7 @@ bool Appender::full() const {
 }
 
 void Appender::Give(std::vector<events::Transaction>& transactions, size_t bytes) {
+  bool wanted = false;
   {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return !full() || !failed_.ok(); });
@@ -52,9 +53,10 @@ void Appender::Give(std::vector<events::Transaction>& transactions, size_t bytes
                       std::make_move_iterator(transactions.end()));
     }
     waiting_bytes_ += bytes;
+    wanted = !gathering_ || full();
   }
   transactions.clear();
-  changed_.notify_all();
+  if (wanted) changed_.notify_all();
 }
 
 void Appender::Advance(Lsn lsn) {
@@ -83,7 +85,9 @@ void Appender::ClearNews() const {
 
 bool Appender::Await(std::unique_lock<std::mutex>& lock, TimePoint gather_until) {
   changed_.wait(lock, [this] { return ended_ || has_work(); });
+  gathering_ = true;
   changed_.wait_until(lock, gather_until, [this] { return ended_ || full(); });
+  gathering_ = false;
   return !ended_;
 }
 

@@ -52,9 +52,10 @@ class Appender {
   // Guarded by mutex_:
   std::vector<events::Transaction> waiting_;
   size_t waiting_bytes_ = 0;
-  Lsn advance_;           // 0/0: nothing to advance to
-  bool working_ = false;  // an append is under way
-  bool ended_ = false;    // nobody gives any more
+  Lsn advance_;             // 0/0: nothing to advance to
+  bool working_ = false;    // an append is under way
+  bool gathering_ = false;  // there is work, and it waits for more
+  bool ended_ = false;      // nobody gives any more
   Status failed_;
   std::thread thread_;  // last
 };

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "cdc/lsn.h"
+#include "cdc/shape_table.h"
 #include "proto/events.pb.h"
 
 namespace indoubt {
@@ -35,6 +36,8 @@ struct LoggedEvent {
   EventPosition position;
   uint64_t sequence = 0;  // 1, 2, 3, ... as they came; compaction leaves gaps
   events::Transaction transaction;
+  /// What the transaction's `shapes` are numbers of; stays as long as the log, or the reader.
+  const ShapeTable* shapes = nullptr;
 };
 
 /// How far the log goes.
@@ -111,6 +114,9 @@ class EventLog {
   virtual EventLogState state() const = 0;
   /// The slot that the log was begun with; empty in kNew.
   virtual const std::string& slot() const = 0;
+  /// By whose numbers an appended transaction may name its shapes in the place of having them,
+  /// and readers' events do.
+  virtual ShapeTable& shapes() = 0;
 
   /// The slot is lost, and with it changes that the log will never get: kStreaming ->
   /// kSnapshot, durably, under a new id and without events. Before readers are made.

@@ -22,9 +22,11 @@ struct CompactedEvent {
 /// One pass over the log's file. Belongs to one thread; there may be one at a time.
 class LogCompaction {
  public:
-  /// `to`: the last event of the stretch, `sequence` its number.
-  static Result<std::unique_ptr<LogCompaction>> Begin(const std::string& path, EventPosition to,
-                                                      uint64_t sequence);
+  /// `to`: the last event of the stretch, `sequence` its number. `shapes`, the log's, must
+  /// outlive it.
+  static Result<std::unique_ptr<LogCompaction>> Begin(const std::string& path,
+                                                      const ShapeTable& shapes,
+                                                      EventPosition to, uint64_t sequence);
   EventPosition to() const { return to_; }
   uint64_t to_sequence() const { return to_sequence_; }
   /// Events that the pass has left whole or in part.
@@ -36,11 +38,13 @@ class LogCompaction {
   Result<std::optional<std::vector<CompactedEvent>>> Next();
 
  private:
-  LogCompaction(EventPosition to, uint64_t sequence) : to_(to), to_sequence_(sequence) {}
+  LogCompaction(const ShapeTable& shapes, EventPosition to, uint64_t sequence)
+      : shapes_(shapes), to_(to), to_sequence_(sequence) {}
   /// Some events after `after`, which moves.
   Result<std::vector<LoggedEvent>> Read(uint64_t& after);
   Result<std::optional<CompactedEvent>> Compact(LoggedEvent event);
 
+  const ShapeTable& shapes_;
   const EventPosition to_;
   const uint64_t to_sequence_;
   std::unique_ptr<SqliteDatabase> db_;

@@ -125,12 +125,6 @@ Result<std::optional<RemovalStep>> NextRemoval(SqliteDatabase& db, const Removal
   }
 }
 
-Status SayThatEventsAreGone(SqliteDatabase& db) {
-  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * query, db.Cached("UPDATE log SET version = ?1"));
-  query->Bind(1, kEventLogVersion);
-  return query->Run();
-}
-
 Status Remove(SqliteDatabase& db, const LogBegin& to) {
   INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(db));
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * events,
@@ -149,7 +143,6 @@ Status Remove(SqliteDatabase& db, const LogBegin& to) {
   beginning->Bind(2, to.removed.lsn.value);
   beginning->Bind(3, to.removed.ordinal);
   INDOUBT_RETURN_IF_ERROR(beginning->Run());
-  INDOUBT_RETURN_IF_ERROR(SayThatEventsAreGone(db));
   INDOUBT_RETURN_IF_ERROR(HitFailPoint("cdc_log_removing"));
   INDOUBT_RETURN_IF_ERROR(transaction.Commit());
   return HitFailPoint("cdc_log_removed");

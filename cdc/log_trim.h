@@ -35,8 +35,6 @@ struct RemovalStep {
 /// The next step of `removal`, which stays below the sequence `last`; none when nothing may go.
 Result<std::optional<RemovalStep>> NextRemoval(SqliteDatabase& db, const Removal& removal,
                                                uint64_t last);
-/// In the open transaction: older programs must not read on.
-Status SayThatEventsAreGone(SqliteDatabase& db);
 /// Takes it, durably, all or nothing: events and outcomes up to there go.
 Status Remove(SqliteDatabase& db, const LogBegin& to);
 

@@ -29,16 +29,13 @@ std::string TableOf(const std::string& row) { return row.substr(0, row.find(':')
 
 std::vector<std::string> RowsOf(const LoggedEvent& event) {
   events::Transaction transaction = event.transaction;
-  const bool readable = ExpandRows(transaction).ok();
+  const bool readable = ExpandRows(transaction, event.shapes).ok();
   std::set<std::string> rows;
   std::set<std::string> tables;
   for (const events::Change& change : transaction.changes()) {
     const std::string table = std::to_string(change.relation_oid());
     tables.insert(table);
-    const events::Relation* shape = nullptr;
-    for (const events::Relation& relation : transaction.relations()) {
-      if (relation.oid() == change.relation_oid()) shape = &relation;
-    }
+    const events::Relation* shape = FindShape(transaction, event.shapes, change.relation_oid());
     if (!readable || shape == nullptr || change.kind() == events::Change::TRUNCATE) {
       rows.insert(table);
       continue;

@@ -1,5 +1,7 @@
 #include "cdc/pgoutput.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace indoubt {
@@ -7,9 +9,6 @@ namespace {
 
 // More than PostgreSQL allows (1600); bounds what a broken message can make us keep.
 constexpr size_t kMaxColumns = 4096;
-// What is kept for later transactions.
-constexpr size_t kMaxSpare = 4096;
-constexpr int kMaxSpareChanges = 64;
 
 Status Corrupt(std::string_view what) {
   return Status(StatusCode::kCorrupt, fmt::format("pgoutput: {}", what));
@@ -68,7 +67,7 @@ class PgOutputDecoder::Reader {
   bool failed_ = false;
 };
 
-Result<std::optional<events::Transaction>> PgOutputDecoder::Decode(std::string_view message) {
+Result<bool> PgOutputDecoder::Decode(std::string_view message, events::Transaction& out) {
   if (message.empty()) return Corrupt("empty message");
   Reader reader(message.substr(1));
   Status status;
@@ -83,8 +82,8 @@ Result<std::optional<events::Transaction>> PgOutputDecoder::Decode(std::string_v
     case 'P':
     case 'K':
     case 'r': {
-      INDOUBT_ASSIGN_OR_RETURN(events::Transaction ended, End(message[0], reader));
-      return std::optional(std::move(ended));
+      INDOUBT_RETURN_IF_ERROR(End(message[0], reader, out));
+      return true;
     }
     case 'R':
       status = Relation(reader);
@@ -105,7 +104,7 @@ Result<std::optional<events::Transaction>> PgOutputDecoder::Decode(std::string_v
     case 'O':
     case 'Y':
     case 'M':
-      return std::optional<events::Transaction>();
+      return false;
     case 'S':
     case 'E':
     case 'c':
@@ -121,87 +120,66 @@ Result<std::optional<events::Transaction>> PgOutputDecoder::Decode(std::string_v
   }
   if (!status.ok()) return status;
   INDOUBT_RETURN_IF_ERROR(reader.Finished());
-  return TakePart();
+  return TakePart(out);
 }
 
-void PgOutputDecoder::Recycle(std::vector<events::Transaction>& done) {
-  for (events::Transaction& transaction : done) {
-    // What was large once would be kept for ever.
-    if (spare_.size() >= kMaxSpare) break;
-    if (transaction.changes_size() <= kMaxSpareChanges)
-      spare_.push_back(std::move(transaction));
-  }
-  done.clear();
+bool PgOutputDecoder::TakePart(events::Transaction& out) {
+  if (!is_open_ || preparing_ || open_bytes_ < kPartBytes) return false;
+  out.Swap(&open_);
+  out.set_commit_end_lsn(begin_final_lsn_);
+  out.set_part(++parts_);
+  Open();
+  open_.set_commit_micros(out.commit_micros());
+  open_.set_xid(out.xid());
+  return true;
 }
 
-events::Transaction PgOutputDecoder::Fresh() {
-  if (spare_.empty()) return {};
-  events::Transaction transaction = std::move(spare_.back());
-  spare_.pop_back();
-  transaction.Clear();
-  return transaction;
-}
-
-std::optional<events::Transaction> PgOutputDecoder::TakePart() {
-  if (!open_ || preparing_ || open_bytes_ < kPartBytes) return std::nullopt;
-  events::Transaction next = Fresh();
-  next.set_commit_micros(open_->commit_micros());
-  next.set_xid(open_->xid());
-  events::Transaction part = std::move(*open_);
-  part.set_commit_end_lsn(begin_final_lsn_);
-  part.set_part(++parts_);
-  open_ = std::move(next);
-  named_.clear();
-  open_bytes_ = 0;
-  return part;
-}
-
-Result<events::Transaction> PgOutputDecoder::End(char message, Reader& reader) {
+Status PgOutputDecoder::End(char message, Reader& reader, events::Transaction& out) {
   switch (message) {
     case 'C':
-      return Commit(reader);
+      return Commit(reader, out);
     case 'P':
-      return Prepare(reader);
+      return Prepare(reader, out);
     case 'K':
-      return FinishPrepared(reader, events::Transaction::COMMIT_PREPARED);
+      return FinishPrepared(reader, events::Transaction::COMMIT_PREPARED, out);
     default:
-      return FinishPrepared(reader, events::Transaction::ROLLBACK_PREPARED);
+      return FinishPrepared(reader, events::Transaction::ROLLBACK_PREPARED, out);
   }
+}
+
+void PgOutputDecoder::Open() {
+  open_.Clear();
+  is_open_ = true;
+  open_bytes_ = 0;
 }
 
 Status PgOutputDecoder::Begin(Reader& reader) {
-  if (open_) return Corrupt("begin inside of a transaction");
+  if (is_open_) return Corrupt("begin inside of a transaction");
   begin_final_lsn_ = reader.U64();
-  events::Transaction transaction = Fresh();
-  transaction.set_commit_micros(static_cast<int64_t>(reader.U64()));
-  transaction.set_xid(reader.U32());
-  open_ = std::move(transaction);
+  Open();
+  open_.set_commit_micros(static_cast<int64_t>(reader.U64()));
+  open_.set_xid(reader.U32());
   preparing_ = false;
-  named_.clear();
-  open_bytes_ = 0;
   parts_ = 0;
   return Status::Ok();
 }
 
 Status PgOutputDecoder::BeginPrepare(Reader& reader) {
-  if (open_) return Corrupt("begin prepare inside of a transaction");
-  events::Transaction transaction;
+  if (is_open_) return Corrupt("begin prepare inside of a transaction");
   begin_final_lsn_ = reader.U64();
-  transaction.set_commit_end_lsn(reader.U64());
-  transaction.set_commit_micros(static_cast<int64_t>(reader.U64()));
-  transaction.set_xid(reader.U32());
-  transaction.set_gid(std::string(reader.CString()));
-  transaction.set_phase(events::Transaction::PREPARED);
-  open_ = std::move(transaction);
+  Open();
+  open_.set_commit_end_lsn(reader.U64());
+  open_.set_commit_micros(static_cast<int64_t>(reader.U64()));
+  open_.set_xid(reader.U32());
+  open_.set_gid(std::string(reader.CString()));
+  open_.set_phase(events::Transaction::PREPARED);
   preparing_ = true;
-  named_.clear();
-  open_bytes_ = 0;
   parts_ = 0;
   return Status::Ok();
 }
 
-Result<events::Transaction> PgOutputDecoder::Prepare(Reader& reader) {
-  if (!open_ || !preparing_) return Corrupt("prepare without its begin");
+Status PgOutputDecoder::Prepare(Reader& reader, events::Transaction& out) {
+  if (!is_open_ || !preparing_) return Corrupt("prepare without its begin");
   reader.U8();  // flags, unused
   const uint64_t prepare_lsn = reader.U64();
   const uint64_t end_lsn = reader.U64();
@@ -209,36 +187,36 @@ Result<events::Transaction> PgOutputDecoder::Prepare(Reader& reader) {
   reader.U32();  // its xid again
   const std::string_view gid = reader.CString();
   INDOUBT_RETURN_IF_ERROR(reader.Finished());
-  if (prepare_lsn != begin_final_lsn_ || end_lsn != open_->commit_end_lsn() ||
-      end_lsn <= prepare_lsn || gid != open_->gid() || gid.empty()) {
+  if (prepare_lsn != begin_final_lsn_ || end_lsn != open_.commit_end_lsn() ||
+      end_lsn <= prepare_lsn || gid != open_.gid() || gid.empty()) {
     return Corrupt("prepare does not belong to its begin");
   }
-  events::Transaction transaction = std::move(*open_);
-  open_.reset();
-  return transaction;
+  out.Swap(&open_);
+  is_open_ = false;
+  return Status::Ok();
 }
 
-Result<events::Transaction> PgOutputDecoder::FinishPrepared(Reader& reader,
-                                                            events::Transaction::Phase how) {
-  if (open_) return Corrupt("end of a prepared transaction inside of another");
-  events::Transaction transaction;
-  transaction.set_phase(how);
+Status PgOutputDecoder::FinishPrepared(Reader& reader, events::Transaction::Phase how,
+                                       events::Transaction& out) {
+  if (is_open_) return Corrupt("end of a prepared transaction inside of another");
+  out.Clear();
+  out.set_phase(how);
   reader.U8();                         // flags, unused
   const uint64_t from = reader.U64();  // commit: its record; rollback: the prepare's end
-  transaction.set_commit_end_lsn(reader.U64());
+  out.set_commit_end_lsn(reader.U64());
   if (how == events::Transaction::ROLLBACK_PREPARED) reader.U64();  // the prepare's time
-  transaction.set_commit_micros(static_cast<int64_t>(reader.U64()));
-  transaction.set_xid(reader.U32());
-  transaction.set_gid(std::string(reader.CString()));
+  out.set_commit_micros(static_cast<int64_t>(reader.U64()));
+  out.set_xid(reader.U32());
+  out.set_gid(std::string(reader.CString()));
   INDOUBT_RETURN_IF_ERROR(reader.Finished());
-  if (transaction.commit_end_lsn() <= from || transaction.gid().empty()) {
+  if (out.commit_end_lsn() <= from || out.gid().empty()) {
     return Corrupt("end of a prepared transaction that cannot be");
   }
-  return transaction;
+  return Status::Ok();
 }
 
-Result<events::Transaction> PgOutputDecoder::Commit(Reader& reader) {
-  if (!open_ || preparing_) return Corrupt("commit without a begin");
+Status PgOutputDecoder::Commit(Reader& reader, events::Transaction& out) {
+  if (!is_open_ || preparing_) return Corrupt("commit without a begin");
   reader.U8();  // flags, unused
   const uint64_t commit_lsn = reader.U64();
   const uint64_t end_lsn = reader.U64();
@@ -247,10 +225,10 @@ Result<events::Transaction> PgOutputDecoder::Commit(Reader& reader) {
   if (commit_lsn != begin_final_lsn_ || end_lsn <= commit_lsn) {
     return Corrupt("commit does not belong to its begin");
   }
-  open_->set_commit_end_lsn(end_lsn);
-  events::Transaction transaction = std::move(*open_);
-  open_.reset();
-  return transaction;
+  open_.set_commit_end_lsn(end_lsn);
+  out.Swap(&open_);
+  is_open_ = false;
+  return Status::Ok();
 }
 
 Status PgOutputDecoder::Relation(Reader& reader) {
@@ -270,45 +248,52 @@ Status PgOutputDecoder::Relation(Reader& reader) {
     reader.U32();  // type modifier
   }
   INDOUBT_RETURN_IF_ERROR(reader.Finished());
-  if (named_.contains(relation.oid()) && open_) {
+  const uint64_t number = shapes_.NumberOf(relation);
+  const auto named = [this](uint64_t shape) {
+    const auto& all = open_.shapes();
+    return is_open_ && std::find(all.begin(), all.end(), shape) != all.end();
+  };
+  const auto old = relations_.find(relation.oid());
+  if (old != relations_.end() && old->second.number != number && named(old->second.number)) {
     // Changes so far were made with the old shape; one event has one shape a table.
     // PostgreSQL sends a new shape within a transaction only after DDL in it.
-    const events::Relation& old = relations_[relation.oid()];
-    if (old.SerializeAsString() != relation.SerializeAsString()) {
-      return Status(StatusCode::kUnsupported,
-                    fmt::format("table {}.{} changed its shape between two changes of one "
-                                "transaction; drop the slot and begin with a new event log",
-                                relation.schema(), relation.name()));
-    }
+    return Status(StatusCode::kUnsupported,
+                  fmt::format("table {}.{} changed its shape between two changes of one "
+                              "transaction; drop the slot and begin with a new event log",
+                              relation.schema(), relation.name()));
   }
-  relations_[relation.oid()] = std::move(relation);
+  relations_[relation.oid()] = {number, count};
+  changed_ = nullptr;
   return Status::Ok();
 }
 
 Result<events::Change*> PgOutputDecoder::NewChange(uint32_t relation_oid,
                                                    events::Change::Kind kind) {
-  if (!open_) return Corrupt("row change outside of a transaction");
-  const auto found = relations_.find(relation_oid);
-  if (found == relations_.end()) {
-    return Corrupt(
-        fmt::format("row change of relation {}, whose shape never came", relation_oid));
+  if (!is_open_) return Corrupt("row change outside of a transaction");
+  if (changed_ == nullptr || changed_oid_ != relation_oid) {
+    const auto found = relations_.find(relation_oid);
+    if (found == relations_.end()) {
+      return Corrupt(
+          fmt::format("row change of relation {}, whose shape never came", relation_oid));
+    }
+    changed_oid_ = relation_oid;
+    changed_ = &found->second;
   }
-  // Every event names the shapes that it needs, so that it can be read on its own.
-  if (!named_[relation_oid]) {
-    *open_->add_relations() = found->second;
-    named_[relation_oid] = true;
+  const auto& named = open_.shapes();
+  if (std::find(named.begin(), named.end(), changed_->number) == named.end()) {
+    open_.add_shapes(changed_->number);
   }
-  events::Change* change = open_->add_changes();
+  events::Change* change = open_.add_changes();
   change->set_kind(kind);
   change->set_relation_oid(relation_oid);
   return change;
 }
 
-Status PgOutputDecoder::ReadRow(Reader& reader, uint32_t relation_oid, std::string* tuple) {
+Status PgOutputDecoder::ReadRow(Reader& reader, std::string* tuple) {
   const std::string_view rest = reader.rest();
   const size_t count = reader.U16();
   if (reader.failed()) return Corrupt("row is cut short");
-  if (count != static_cast<size_t>(relations_[relation_oid].columns_size())) {
+  if (count != changed_->columns) {
     return Corrupt("row has not as many values as its relation has columns");
   }
   for (size_t i = 0; i < count; ++i) {
@@ -328,7 +313,7 @@ Status PgOutputDecoder::ReadRow(Reader& reader, uint32_t relation_oid, std::stri
                   fmt::format("prepared transaction {} has more than {} MiB of changes; drop "
                               "the slot and begin with a new event log, and write in smaller "
                               "transactions",
-                              open_->xid(), kMaxPreparedBytes >> 20));
+                              open_.xid(), kMaxPreparedBytes >> 20));
   }
   return Status::Ok();
 }
@@ -337,7 +322,7 @@ Status PgOutputDecoder::Insert(Reader& reader) {
   const uint32_t oid = reader.U32();
   INDOUBT_ASSIGN_OR_RETURN(events::Change * change, NewChange(oid, events::Change::INSERT));
   if (reader.U8() != 'N') return Corrupt("insert without a new row");
-  return ReadRow(reader, oid, change->mutable_after_tuple());
+  return ReadRow(reader, change->mutable_after_tuple());
 }
 
 Status PgOutputDecoder::Update(Reader& reader) {
@@ -345,12 +330,12 @@ Status PgOutputDecoder::Update(Reader& reader) {
   INDOUBT_ASSIGN_OR_RETURN(events::Change * change, NewChange(oid, events::Change::UPDATE));
   uint8_t part = reader.U8();
   if (part == 'K' || part == 'O') {
-    INDOUBT_RETURN_IF_ERROR(ReadRow(reader, oid, change->mutable_before_tuple()));
+    INDOUBT_RETURN_IF_ERROR(ReadRow(reader, change->mutable_before_tuple()));
     change->set_before_is_key(part == 'K');
     part = reader.U8();
   }
   if (part != 'N') return Corrupt("update without a new row");
-  return ReadRow(reader, oid, change->mutable_after_tuple());
+  return ReadRow(reader, change->mutable_after_tuple());
 }
 
 Status PgOutputDecoder::Delete(Reader& reader) {
@@ -359,7 +344,7 @@ Status PgOutputDecoder::Delete(Reader& reader) {
   const uint8_t part = reader.U8();
   if (part != 'K' && part != 'O') return Corrupt("delete without an old row");
   change->set_before_is_key(part == 'K');
-  return ReadRow(reader, oid, change->mutable_before_tuple());
+  return ReadRow(reader, change->mutable_before_tuple());
 }
 
 Status PgOutputDecoder::Truncate(Reader& reader) {

@@ -4,12 +4,11 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <string_view>
-#include <vector>
 
 #include "base/status.h"
 #include "cdc/lsn.h"
+#include "cdc/shape_table.h"
 #include "proto/events.pb.h"
 
 namespace indoubt {
@@ -25,31 +24,34 @@ class PgOutputDecoder {
   /// Bound on a prepared transaction's row data: what may be discarded comes whole.
   static constexpr size_t kMaxPreparedBytes = size_t{256} << 20;
 
-  /// Takes the next message. Returns a transaction when this was its commit or its
-  /// prepare, one without changes when a prepared one has ended, and a part (with its number)
-  /// when a large one has gathered enough.
+  /// `shapes` must outlive it: by its numbers transactions name the shapes of their tables.
+  explicit PgOutputDecoder(ShapeTable& shapes) : shapes_(shapes) {}
+
+  /// Takes the next message. True when `out` holds a transaction: when this was its commit or
+  /// its prepare, one without changes when a prepared one has ended, and a part (with its
+  /// number) when a large one has gathered enough. What `out` held before is gone then, and its
+  /// memory serves a later transaction, or most of the time would go to the allocator.
   /// kCorrupt for bytes that are no such message or come out of order,
   /// kUnsupported for messages that belong to options not asked for or for a
   /// transaction above the bound. After an error the decoder is of no more use:
   /// make a new one and start the stream again.
-  Result<std::optional<events::Transaction>> Decode(std::string_view message);
-
-  /// Takes transactions back whose memory the next ones may use: most of the decoder's time
-  /// would go to the allocator.
-  void Recycle(std::vector<events::Transaction>& done);
+  Result<bool> Decode(std::string_view message, events::Transaction& out);
 
   /// Whether a transaction has begun and not ended.
-  bool in_transaction() const { return open_.has_value(); }
+  bool in_transaction() const { return is_open_; }
 
  private:
   class Reader;
   /// Of one of the messages that give a transaction: C, P, K or r.
-  Result<events::Transaction> End(char message, Reader& reader);
+  Status End(char message, Reader& reader, events::Transaction& out);
   Status Begin(Reader& reader);
-  Result<events::Transaction> Commit(Reader& reader);
+  Status Commit(Reader& reader, events::Transaction& out);
   Status BeginPrepare(Reader& reader);
-  Result<events::Transaction> Prepare(Reader& reader);
-  Result<events::Transaction> FinishPrepared(Reader& reader, events::Transaction::Phase how);
+  Status Prepare(Reader& reader, events::Transaction& out);
+  Status FinishPrepared(Reader& reader, events::Transaction::Phase how,
+                        events::Transaction& out);
+  /// An empty transaction is open.
+  void Open();
   Status Relation(Reader& reader);
   Status Insert(Reader& reader);
   Status Update(Reader& reader);
@@ -57,16 +59,21 @@ class PgOutputDecoder {
   Status Truncate(Reader& reader);
   /// The open transaction's new change of a known relation.
   Result<events::Change*> NewChange(uint32_t relation_oid, events::Change::Kind kind);
-  Status ReadRow(Reader& reader, uint32_t relation_oid, std::string* tuple);
-  /// The open transaction so far, if it has become large; it goes on without.
-  std::optional<events::Transaction> TakePart();
-  /// An empty one.
-  events::Transaction Fresh();
+  /// Of the relation that the last NewChange was of.
+  Status ReadRow(Reader& reader, std::string* tuple);
+  /// Gives the open transaction so far, if it has become large; it goes on without.
+  bool TakePart(events::Transaction& out);
 
-  std::map<uint32_t, events::Relation> relations_;  // as last sent; survive a commit
-  std::optional<events::Transaction> open_;
-  std::vector<events::Transaction> spare_;
-  std::map<uint32_t, bool> named_;  // relations whose shape the open transaction has
+  struct Known {
+    uint64_t number;  // of its shape
+    size_t columns;
+  };
+  ShapeTable& shapes_;
+  std::map<uint32_t, Known> relations_;  // as last sent; survive a commit
+  uint32_t changed_oid_ = 0;             // of the last change,
+  const Known* changed_ = nullptr;       // and what is known of it; null: look it up
+  bool is_open_ = false;
+  events::Transaction open_;
   size_t open_bytes_ = 0;
   uint32_t parts_ = 0;  // that the open transaction has given
   uint64_t begin_final_lsn_ = 0;

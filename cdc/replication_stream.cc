@@ -102,6 +102,7 @@ bool SlotIsLost(const Status& status) {
 
 Result<std::unique_ptr<ReplicationStream>> ReplicationStream::Start(const SlotOptions& options,
                                                                     Lsn from,
+                                                                    ShapeTable& shapes,
                                                                     const StopSignal& stop,
                                                                     TimePoint deadline) {
   INDOUBT_ASSIGN_OR_RETURN(auto connection,
@@ -122,11 +123,12 @@ Result<std::unique_ptr<ReplicationStream>> ReplicationStream::Start(const SlotOp
     const Status again = CheckSlot(options, from, stop, deadline);
     return SlotIsLost(again) ? again : started;
   }
-  return std::unique_ptr<ReplicationStream>(new ReplicationStream(std::move(connection)));
+  return std::unique_ptr<ReplicationStream>(
+      new ReplicationStream(std::move(connection), shapes));
 }
 
-Result<std::optional<ReplicationStream::Message>> ReplicationStream::Read(TimePoint deadline,
-                                                                          int wake) {
+Result<std::optional<ReplicationStream::Message>> ReplicationStream::Read(
+    TimePoint deadline, int wake, events::Transaction& into) {
   std::optional<TimePoint> yield_at;
   for (;;) {
     INDOUBT_ASSIGN_OR_RETURN(const std::optional<std::string_view> bytes,
@@ -146,10 +148,9 @@ Result<std::optional<ReplicationStream::Message>> ReplicationStream::Read(TimePo
       return Status(StatusCode::kCorrupt,
                     "the source sent a message that is not of the replication protocol");
     }
-    INDOUBT_ASSIGN_OR_RETURN(message.transaction, decoder_.Decode(view.substr(25)));
+    INDOUBT_ASSIGN_OR_RETURN(message.transaction, decoder_.Decode(view.substr(25), into));
     if (message.transaction) {
-      const bool whole = message.transaction->part() == 0;
-      if (whole) message.sent = Lsn{message.transaction->commit_end_lsn()};
+      if (into.part() == 0) message.sent = Lsn{into.commit_end_lsn()};
       message.bytes = std::exchange(bytes_, 0);
       return std::optional(std::move(message));
     }

@@ -5,7 +5,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "base/clock.h"
 #include "base/status.h"
@@ -29,7 +28,7 @@ class ReplicationStream {
   /// What came: a transaction, or the news that the source has sent everything of
   /// up to `sent` (in both cases).
   struct Message {
-    std::optional<events::Transaction> transaction;
+    bool transaction = false;
     size_t bytes = 0;  // that it came in
     Lsn sent;          // 0/0 inside of a transaction: nothing new is known
     bool reply_requested = false;
@@ -38,8 +37,9 @@ class ReplicationStream {
   /// Starts after `from`: everything before it is durable in the log. First looks at
   /// the slot: kNotFound when it is gone, kCorrupt when it was invalidated, or
   /// confirmed beyond `from` (a gap), kRefused when it is another kind of slot,
-  /// kLocked while another process streams from it.
+  /// kLocked while another process streams from it. `shapes`, the log's, must outlive it.
   static Result<std::unique_ptr<ReplicationStream>> Start(const SlotOptions& options, Lsn from,
+                                                          ShapeTable& shapes,
                                                           const StopSignal& stop,
                                                           TimePoint deadline);
 
@@ -47,7 +47,8 @@ class ReplicationStream {
   /// coming in; none at `deadline`, or when it would have to be waited for while the
   /// descriptor `wake` is readable (-1: there is none). kAborted when stopped. After
   /// another error the stream is over: start a new one.
-  Result<std::optional<Message>> Read(TimePoint deadline, int wake = -1);
+  /// A transaction goes to `into`, whose memory is used again: see PgOutputDecoder::Decode.
+  Result<std::optional<Message>> Read(TimePoint deadline, int wake, events::Transaction& into);
 
   /// How many messages of the protocol have come.
   uint64_t messages() const { return messages_; }
@@ -56,12 +57,9 @@ class ReplicationStream {
   /// the connection alive. With `ask` the server answers with how far it is.
   Status Confirm(Lsn durable, bool ask, TimePoint deadline);
 
-  /// Takes back what Read has given and nobody needs any more.
-  void Recycle(std::vector<events::Transaction>& done) { decoder_.Recycle(done); }
-
  private:
-  explicit ReplicationStream(std::unique_ptr<PgConnection> connection)
-      : connection_(std::move(connection)) {}
+  ReplicationStream(std::unique_ptr<PgConnection> connection, ShapeTable& shapes)
+      : connection_(std::move(connection)), decoder_(shapes) {}
   std::unique_ptr<PgConnection> connection_;
   PgOutputDecoder decoder_;
   uint64_t messages_ = 0;

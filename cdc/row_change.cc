@@ -86,9 +86,10 @@ SourceRelation ToSourceRelation(const events::Relation& shape) {
 Status ForEachRowChange(const LoggedEvent& event,
                         const std::function<Status(const RowChange&)>& visit) {
   std::map<uint32_t, SourceRelation> relations;
-  for (const events::Relation& shape : event.transaction.relations()) {
+  ForEachShape(event.transaction, event.shapes, [&](const events::Relation& shape) {
     relations.emplace(shape.oid(), ToSourceRelation(shape));
-  }
+    return true;
+  });
   for (const events::Change& logged : event.transaction.changes()) {
     const auto found = relations.find(logged.relation_oid());
     const std::optional<ChangeKind> kind = ToChangeKind(logged.kind());
@@ -120,13 +121,11 @@ Status ForEachRowChange(const LoggedEvent& event,
   return Status::Ok();
 }
 
-Status ExpandRows(events::Transaction& transaction) {
+Status ExpandRows(events::Transaction& transaction, const ShapeTable* shapes) {
   const auto expand = [&](const events::Change& change, std::string_view tuple,
                           events::Row* row) {
-    int columns = -1;
-    for (const events::Relation& shape : transaction.relations()) {
-      if (shape.oid() == change.relation_oid()) columns = shape.columns_size();
-    }
+    const events::Relation* shape = FindShape(transaction, shapes, change.relation_oid());
+    const int columns = shape == nullptr ? -1 : shape->columns_size();
     if (TakeNumber(tuple, 2) != static_cast<size_t>(columns)) return false;
     for (int i = 0; i < columns; ++i) {
       const auto form = Take(tuple, 1);

@@ -1,5 +1,6 @@
 #include "cdc/row_mirror.h"
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
@@ -102,30 +103,42 @@ bool RowMirror::Takes(const events::Transaction& event) {
 }
 
 Result<RowMirror::Table*> RowMirror::Find(
-    SqliteDatabase& db, const events::Relation& shape,
+    SqliteDatabase& db, const LoggedEvent& event, uint32_t oid,
     const std::function<Status(const events::Relation&)>& follow) {
-  const auto known = tables_.find(shape.oid());
-  if (known != tables_.end() && SameShape(known->second.shape, shape)) return &known->second;
-  INDOUBT_RETURN_IF_ERROR(follow(shape));
-  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery put, db.Prepare(PutSql(shape)));
-  tables_.erase(shape.oid());
-  return &tables_.emplace(shape.oid(), Table{shape, std::move(put)}).first->second;
+  const auto known = tables_.find(oid);
+  const auto& numbers = event.transaction.shapes();
+  if (known != tables_.end() && known->second.number != 0 &&
+      std::find(numbers.begin(), numbers.end(), known->second.number) != numbers.end()) {
+    return &known->second;
+  }
+  const events::Relation* shape = FindShape(event.transaction, event.shapes, oid);
+  if (shape == nullptr) return static_cast<Table*>(nullptr);
+  uint64_t number = 0;
+  for (const uint64_t named : numbers) {
+    if (event.shapes->Find(named) == shape) number = named;
+  }
+  if (known != tables_.end() && SameShape(known->second.shape, *shape)) {
+    known->second.number = number;
+    return &known->second;
+  }
+  INDOUBT_RETURN_IF_ERROR(follow(*shape));
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery put, db.Prepare(PutSql(*shape)));
+  tables_.erase(oid);
+  return &tables_.emplace(oid, Table{*shape, std::move(put), number}).first->second;
 }
 
-Status RowMirror::Put(SqliteDatabase& db, const events::Transaction& event,
+Status RowMirror::Put(SqliteDatabase& db, const LoggedEvent& event,
                       const std::function<Status(const events::Relation&)>& follow) {
   Table* table = nullptr;
-  for (const events::Change& change : event.changes()) {
+  for (const events::Change& change : event.transaction.changes()) {
     if (table == nullptr || table->shape.oid() != change.relation_oid()) {
-      table = nullptr;
-      for (const events::Relation& shape : event.relations()) {
-        if (shape.oid() != change.relation_oid()) continue;
-        INDOUBT_ASSIGN_OR_RETURN(table, Find(db, shape, follow));
-      }
-      if (table == nullptr) return Misfit(event);
+      INDOUBT_ASSIGN_OR_RETURN(table, Find(db, event, change.relation_oid(), follow));
+      if (table == nullptr) return Misfit(event.transaction);
     }
     TupleWalk walk(change.after_tuple());
-    if (walk.count() != static_cast<size_t>(table->shape.columns_size())) return Misfit(event);
+    if (walk.count() != static_cast<size_t>(table->shape.columns_size())) {
+      return Misfit(event.transaction);
+    }
     for (int i = 1; i <= table->shape.columns_size(); ++i) {
       std::string_view text;
       if (walk.Next(text) == 't') {

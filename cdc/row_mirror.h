@@ -19,7 +19,7 @@ class RowMirror {
 
   /// Puts the rows of an event that it takes. `follow` is called with a shape that is new
   /// here, before its first row. kCorrupt when a row does not fit its shape.
-  Status Put(SqliteDatabase& db, const events::Transaction& event,
+  Status Put(SqliteDatabase& db, const LoggedEvent& event,
              const std::function<Status(const events::Relation&)>& follow);
   void Forget() { tables_.clear(); }
 
@@ -27,8 +27,10 @@ class RowMirror {
   struct Table {
     events::Relation shape;
     SqliteQuery put;
+    uint64_t number = 0;  // of the shape; 0: not known
   };
-  Result<Table*> Find(SqliteDatabase& db, const events::Relation& shape,
+  /// Null when the event has no such shape.
+  Result<Table*> Find(SqliteDatabase& db, const LoggedEvent& event, uint32_t oid,
                       const std::function<Status(const events::Relation&)>& follow);
   std::map<uint32_t, Table> tables_;  // by the source table's oid
 };

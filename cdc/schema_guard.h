@@ -17,12 +17,19 @@ class SchemaGuard {
   /// Ok when the view may see `event`, the next one. kUnsupported as CheckShapeChange.
   Status Check(const LoggedEvent& event, EventLogReader& reader);
   /// The view begins somewhere else.
-  void Forget() { shapes_.clear(); }
+  void Forget() {
+    shapes_.clear();
+    admitted_ = 0;
+  }
 
  private:
+  Status CheckShape(const events::Relation& shape, const LoggedEvent& event,
+                    EventLogReader& reader);
+
   const NeededColumns needs_;
   const SchemaRule rule_;
   std::map<uint32_t, events::Relation> shapes_;  // as the view last saw them
+  uint64_t admitted_ = 0;                        // the number of one of them; 0: none is known
 };
 
 }  // namespace indoubt::cdc_internal

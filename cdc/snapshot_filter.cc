@@ -104,14 +104,14 @@ Result<const Progress::Attempt*> SnapshotFilter::FirstToSee(uint32_t xid) {
   return static_cast<const Progress::Attempt*>(nullptr);
 }
 
-Status SnapshotFilter::Apply(events::Transaction& transaction) {
+Status SnapshotFilter::Apply(events::Transaction& transaction, const ShapeTable& shapes) {
   if (transaction.commit_end_lsn() > progress_.copied_until() ||
       transaction.changes_size() == 0) {
     return Status::Ok();
   }
   INDOUBT_ASSIGN_OR_RETURN(const Progress::Attempt* attempt, FirstToSee(transaction.xid()));
   if (attempt == nullptr) return Status::Ok();
-  INDOUBT_RETURN_IF_ERROR(ExpandRows(transaction));
+  INDOUBT_RETURN_IF_ERROR(ExpandRows(transaction, &shapes));
   std::vector<Part> parts;
   for (int i = 0; i < transaction.changes_size(); ++i) {
     parts.push_back({i, true});

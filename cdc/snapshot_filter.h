@@ -37,10 +37,11 @@ class SnapshotFilter {
   /// `stop` must outlive it.
   SnapshotFilter(SlotOptions source, events::SnapshotProgress progress, const StopSignal& stop);
 
-  /// Takes out of `transaction`, as it came, what the snapshot shows already. Nothing is left
+  /// Takes out of `transaction`, as it came, what the snapshot shows already. `shapes`: what it
+  /// names. Nothing is left
   /// to do beyond the snapshot's end: then it costs a comparison. kUnavailable when the
   /// source cannot be asked.
-  Status Apply(events::Transaction& transaction);
+  Status Apply(events::Transaction& transaction, const ShapeTable& shapes);
 
  private:
   struct Part {  // a change's row on one side

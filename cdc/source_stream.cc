@@ -35,9 +35,9 @@ Result<std::unique_ptr<SourceStream>> SourceStream::Start(const SlotOptions& opt
                                                           Listener listener) {
   // What was decoded and not appended is sent again: the slot was not told of it.
   INDOUBT_RETURN_IF_ERROR(log.DropParts());
-  INDOUBT_ASSIGN_OR_RETURN(auto stream,
-                           ReplicationStream::Start(options, log.end().complete, stop,
-                                                    SystemClock().Now() + kAnswerWithin));
+  INDOUBT_ASSIGN_OR_RETURN(
+      auto stream, ReplicationStream::Start(options, log.end().complete, log.shapes(), stop,
+                                            SystemClock().Now() + kAnswerWithin));
   return std::unique_ptr<SourceStream>(
       new SourceStream(log, filter, std::move(listener), std::move(stream)));
 }
@@ -84,28 +84,34 @@ Result<bool> SourceStream::Receive() {
   TimePoint until = NextDue();
   const uint64_t before = stream_->messages();
   while (pending_.size() < kHandOver && pending_bytes_ < kHandOverBytes) {
-    INDOUBT_ASSIGN_OR_RETURN(auto message, stream_->Read(until, appender_.news_fd()));
+    INDOUBT_ASSIGN_OR_RETURN(const auto message,
+                             stream_->Read(until, appender_.news_fd(), next_));
     if (!message) {
       appender_.ClearNews();
       break;
     }
     until = TimePoint{};  // after the first, what is here already
-    const bool transaction = message->transaction.has_value();
-    INDOUBT_RETURN_IF_ERROR(Take(std::move(*message)));
-    if (!transaction) break;  // there may be something to answer
+    INDOUBT_RETURN_IF_ERROR(Take(*message));
+    if (!message->transaction) break;  // there may be something to answer
   }
   return stream_->messages() - before >= kBusyMessages;
 }
 
-Status SourceStream::Take(ReplicationStream::Message message) {
+Status SourceStream::Take(const ReplicationStream::Message& message) {
   answer_by_ = SystemClock().Now() + kAnswerWithin;
   sent_ = std::max(sent_, message.sent);
   reply_requested_ = reply_requested_ || message.reply_requested;
   if (!message.transaction) return Status::Ok();
   INDOUBT_RETURN_IF_ERROR(HitFailPoint("cdc_decoded"));
-  INDOUBT_RETURN_IF_ERROR(filter_.Apply(*message.transaction));
+  INDOUBT_RETURN_IF_ERROR(filter_.Apply(next_, log_.shapes()));
   pending_bytes_ += message.bytes;
-  pending_.push_back(std::move(*message.transaction));
+  pending_.push_back(std::move(next_));
+  if (spare_.empty()) {
+    next_ = {};
+  } else {
+    next_ = std::move(spare_.back());
+    spare_.pop_back();
+  }
   return Status::Ok();
 }
 
@@ -113,8 +119,7 @@ void SourceStream::HandOver() {
   if (pending_.empty()) return;
   appender_.Give(pending_, pending_bytes_);
   pending_bytes_ = 0;
-  auto spent = log_.Reclaim();
-  stream_->Recycle(spent);
+  if (spare_.empty()) spare_ = log_.Reclaim();
 }
 
 void SourceStream::AdvanceIfDue(TimePoint now) {

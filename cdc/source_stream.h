@@ -34,7 +34,8 @@ class SourceStream {
                std::unique_ptr<ReplicationStream> stream);
   /// Takes what is here, or waits until something is due. Whether much was here.
   Result<bool> Receive();
-  Status Take(ReplicationStream::Message message);
+  /// Takes it and, if there is one, the transaction in `next_`.
+  Status Take(const ReplicationStream::Message& message);
   void HandOver();
   /// When the thread has something to do although nothing comes.
   TimePoint NextDue() const;
@@ -46,6 +47,8 @@ class SourceStream {
   const Listener listener_;
   const std::unique_ptr<ReplicationStream> stream_;
   Appender appender_;
+  events::Transaction next_;                  // what comes is read into it
+  std::vector<events::Transaction> spare_;    // whose memory serves again
   std::vector<events::Transaction> pending_;  // decoded, not handed over
   size_t pending_bytes_ = 0;
   Lsn sent_;       // the source has sent everything up to here

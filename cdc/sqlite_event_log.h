@@ -3,9 +3,8 @@
 //   events(sequence INTEGER PRIMARY KEY, lsn, ordinal, crc, payload)  in the order of
 //   (lsn, ordinal); a file of an older program also has a unique index on these two
 //   log(one row: version, id, state, slot, complete)
-//   schemas(oid, lsn, ordinal, shape)  PRIMARY KEY(oid, lsn, ordinal): each shape of a
-//   table at the first event that has it; former_ids(id): see EventLog::Restart
-//
+//   former_ids(id)                     see EventLog::Restart
+//   shapes, schemas: shapes of tables, see schema_history.h
 //   staged, outcomes: transactions in two phases, see staged.h
 //   beginning(one row): what was removed, see log_trim.h
 //

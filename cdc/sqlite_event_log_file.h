@@ -15,20 +15,23 @@ namespace indoubt::cdc_internal {
 
 // 2: staged transactions and outcomes. 1 is read and becomes 2: it has neither.
 // 3: rows as the stream brings them, and transactions in parts.
-// 4: something was removed. A log of which nothing was stays 3, which older programs read.
+// 4: something was removed. Of versions before, nothing is, and no table says so.
+// 5: events name their shapes by number. A log of an older version becomes one of this; the
+// events that it has stay as they are, with their shapes in them.
 inline constexpr uint64_t kOldestEventLogVersion = 1;
 inline constexpr uint64_t kWholeEventLogVersion = 3;
-inline constexpr uint64_t kEventLogVersion = 4;
+inline constexpr uint64_t kEventLogVersion = 5;
 
 // What the appender knows and the readers wait for. Readers refer to the log's own and
 // so must go before it; they learn the end without asking SQLite.
 struct LogTail {
   mutable std::mutex mutex;
   mutable std::condition_variable changed;
-  LogEnd end;                // guarded by mutex
-  LogBegin begin;            // guarded by mutex; set before what is before it goes
-  bool interrupted = false;  // guarded by mutex
-  RecentEvents recent;       // of those before `end`
+  LogEnd end;                 // guarded by mutex
+  LogBegin begin;             // guarded by mutex; set before what is before it goes
+  bool interrupted = false;   // guarded by mutex
+  RecentEvents recent;        // of those before `end`
+  mutable ShapeTable shapes;  // that events name; where others write the file, those known yet
 
   LogEnd Get() const {
     const std::lock_guard lock(mutex);

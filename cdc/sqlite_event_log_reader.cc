@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/crc32c.h"
+#include "cdc/schema_history.h"
 #include "cdc/sqlite_event_log_file.h"
 
 namespace indoubt::cdc_internal {
@@ -104,6 +105,16 @@ class SqliteEventLogReader : public EventLogReader {
                                   "the file, or remove it, drop the slot and begin anew",
                                   db_->path(), event.sequence));
       }
+      event.shapes = &tail_.shapes;
+      for (const uint64_t number : event.transaction.shapes()) {
+        if (number == known_shape_) continue;
+        if (tail_.shapes.Find(number) == nullptr) {  // of a log that others write
+          const Status read = ReadShape(*db_, number, tail_.shapes);
+          if (!read.ok()) query->Reset();
+          INDOUBT_RETURN_IF_ERROR(read);
+        }
+        known_shape_ = number;
+      }
       bytes += payload.size();
       read_to_ = event.position;
       read_sequence_ = event.sequence;
@@ -126,6 +137,7 @@ class SqliteEventLogReader : public EventLogReader {
   std::unique_ptr<SqliteDatabase> db_;
   const LogTail& tail_;
   std::vector<LoggedEvent> spare_;
+  uint64_t known_shape_ = 0;    // one that the tail's table has
   EventPosition read_to_;       // of the last event that was read,
   uint64_t read_sequence_ = 0;  // and its sequence; 0: none was
 };

@@ -14,6 +14,10 @@ namespace {
 constexpr int kBusyMillis = 5000;
 constexpr size_t kMaxCachedStatements = 256;
 
+// Before main, as SQLite wants it: it would count each allocation under one lock for all
+// connections, and nobody asks for the counts.
+const int kUncounted = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+
 Status SqliteError(sqlite3* db, std::string_view doing) {
   StatusCode code = StatusCode::kIoError;
   switch (sqlite3_errcode(db) & 0xff) {

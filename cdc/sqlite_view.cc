@@ -182,7 +182,7 @@ class SqliteView : public View {
 
   Status AddOne(const LoggedEvent& event) {
     if (options_.derivation.sqlite_mirrors && RowMirror::Takes(event.transaction)) {
-      return mirror_.Put(*db_, event.transaction, [this](const events::Relation& shape) {
+      return mirror_.Put(*db_, event, [this](const events::Relation& shape) {
         return FollowShape(ToSourceRelation(shape));
       });
     }

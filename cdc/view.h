@@ -86,8 +86,8 @@ class View {
 SourceRelation ToSourceRelation(const events::Relation& shape);
 
 /// Gives every change its rows as values, in the place of what the stream brought. kCorrupt
-/// when a row does not fit its shape.
-Status ExpandRows(events::Transaction& transaction);
+/// when a row does not fit its shape. `shapes` are what it names, if it names any.
+Status ExpandRows(events::Transaction& transaction, const ShapeTable* shapes);
 
 /// Calls `visit` for each row change of `event` in order; stops at the first error.
 /// kCorrupt when the event does not fit its own shapes.

@@ -36,12 +36,28 @@ std::string Update() {
 std::string Delete() { return "D" + Int(16, 4) + "K" + Int(2, 2) + Text("8") + "n"; }
 std::string Truncate() { return "T" + Int(1, 4) + Int(0, 1) + Int(16, 4); }
 
+/// With a table of its own, and an answer a message.
+class Decoder {
+ public:
+  Result<std::optional<events::Transaction>> Decode(std::string_view message) {
+    events::Transaction transaction;
+    INDOUBT_ASSIGN_OR_RETURN(const bool given, decoder_.Decode(message, transaction));
+    return given ? std::optional(std::move(transaction)) : std::nullopt;
+  }
+  bool in_transaction() const { return decoder_.in_transaction(); }
+  const ShapeTable& shapes() const { return *shapes_; }
+
+ private:
+  std::unique_ptr<ShapeTable> shapes_ = std::make_unique<ShapeTable>();
+  PgOutputDecoder decoder_{*shapes_};
+};
+
 std::vector<std::string> Session() {
   return {Relation(), Begin(), Insert(), Update(), Delete(), Truncate(), Commit()};
 }
 
 TEST(PgOutputDecoder, GivesAWholeTransactionAtItsCommit) {
-  PgOutputDecoder decoder;
+  Decoder decoder;
   std::optional<events::Transaction> transaction;
   for (const std::string& message : Session()) {
     ASSERT_FALSE(transaction);
@@ -53,10 +69,12 @@ TEST(PgOutputDecoder, GivesAWholeTransactionAtItsCommit) {
   EXPECT_FALSE(decoder.in_transaction());
   EXPECT_EQ(transaction->commit_end_lsn(), 120u);
   EXPECT_EQ(transaction->xid(), 77u);
-  ASSERT_EQ(transaction->relations_size(), 1);
-  EXPECT_EQ(transaction->relations(0).name(), "accounts");
-  EXPECT_TRUE(transaction->relations(0).columns(0).key());
-  EXPECT_FALSE(transaction->relations(0).columns(1).key());
+  ASSERT_EQ(transaction->shapes_size(), 1);
+  const events::Relation* shape = decoder.shapes().Find(transaction->shapes(0));
+  ASSERT_NE(shape, nullptr);
+  EXPECT_EQ(shape->name(), "accounts");
+  EXPECT_TRUE(shape->columns(0).key());
+  EXPECT_FALSE(shape->columns(1).key());
   ASSERT_EQ(transaction->changes_size(), 4);
   EXPECT_EQ(transaction->changes(0).after_tuple(), Int(2, 2) + Text("7") + "n");
   EXPECT_EQ(transaction->changes(1).before_tuple(), Int(2, 2) + Text("7") + "n");
@@ -67,7 +85,7 @@ TEST(PgOutputDecoder, GivesAWholeTransactionAtItsCommit) {
 }
 
 TEST(PgOutputDecoder, GivesALargeTransactionInPartsThatNameTheirShapes) {
-  PgOutputDecoder decoder;
+  Decoder decoder;
   ASSERT_TRUE(decoder.Decode(Relation()));
   ASSERT_TRUE(decoder.Decode(Begin()));
   const std::string row =
@@ -89,26 +107,26 @@ TEST(PgOutputDecoder, GivesALargeTransactionInPartsThatNameTheirShapes) {
     EXPECT_EQ(parts[i].part(), i + 1);
     EXPECT_EQ(parts[i].commit_end_lsn(), 100u) << "where its commit record begins";
     EXPECT_EQ(parts[i].xid(), 77u);
-    EXPECT_EQ(parts[i].relations_size(), 1);
+    EXPECT_EQ(parts[i].shapes_size(), 1);
     rows += parts[i].changes_size();
   }
   EXPECT_EQ(rows, 25);
 }
 
 TEST(PgOutputDecoder, RemembersShapesForLaterTransactions) {
-  PgOutputDecoder decoder;
+  Decoder decoder;
   ASSERT_TRUE(decoder.Decode(Relation()));
   for (int i = 0; i < 2; ++i) {
     ASSERT_TRUE(decoder.Decode(Begin()));
     ASSERT_TRUE(decoder.Decode(Insert()));
     const auto transaction = decoder.Decode(Commit());
     ASSERT_TRUE(transaction && *transaction);
-    EXPECT_EQ((*transaction)->relations_size(), 1);
+    EXPECT_EQ((*transaction)->shapes_size(), 1);
   }
 }
 
 TEST(PgOutputDecoder, PassesOverWhatNoViewIsMadeOf) {
-  PgOutputDecoder decoder;
+  Decoder decoder;
   for (const char* message : {"O12345678origin", "Y1234public", "M012345678p"}) {
     EXPECT_TRUE(decoder.Decode(message)) << message;
   }
@@ -129,7 +147,7 @@ std::string RollbackPrepared() {
 }
 
 TEST(PgOutputDecoder, APreparedTransactionComesWholeAndItsEndAlone) {
-  PgOutputDecoder decoder;
+  Decoder decoder;
   for (const std::string& message : {Relation(), BeginPrepare(), Insert()}) {
     ASSERT_TRUE(decoder.Decode(message));
   }
@@ -154,29 +172,29 @@ TEST(PgOutputDecoder, APreparedTransactionComesWholeAndItsEndAlone) {
 }
 
 TEST(PgOutputDecoder, TwoPhaseMessagesOutOfPlaceOrCutAreCorrupt) {
-  EXPECT_FALSE(PgOutputDecoder().Decode(Prepare()));
-  PgOutputDecoder plain;
+  EXPECT_FALSE(Decoder().Decode(Prepare()));
+  Decoder plain;
   ASSERT_TRUE(plain.Decode(Begin()));
   EXPECT_FALSE(plain.Decode(Prepare()));
-  PgOutputDecoder inside;
+  Decoder inside;
   ASSERT_TRUE(inside.Decode(BeginPrepare()));
   EXPECT_FALSE(inside.Decode(CommitPrepared()));
-  PgOutputDecoder crossed;
+  Decoder crossed;
   ASSERT_TRUE(crossed.Decode(BeginPrepare()));
   EXPECT_FALSE(crossed.Decode(Commit()));
-  PgOutputDecoder other;
+  Decoder other;
   ASSERT_TRUE(other.Decode(BeginPrepare()));
   EXPECT_FALSE(other.Decode(Prepare("h")));
   for (const std::string& whole : {BeginPrepare(), CommitPrepared(), RollbackPrepared()}) {
     for (size_t length = 0; length < whole.size(); ++length) {
-      EXPECT_FALSE(PgOutputDecoder().Decode(whole.substr(0, length)));
+      EXPECT_FALSE(Decoder().Decode(whole.substr(0, length)));
     }
   }
 }
 
 TEST(PgOutputDecoder, RefusesStreamedMessagesByName) {
   for (const char type : std::string("SEcAp")) {
-    PgOutputDecoder decoder;
+    Decoder decoder;
     const auto result = decoder.Decode(std::string(1, type) + "0123456789");
     ASSERT_FALSE(result) << type;
     EXPECT_EQ(result.error().code(), StatusCode::kUnsupported);
@@ -188,7 +206,7 @@ TEST(PgOutputDecoder, EveryCutMessageIsCorruptAndNothingCrashes) {
   const std::vector<std::string> session = Session();
   for (size_t cut = 0; cut < session.size(); ++cut) {
     for (size_t length = 0; length < session[cut].size(); ++length) {
-      PgOutputDecoder decoder;
+      Decoder decoder;
       for (size_t i = 0; i < cut; ++i) ASSERT_TRUE(decoder.Decode(session[i]));
       const auto result = decoder.Decode(session[cut].substr(0, length));
       ASSERT_FALSE(result) << "message " << cut << " cut to " << length;
@@ -198,17 +216,17 @@ TEST(PgOutputDecoder, EveryCutMessageIsCorruptAndNothingCrashes) {
 }
 
 TEST(PgOutputDecoder, BytesBehindTheEndAreCorrupt) {
-  PgOutputDecoder decoder;
+  Decoder decoder;
   EXPECT_EQ(decoder.Decode(Begin() + "x").error().code(), StatusCode::kCorrupt);
 }
 
 TEST(PgOutputDecoder, ChangesOutOfPlaceAreCorrupt) {
-  EXPECT_FALSE(PgOutputDecoder().Decode(Insert()));
-  EXPECT_FALSE(PgOutputDecoder().Decode(Commit()));
-  PgOutputDecoder without_shape;
+  EXPECT_FALSE(Decoder().Decode(Insert()));
+  EXPECT_FALSE(Decoder().Decode(Commit()));
+  Decoder without_shape;
   ASSERT_TRUE(without_shape.Decode(Begin()));
   EXPECT_FALSE(without_shape.Decode(Insert()));
-  PgOutputDecoder twice;
+  Decoder twice;
   ASSERT_TRUE(twice.Decode(Begin()));
   EXPECT_FALSE(twice.Decode(Begin()));
 }
@@ -223,7 +241,7 @@ TEST(PgOutputDecoder, RandomAndMutatedBytesNeverCrashIt) {
     session.push_back(message);
   }
   for (int round = 0; round < 20'000; ++round) {
-    PgOutputDecoder decoder;
+    Decoder decoder;
     for (std::string message : session) {
       if (random() % 3 == 0) message[random() % message.size()] = static_cast<char>(random());
       if (random() % 16 == 0) message.resize(random() % (message.size() + 8));

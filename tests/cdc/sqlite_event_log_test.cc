@@ -193,10 +193,10 @@ TEST_F(SqliteEventLogTest, ALogOfVersionOneIsReadOnAndALaterOneRefused) {
     EXPECT_EQ(Xids(*log), std::vector<uint32_t>({1}));
     EXPECT_TRUE(log->Append({TwoPhase(30, "a", events::Transaction::PREPARED)}).ok());
   }
-  change("UPDATE log SET version = 5");
+  change("UPDATE log SET version = 6");
   const auto later = OpenSqliteEventLog(path_);
   ASSERT_FALSE(later);
-  EXPECT_NE(later.error().message().find("version 5"), std::string::npos);
+  EXPECT_NE(later.error().message().find("version 6"), std::string::npos);
 }
 
 TEST_F(SqliteEventLogTest, KeepsWhatWasAppendedOverAReopening) {
