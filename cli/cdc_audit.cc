@@ -53,9 +53,15 @@ Result<Sources> Collect(const CdcVerbConfig& loaded) {
     if (!rows) return rows.error().WithContext("participants." + last->name);
     sources.rows = std::move(*rows);
   }
-  INDOUBT_ASSIGN_OR_RETURN(LoggedDecisions log,
-                           LoggedDecisions::Read(PosixFileSystem(), loaded.config.log_path,
-                                                 loaded.config.outcome_retention));
+  auto read = LoggedDecisions::Read(PosixFileSystem(), loaded.config.log_path,
+                                    loaded.config.outcome_retention);
+  if (!read && read.error().code() == StatusCode::kNotFound) {
+    return read.error().WithContext(
+        "there is no decision log to hold the stream against: [log] path names that of the "
+        "coordinator, which makes it when it starts");
+  }
+  if (!read) return read.error();
+  LoggedDecisions log = std::move(*read);
   for (const HeuristicRecord& record : log.Heuristics()) {
     sources.heuristics[record.gid] = record.participant + ": " + record.reason;
   }

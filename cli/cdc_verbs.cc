@@ -5,6 +5,7 @@
 #include "cdc/schema_rule.h"
 #include "cli/config.h"
 #include "cli/output.h"
+#include "cli/world.h"
 #include "experiments/workloads/shop_derivation.h"
 
 namespace indoubt::cli {
@@ -66,6 +67,8 @@ int FailCdc(const Status& status, bool json) {
 Result<CdcVerbConfig> LoadCdcConfig(const std::string& path) {
   INDOUBT_ASSIGN_OR_RETURN(Config config, LoadConfig(path));
   INDOUBT_ASSIGN_OR_RETURN(CdcOptions options, ToCdcOptions(config));
+  // For what is wrong with their addresses; they connect to nobody yet.
+  INDOUBT_RETURN_IF_ERROR(MakeParticipants(config).status());
   return CdcVerbConfig{std::move(config), std::move(options)};
 }
 

@@ -5,14 +5,13 @@
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include <fmt/format.h>
 
 #include "base/byte_size.h"
 #include "base/duration.h"
 #include "base/gid.h"
+#include "base/small_file.h"
 #include "cli/toml_reader.h"
 #include "coordinator/executor.h"
 
@@ -92,6 +91,28 @@ SqliteOptions ReadSqlite(TomlReader& reader, const std::string& name, const std:
   return options;
 }
 
+/// Whether both name one file, whatever links lead there; one that is not there yet by its
+/// path.
+bool IsSameFile(const std::string& one, const std::string& other) {
+  std::error_code error;
+  if (std::filesystem::equivalent(one, other, error)) return true;
+  return std::filesystem::weakly_canonical(one, error) ==
+         std::filesystem::weakly_canonical(other, error);
+}
+
+/// One writes while the other waits for it: their transactions could not end.
+void CheckOwnFile(const SqliteOptions& options, const Config& config, TomlReader& reader) {
+  if (options.path.empty()) return;
+  for (const ParticipantOptions& participant : config.participants) {
+    const auto* other = std::get_if<SqliteOptions>(&participant);
+    if (other == nullptr || !IsSameFile(other->path, options.path)) continue;
+    reader.Wrong("path",
+                 fmt::format("is the file of participants.{} already; put the tables of "
+                             "both into one participant, or give each its own file",
+                             other->name));
+  }
+}
+
 /// The one that is marked already, if any.
 const PostgresOptions* FindLastResource(const Config& config) {
   for (const ParticipantOptions& participant : config.participants) {
@@ -133,7 +154,9 @@ Status ReadParticipant(const toml::table& table, const std::string& name, Config
   } else if (kind == "redis") {
     config.participants.emplace_back(ReadRedis(reader, name));
   } else if (kind == "sqlite") {
-    config.participants.emplace_back(ReadSqlite(reader, name, config.file));
+    SqliteOptions options = ReadSqlite(reader, name, config.file);
+    CheckOwnFile(options, config, reader);
+    config.participants.emplace_back(std::move(options));
   } else {
     reader.Wrong("kind", "must be \"postgres\", \"redis\" or \"sqlite\"");
   }
@@ -327,13 +350,8 @@ Result<Config> ParseConfig(const std::string& text, const std::string& path) {
 }
 
 Result<Config> LoadConfig(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf())) {
-    return Status(StatusCode::kInvalidArgument,
-                  fmt::format("{}: cannot read this configuration file, or it is empty", path));
-  }
-  return ParseConfig(text.str(), path);
+  INDOUBT_ASSIGN_OR_RETURN(const std::string text, ReadSmallFile(path));
+  return ParseConfig(text, path);
 }
 
 }  // namespace indoubt::cli

@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
-#include <fstream>
-#include <sstream>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/small_file.h"
 #include "cli/toml_reader.h"
 
 namespace indoubt::cli {
@@ -71,13 +70,8 @@ Value ParseParam(const std::string& text) {
 }
 
 Result<std::vector<AddressedStatement>> LoadStatements(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf())) {
-    return Status(StatusCode::kInvalidArgument,
-                  fmt::format("{}: cannot read this file, or it is empty", path));
-  }
-  INDOUBT_ASSIGN_OR_RETURN(const toml::table table, ParseToml(text.str(), path));
+  INDOUBT_ASSIGN_OR_RETURN(const std::string text, ReadSmallFile(path));
+  INDOUBT_ASSIGN_OR_RETURN(const toml::table table, ParseToml(text, path));
   TomlReader reader(table, path, "");
   const toml::node* node = reader.Node("statement");
   const toml::array* array = node == nullptr ? nullptr : node->as_array();

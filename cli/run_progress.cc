@@ -48,7 +48,7 @@ std::string ProgressText(const RunProgress& progress, std::optional<double> rate
       fmt::format("[{:4.0f}s] {}/{} {} rep {} of {}: {}", progress.elapsed_s, progress.done + 1,
                   progress.total, progress.cell, progress.rep, progress.reps, progress.phase);
   if (progress.observed) {
-    text += fmt::format(", {} completed", progress.completed);
+    text += fmt::format(", {} committed", progress.committed);
     if (rate_per_s) text += fmt::format(", {:.0f}/s", *rate_per_s);
     text += fmt::format(", {} in flight", progress.in_flight) + Seen(*progress.observed);
   }
@@ -61,7 +61,7 @@ std::string ProgressText(const RunProgress& progress, std::optional<double> rate
 
 void ProgressLines::operator()(const RunProgress& progress) {
   if (quiet_) return;
-  const std::string text = ProgressText(progress, rate_.At(progress).completed_per_s);
+  const std::string text = ProgressText(progress, rate_.At(progress).committed_per_s);
   const bool stays = !progress.event.empty() || progress.phase != phase_;
   phase_ = progress.phase;
   if (width_) {

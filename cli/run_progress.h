@@ -9,7 +9,7 @@
 
 namespace indoubt::cli {
 
-/// "[  12s] 3/18 2pc rep 1 of 3: measure, 1200 completed, 98/s, 3 in flight, 2 in doubt (oldest
+/// "[  12s] 3/18 2pc rep 1 of 3: measure, 1200 committed, 98/s, 3 in flight, 2 in doubt (oldest
 /// 3.1 s), 4 waiting, lag 120 ms, coordinator killed". Without what is not known or nothing.
 std::string ProgressText(const RunProgress& progress, std::optional<double> rate_per_s);
 

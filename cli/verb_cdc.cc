@@ -1,6 +1,7 @@
 // indoubt cdc: the worker of the derived path, and where its views are.
 #include <map>
 #include <memory>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -37,9 +38,12 @@ class Teller {
   }
 
  private:
+  /// A trouble that two looks see, 50 ms apart: what has just been started is not well yet.
   void TellHealth(const std::string& of, const Status& health) {
     std::string& said = said_[of];
-    if (health.message() == said) return;
+    std::string& seen = seen_[of];
+    const bool lasts = std::exchange(seen, health.message()) == health.message();
+    if (health.message() == said || (!health.ok() && !lasts)) return;
     said = health.message();
     Note("indoubt: cdc: " + (health.ok() ? of + " is well again" : said));
   }
@@ -54,7 +58,7 @@ class Teller {
   }
 
   Status loss_;
-  std::map<std::string, std::string> said_;
+  std::map<std::string, std::string> said_, seen_;
   std::map<std::string, uint64_t> parked_;
 };
 

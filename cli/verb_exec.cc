@@ -135,7 +135,8 @@ int Report(const TransactionOutcome& outcome, bool json, const std::optional<Lsn
   } else {
     // What a rolled-back transaction has counted up to never was.
     if (outcome.outcome != Outcome::kRolledBack) PrintValues(outcome.results);
-    PrintLine(fmt::format("{} {}", ToString(outcome.outcome), outcome.gid));
+    PrintLine(fmt::format("{}{}{}", ToString(outcome.outcome), outcome.gid.empty() ? "" : " ",
+                          outcome.gid));
   }
   if (!FinishOutput()) {
     // The exit code is the outcome's all the same: a caller that tries again on another

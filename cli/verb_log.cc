@@ -14,7 +14,9 @@ namespace {
 int Inspect(const std::string& path, bool json) {
   const auto records = InspectLog(PosixFileSystem(), path);
   if (!records) return Fail(records.error(), json);
+  size_t damaged = 0;
   for (const InspectedRecord& record : *records) {
+    if (record.kind == "damage") ++damaged;
     if (json) {
       PrintJson({{"file", record.file},
                  {"offset", record.offset},
@@ -27,7 +29,12 @@ int Inspect(const std::string& path, bool json) {
                             record.kind, record.gid, record.detail));
     }
   }
-  return kDone;
+  if (damaged == 0) return kDone;
+  Note(
+      fmt::format("indoubt: {}: damaged at {}, shown above; no start gets past that: restore "
+                  "the folder from a backup that holds the latest decisions",
+                  path, damaged == 1 ? "one place" : fmt::format("{} places", damaged)));
+  return kEnvironment;
 }
 
 }  // namespace

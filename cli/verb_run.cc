@@ -151,7 +151,7 @@ struct Live {
   }
 };
 
-RunOptions ToOptions(const RunArguments& arguments, const std::atomic<bool>& stop, Live& live) {
+RunOptions ToOptions(const RunArguments& arguments, const std::atomic<bool>& stop) {
   RunOptions options;
   options.out_folder = arguments.out;
   options.binary = std::filesystem::read_symlink("/proc/self/exe");
@@ -164,7 +164,6 @@ RunOptions ToOptions(const RunArguments& arguments, const std::atomic<bool>& sto
   options.keep = arguments.keep;
   options.progress = ProgressLines(arguments.quiet, TerminalWidth());
   options.stop = &stop;
-  if (live.view) live.Show(options);
   return options;
 }
 
@@ -194,15 +193,29 @@ int Tell(const RunResult& result, const Json& summary, bool json) {
                                         : judgement.exit_code();
 }
 
-Result<RunResult> RunOrResume(const RunArguments& arguments, const RunOptions& options) {
-  if (!arguments.resume.empty()) return ResumeRun(arguments.resume, options);
+/// The scenario as it is to be run; none of a run that is resumed, which has its own.
+Result<std::optional<Scenario>> ScenarioOf(const RunArguments& arguments) {
+  if (!arguments.resume.empty()) return std::optional<Scenario>();
   // So that the run's scenario.toml says what was run.
   std::vector<std::string> set = arguments.set;
-  if (options.repeat) set.push_back(fmt::format("stats.repeat={}", *options.repeat));
-  const bool as_toml = options.seed && *options.seed <= INT64_MAX;
-  if (as_toml) set.push_back(fmt::format("stats.seed={}", *options.seed));
-  INDOUBT_ASSIGN_OR_RETURN(const Scenario scenario, LoadScenario(arguments.scenario, set));
-  return RunScenario(scenario, options);
+  if (arguments.repeat > 0) set.push_back(fmt::format("stats.repeat={}", arguments.repeat));
+  const bool as_toml = arguments.seed && *arguments.seed <= INT64_MAX;
+  if (as_toml) set.push_back(fmt::format("stats.seed={}", *arguments.seed));
+  INDOUBT_ASSIGN_OR_RETURN(Scenario scenario, LoadScenario(arguments.scenario, set));
+  return std::optional(std::move(scenario));
+}
+
+/// What is wrong with what is asked for, before anything is started for it.
+Status CheckAskedFor(const std::optional<Scenario>& scenario, const RunArguments& arguments,
+                     const RunOptions& options) {
+  return scenario ? CheckScenario(*scenario, options)
+                  : CheckStoppedRun(arguments.resume, options);
+}
+
+/// The last sentence of the verdict: whether it holds.
+std::string Closing(const Json& summary) {
+  const std::string text = VerdictText(summary);
+  return text.substr(text.rfind('\n') + 1);
 }
 
 int Run(const RunArguments& arguments) {
@@ -215,18 +228,24 @@ int Run(const RunArguments& arguments) {
   std::atomic<bool> stop{false};
   const auto folder = std::make_shared<RunFolder>();
   const StopOnSignal watcher(stop, folder);
+  const auto scenario = ScenarioOf(arguments);
+  if (!scenario) return Fail(scenario.error(), arguments.json);
+  RunOptions options = ToOptions(arguments, stop);
+  const Status checked = CheckAskedFor(*scenario, arguments, options);
+  if (!checked.ok()) return Fail(checked, arguments.json);
   Live live;
   if (!arguments.live.empty()) {
     const Status started = live.Start(arguments.live);
     if (!started.ok()) return Fail(started, arguments.json);
+    live.Show(options);
   }
-  RunOptions options = ToOptions(arguments, stop, live);
-  options.begun = [folder, shown = options.begun](const Scenario& scenario,
+  options.begun = [folder, shown = options.begun](const Scenario& begun,
                                                   const std::string& path) {
     folder->Set(path);
-    if (shown) shown(scenario, path);
+    if (shown) shown(begun, path);
   };
-  const auto result = RunOrResume(arguments, options);
+  const auto result =
+      *scenario ? RunScenario(**scenario, options) : ResumeRun(arguments.resume, options);
   if (!result) {
     live.End("The run ended early: " + result.error().message(), "");
     return Fail(result.error(), arguments.json);
@@ -241,7 +260,8 @@ int Run(const RunArguments& arguments) {
   const bool begun_there = arguments.resume.empty();  // a stopped run may have been moved
   const Status indexed = begun_there || IsRunsFolder(runs) ? WriteRunIndex(runs) : Status::Ok();
   if (!indexed.ok()) Note("indoubt: warning: " + indexed.message());
-  live.End("The run is " + result->status + ".", result->folder + "/report.html");
+  live.End(fmt::format("The run is {}. {}", result->status, Closing(*summary)),
+           result->folder + "/report.html");
   return Tell(*result, *summary, arguments.json);
 }
 

@@ -37,15 +37,14 @@ Status RemoveLeftStores(const std::string& record_folder) {
   const bool ours = std::filesystem::exists(folder + "/pg", error) &&
                     std::filesystem::exists(folder + "/redis", error);
   const std::string path = folder + "/path";
-  const bool owes = std::filesystem::exists(path + "/decisions", error) ||
-                    std::filesystem::exists(path + "/indoubt.toml", error);
+  const bool owes = std::filesystem::exists(path + "/decisions", error);
   if (!ours && owes) {
     return Status(
         StatusCode::kRefused,
-        fmt::format("a repetition that was killed may have left transactions in doubt "
-                    "and a replication slot on the given servers: settle them with "
-                    "`indoubt recover` on its log {0}/decisions (a configuration may "
-                    "be there: {0}/indoubt.toml, which names the slot), and remove {1}",
+        fmt::format("a repetition that was killed may have left transactions in doubt on "
+                    "the given servers: settle them with `indoubt recover` on its log "
+                    "{0}/decisions (a configuration may be there: {0}/indoubt.toml), and "
+                    "remove {1}",
                     path, folder));
   }
   std::filesystem::remove_all(folder, error);

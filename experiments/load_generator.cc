@@ -81,6 +81,7 @@ struct LoadGenerator::Shared {
   std::map<uint64_t, Pending> pending;  // guarded by mutex
   std::vector<ToldOperation> told;      // guarded by mutex
   int64_t completed = 0;                // guarded by mutex
+  int64_t commits = 0;                  // guarded by mutex; of the completed
   int64_t errors = 0;                   // guarded by mutex
   bool refused = false;                 // guarded by mutex; the last answer was a refusal
   bool stop = false;                    // guarded by mutex
@@ -206,7 +207,7 @@ void LoadGenerator::Answered(const std::shared_ptr<Shared>& shared, uint64_t i,
     if (outcome.outcome == Outcome::kCommitted) shared->committed(order, ended);
   }
   ++shared->completed;
-  if (outcome.outcome != Outcome::kCommitted) ++shared->errors;
+  ++(outcome.outcome == Outcome::kCommitted ? shared->commits : shared->errors);
   shared->refused = NeverSent(outcome);
   shared->pending.erase(at);
   shared->changed.notify_one();
@@ -223,7 +224,8 @@ void LoadGenerator::StopIssuing() {
 
 LoadCounts LoadGenerator::counts() const {
   std::lock_guard lock(shared_->mutex);
-  return {shared_->completed, shared_->errors, static_cast<int>(shared_->pending.size())};
+  return {shared_->completed, shared_->errors, static_cast<int>(shared_->pending.size()),
+          shared_->commits};
 }
 
 std::vector<ToldOperation> LoadGenerator::Finish() {

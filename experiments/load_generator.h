@@ -27,6 +27,7 @@ struct LoadCounts {
   int64_t completed = 0;  // answered, however
   int64_t errors = 0;     // answered without a commit, or dropped
   int in_flight = 0;
+  int64_t committed = 0;  // of the answered
 };
 
 /// Start and Finish from one thread; counts from any.

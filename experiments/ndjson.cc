@@ -1,6 +1,8 @@
 #include "experiments/ndjson.h"
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 
 #include <fmt/format.h>
 
@@ -81,7 +83,9 @@ Status ReplaceJson(const std::string& path, const nlohmann::json& value) {
   file << value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
   file.close();
   if (!file || std::rename(beside.c_str(), path.c_str()) != 0) {
-    return Status(StatusCode::kIoError, "cannot write " + path);
+    const std::string why = std::strerror(errno);
+    std::remove(beside.c_str());  // a half one helps nobody
+    return Status(StatusCode::kIoError, fmt::format("cannot write {}: {}", path, why));
   }
   return Status::Ok();
 }

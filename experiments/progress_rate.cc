@@ -17,11 +17,11 @@ ProgressRate::Rates ProgressRate::At(const RunProgress& progress) {
     rates_ = {};
   }
   if (!progress.observed) return rates_;
-  const Counts now{progress.elapsed_s, progress.completed, progress.errors};
+  const Counts now{progress.elapsed_s, progress.committed, progress.errors};
   if (!counted_) counted_ = now;
   const double seconds = now.at_s - counted_->at_s;
   if (seconds >= kRateSeconds) {
-    rates_ = {static_cast<double>(now.completed - counted_->completed) / seconds,
+    rates_ = {static_cast<double>(now.committed - counted_->committed) / seconds,
               static_cast<double>(now.errors - counted_->errors) / seconds};
     counted_ = now;
   }

@@ -13,7 +13,7 @@ namespace indoubt {
 class ProgressRate {
  public:
   struct Rates {
-    std::optional<double> completed_per_s, errors_per_s;  // none: not for a second yet
+    std::optional<double> committed_per_s, errors_per_s;  // none: not for a second yet
   };
   /// Over about the last second of the repetition under way; none where there is no load.
   Rates At(const RunProgress& progress);
@@ -21,7 +21,7 @@ class ProgressRate {
  private:
   struct Counts {
     double at_s = 0;
-    int64_t completed = 0, errors = 0;
+    int64_t committed = 0, errors = 0;
   };
   std::string place_;
   std::optional<Counts> counted_;

@@ -1,6 +1,7 @@
 #include "experiments/repetition.h"
 
 #include <filesystem>
+#include <future>
 #include <thread>
 
 #include <fmt/format.h>
@@ -137,8 +138,10 @@ class Repetition {
     outcome_.disturbed = by_hand.acted();
     load.StopIssuing();
     if (SystemClock().Now() < times.measure_to) times.measure_to = SystemClock().Now();
+    const std::string broken = Both(director.Active(), by_hand.Active());
     if (status.ok()) status = by_hand.HealNow();
     if (status.ok()) status = director.HealNow();
+    if (status.ok() && !broken.empty()) NoteMended(load, *observer, times, broken);
     if (status.ok()) status = Drain(load, *observer, times);
     // The load first: every order that counts as committed is in the observer's hands.
     const std::vector<ToldOperation> told = load.Finish();
@@ -208,7 +211,10 @@ class Repetition {
       std::this_thread::sleep_for(kDrainPoll);
     }
     tell();
-    Status drained = path_->Drain(deadline);
+    // It waits in many ways, all of them silent; who watches wants to see what goes on.
+    auto path_drained = std::async(std::launch::async, [&] { return path_->Drain(deadline); });
+    while (path_drained.wait_for(kDrainPoll) != std::future_status::ready) tell();
+    Status drained = path_drained.get();
     if (drained.code() == StatusCode::kInternal) return drained;
     if (!drained.ok()) outcome_.warnings.push_back(path_->name() + ": " + drained.message());
     while (observer.lag().pending() > 0 && SystemClock().Now() < deadline) {
@@ -265,6 +271,16 @@ class Repetition {
          {"final", final}});
   }
 
+  /// What was still broken when the load ended is whole again.
+  void NoteMended(const LoadGenerator& load, const Observer& observer, const LoadTimes& times,
+                  const std::string& broken) {
+    RunProgress progress = Progress("drain", &load);
+    progress.since_s = SecondsBetween(times.measure_from, SystemClock().Now());
+    progress.observed = observer.Now();
+    progress.event = broken + ": mended, as the load has ended";
+    note_(std::move(progress));
+  }
+
   void AddWarnings(const std::vector<std::string>& warnings) {
     for (const std::string& warning : warnings) {
       outcome_.warnings.push_back(
@@ -282,7 +298,7 @@ class Repetition {
     progress.phase = phase;
     if (load != nullptr) {
       const LoadCounts counts = load->counts();
-      progress.completed = counts.completed;
+      progress.committed = counts.committed;
       progress.errors = counts.errors;
       progress.in_flight = counts.in_flight;
     }

@@ -1,6 +1,8 @@
 #include "experiments/run.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <numeric>
@@ -10,6 +12,7 @@
 
 #include "base/gid.h"
 #include "experiments/environment.h"
+#include "experiments/given_servers.h"
 #include "experiments/lab_stores.h"
 #include "experiments/ndjson.h"
 #include "experiments/repetition.h"
@@ -17,6 +20,7 @@
 #include "experiments/workloads/random.h"
 #include "experiments/workloads/shop.h"
 #include "experiments/workloads/shop_names.h"
+#include "faults/belongings.h"
 
 namespace indoubt {
 namespace {
@@ -73,12 +77,19 @@ class ScenarioRun {
         began_(SystemClock().Now()) {}
 
   Result<RunResult> Run() {
+    INDOUBT_ASSIGN_OR_RETURN(json given, IdentifyGivenServers(options_));
     INDOUBT_RETURN_IF_ERROR(MakeFolder());
-    INDOUBT_ASSIGN_OR_RETURN(const auto lock, RunFolderLock::Take(folder_));
-    DescribeRun();
-    env_ = DescribeMachine(folder_, options_.binary);
-    INDOUBT_RETURN_IF_ERROR(ReplaceJson(folder_ + "/env.json", env_));
-    INDOUBT_RETURN_IF_ERROR(Save());
+    // Until it can be read as a run's, it goes with whatever ends this process.
+    AddScratchFolder([this] { return folder_; });
+    std::unique_ptr<RunFolderLock> lock;
+    const Status begun = Begin(std::move(given), lock);
+    if (!begun.ok()) {
+      std::error_code ignored;  // what is told is why it is empty
+      std::filesystem::remove_all(folder_, ignored);
+    }
+    ForgetScratchFolder(folder_);
+    INDOUBT_RETURN_IF_ERROR(begun);
+    LinkLatest();
     if (options_.begun) options_.begun(scenario_, folder_);
     return RunWhatIsMissing();
   }
@@ -159,20 +170,35 @@ class ScenarioRun {
     const std::filesystem::path out = std::filesystem::absolute(options_.out_folder, error);
     std::filesystem::create_directories(out / id_, error);
     if (!error) folder_ = std::filesystem::canonical(out / id_, error).string();
-    if (error) {
-      return Status(StatusCode::kIoError,
-                    fmt::format("cannot make {}: {}", (out / id_).string(), error.message()));
-    }
+    if (!error) return Status::Ok();
+    return Status(StatusCode::kIoError,
+                  fmt::format("cannot make {}: {}", (out / id_).string(), error.message()));
+  }
+
+  /// All that a run's folder has before anything is measured.
+  Status Begin(json given, std::unique_ptr<RunFolderLock>& lock) {
+    INDOUBT_ASSIGN_OR_RETURN(lock, RunFolderLock::Take(folder_));
     std::ofstream file(folder_ + "/scenario.toml");
     file << scenario_.resolved;
     file.close();
-    if (!file)
-      return Status(StatusCode::kIoError, "cannot write " + folder_ + "/scenario.toml");
+    if (!file) {
+      return Status(StatusCode::kIoError, fmt::format("cannot write {}/scenario.toml: {}",
+                                                      folder_, std::strerror(errno)));
+    }
+    DescribeRun();
+    run_["given_servers"] = std::move(given);
+    env_ = DescribeMachine(folder_, options_.binary);
+    INDOUBT_RETURN_IF_ERROR(ReplaceJson(folder_ + "/env.json", env_));
+    return Save();
+  }
+
+  void LinkLatest() {
+    std::error_code error;
+    const std::filesystem::path out = std::filesystem::path(folder_).parent_path();
     const std::filesystem::path link = out / ("." + id_);
     std::filesystem::create_directory_symlink(id_, link, error);
     if (!error) std::filesystem::rename(link, out / "latest", error);
     if (error) AddWarning("runs/latest could not be set: " + error.message());
-    return Status::Ok();
   }
 
   void DescribeRun() {
@@ -313,17 +339,29 @@ Status CheckGivenServers(const Scenario& scenario, const RunOptions& options) {
 
 }  // namespace
 
-Result<RunResult> RunScenario(const Scenario& scenario, const RunOptions& options) {
+Status CheckScenario(const Scenario& scenario, const RunOptions& options) {
   if (options.repeat && *options.repeat < 1) {
     return Status(StatusCode::kInvalidArgument, "--repeat must be at least 1");
   }
-  INDOUBT_RETURN_IF_ERROR(CheckGivenServers(scenario, options));
+  return CheckGivenServers(scenario, options);
+}
+
+Status CheckStoppedRun(const std::string& run_folder, const RunOptions& options) {
+  INDOUBT_ASSIGN_OR_RETURN(const auto lock, RunFolderLock::Take(run_folder));
+  return ReadStoppedRun(run_folder, options).status();
+}
+
+Result<RunResult> RunScenario(const Scenario& scenario, const RunOptions& options) {
+  INDOUBT_RETURN_IF_ERROR(CheckScenario(scenario, options));
+  INDOUBT_ASSIGN_OR_RETURN(const auto hold, GivenServersHold::Take(options));
   return ScenarioRun(scenario, options).Run();
 }
 
 Result<RunResult> ResumeRun(const std::string& run_folder, const RunOptions& options) {
   INDOUBT_ASSIGN_OR_RETURN(const auto lock, RunFolderLock::Take(run_folder));
   INDOUBT_ASSIGN_OR_RETURN(StoppedRun stopped, ReadStoppedRun(run_folder, options));
+  INDOUBT_RETURN_IF_ERROR(CheckSameServers(stopped, options));
+  INDOUBT_ASSIGN_OR_RETURN(const auto hold, GivenServersHold::Take(options));
   INDOUBT_RETURN_IF_ERROR(RemoveWhatItLeft(stopped));
   INDOUBT_RETURN_IF_ERROR(CheckGivenServers(stopped.scenario, options));
   INDOUBT_ASSIGN_OR_RETURN(const json here, DescribeHere(stopped, options));

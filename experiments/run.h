@@ -28,7 +28,7 @@ struct RunProgress {
   /// Seconds since the measured span began, below 0 in the warm-up, and until the phase ends
   /// (of a drain: at the latest); none where there is no load.
   std::optional<double> since_s, left_s;
-  int64_t completed = 0;
+  int64_t committed = 0;
   int64_t errors = 0;  // answered without a commit, or dropped
   int in_flight = 0;
   std::string event;                 // e.g. "coordinator killed"; empty mostly
@@ -64,6 +64,12 @@ struct RunResult {
 /// The order in which the cells of repetition `n` (from 1) run: shuffled by `seed` in
 /// every one, as what ran before warms or wears the machine for what runs after.
 std::vector<size_t> CellOrder(uint64_t seed, int n, size_t cells);
+
+/// The errors for which RunScenario would begin nothing. Nothing is made or started for it.
+Status CheckScenario(const Scenario& scenario, const RunOptions& options);
+
+/// The same of ResumeRun: whether there is such a run, which can be gone on with.
+Status CheckStoppedRun(const std::string& run_folder, const RunOptions& options);
 
 /// Blocks for as long as the scenario takes. The process must ignore SIGPIPE: servers that
 /// are killed close connections that are written to. Processes that it starts die with

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <filesystem>
-#include <fstream>
 #include <sstream>
 
 #include <fmt/format.h>
 
+#include "base/small_file.h"
 #include "experiments/scenario_expect.h"
 #include "experiments/scenario_faults.h"
 #include "experiments/scenario_matrix.h"
@@ -142,19 +142,14 @@ Result<std::string> ReadWhole(const std::string& path) {
                     "a run",
                     path, path));
   }
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (!file) {
-    std::string names;
-    for (const BuiltinScenario& each : BuiltinScenarios()) {
-      names += fmt::format("{}{}", names.empty() ? "" : ", ", each.name);
-    }
-    return Status(
-        StatusCode::kNotFound,
-        fmt::format("no scenario and no readable file \"{}\"; built in are {}", path, names));
+  if (std::filesystem::exists(path, error)) return ReadSmallFile(path);
+  std::string names;
+  for (const BuiltinScenario& each : BuiltinScenarios()) {
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", each.name);
   }
-  return text.str();
+  return Status(
+      StatusCode::kNotFound,
+      fmt::format("no scenario and no readable file \"{}\"; built in are {}", path, names));
 }
 
 }  // namespace

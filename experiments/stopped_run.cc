@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/crc32c.h"
+#include "experiments/given_servers.h"
 #include "experiments/lab_stores.h"
 #include "experiments/summary/environment_difference.h"
 #include "experiments/summary/records.h"
@@ -231,6 +232,13 @@ Status CheckSameEnvironment(const StoppedRun& stopped, const json& here,
   AddDifference(before, here, "/git_sha", "the commit", warnings);
   warnings.insert(warnings.end(), found.doubtful.begin(), found.doubtful.end());
   return Status::Ok();
+}
+
+Status CheckSameServers(const StoppedRun& stopped, const RunOptions& options) {
+  const json then = stopped.run.value("given_servers", json::object());
+  INDOUBT_ASSIGN_OR_RETURN(const json now, IdentifyGivenServers(options));
+  const std::string other = OtherServer(then, now);
+  return other.empty() ? Status::Ok() : Refuse(stopped.folder, other);
 }
 
 Status RemoveWhatItLeft(const StoppedRun& stopped) {

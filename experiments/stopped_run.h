@@ -53,6 +53,10 @@ bool IsRecorded(const nlohmann::json& cell, int n);
 /// `options` gives none, or the other way round. kNotFound, kCorrupt: it is not a run.
 Result<StoppedRun> ReadStoppedRun(const std::string& folder, const RunOptions& options);
 
+/// kInvalidArgument when the servers that `options` gives are not those that it ran on; one
+/// that was recorded without their names is not checked. kUnavailable. Changes nothing there.
+Status CheckSameServers(const StoppedRun& stopped, const RunOptions& options);
+
 /// Removes the stores that its killed repetitions left behind. kRefused when given servers may
 /// wait for what is inside (RemoveLeftStores).
 Status RemoveWhatItLeft(const StoppedRun& stopped);

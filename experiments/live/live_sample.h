@@ -14,10 +14,10 @@ namespace indoubt {
 ///
 ///   {"seq": 7, "elapsed_s": 12.4, "cell": "2pc", "path": "2pc", "rep": 1, "reps": 3,
 ///    "done": 2, "total": 18, "phase": "measure", "since_s": 3.2, "left_s": 16.8,
-///    "completed": 1200, "per_s": 98.0, "errors_per_s": 0.0, "in_flight": 3,
-///    "in_doubt": 2, "oldest_s": 3.1, "waiters": 4, "lag_s": {"stock": 0.1, "ledger": 0.0},
-///    "lag_bytes": null, "fault": "coordinator killed",
-///    "process": {"name": "coordinator", "kill": "it is dead already", "restart": null}}
+///    "committed": 1200, "committed_per_s": 98.0, "errors_per_s": 0.0,
+///    "in_flight": 3, "in_doubt": 2, "oldest_s": 3.1, "waiters": 4, "lag_s": {"stock": 0.1,
+///    "ledger": 0.0}, "lag_bytes": null, "fault": "coordinator killed", "process": {"name":
+///    "coordinator", "kill": "it is dead already", "restart": null}}
 ///
 /// `process` says why something cannot be done, or null: it can; it is null while nothing can.
 nlohmann::json LiveSample(int64_t seq, const RunProgress& progress,

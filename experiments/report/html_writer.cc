@@ -88,15 +88,33 @@ std::vector<std::string> Lines(const std::string& text) {
   return lines;
 }
 
-/// The first sentence and the last at once; those of each path when asked for.
+// More prices than these in one paragraph are a wall of words.
+constexpr size_t kMostInOneParagraph = 2;
+
+/// What each path paid: a paragraph, or a list of many.
+void AddPrices(std::string& out, const json& summary, const std::string& in_one_line) {
+  const std::vector<std::string> prices = PriceSentences(summary);
+  if (prices.size() <= kMostInOneParagraph) {
+    out += "<p class=\"says\">" + EscapeHtml(in_one_line) + "</p>\n";
+    return;
+  }
+  out += "<ul class=\"says\">\n";
+  for (const std::string& price : prices) out += "<li>" + EscapeHtml(price) + ".</li>\n";
+  out += "</ul>\n";
+}
+
+/// Whether it counts, what was paid and how it ended at once; the figures of each path when
+/// asked for.
 void AddVerdict(std::string& out, const json& summary) {
   out += fmt::format("<section class=\"verdict {}\" aria-label=\"Verdict\">\n",
                      VerdictClass(Judge(summary).verdict));
   const std::vector<std::string> lines = Lines(VerdictText(summary));
-  out += "<p class=\"says\">" + EscapeHtml(lines.front()) + "</p>\n";
-  if (lines.size() > 2) {
+  const size_t prices = lines.front().starts_with("VOID: ") ? 1 : 0;
+  if (prices == 1) out += "<p class=\"says\">" + EscapeHtml(lines.front()) + "</p>\n";
+  AddPrices(out, summary, lines.at(prices));
+  if (lines.size() > prices + 2) {
     out += "<details><summary>Path by path</summary>\n";
-    for (size_t i = 1; i + 1 < lines.size(); ++i)
+    for (size_t i = prices + 1; i + 1 < lines.size(); ++i)
       out += "<p>" + EscapeHtml(lines[i]) + "</p>\n";
     out += "</details>\n";
   }

@@ -53,6 +53,23 @@ Status WriteAll(const std::string& folder, const ReportedRun& run) {
   }
 }
 
+Status WriteReadable(FileSystem& files, const std::string& path, const std::string& text) {
+  {
+    INDOUBT_ASSIGN_OR_RETURN(const auto file, files.Open(path, OpenMode::kCreateNew));
+    INDOUBT_RETURN_IF_ERROR(file->WriteAt(0, text));
+    INDOUBT_RETURN_IF_ERROR(file->Sync());
+  }
+  // A report is for everybody to read; the seam makes files for their owner alone.
+  std::error_code error;
+  std::filesystem::permissions(
+      path,
+      std::filesystem::perms::owner_read | std::filesystem::perms::owner_write |
+          std::filesystem::perms::group_read | std::filesystem::perms::others_read,
+      error);
+  if (!error) return Status::Ok();
+  return Status(StatusCode::kIoError, path + ": cannot be made readable: " + error.message());
+}
+
 }  // namespace
 
 Status ReplaceFile(const std::string& path, const std::string& text) {
@@ -63,22 +80,12 @@ Status ReplaceFile(const std::string& path, const std::string& text) {
   FileSystem& files = PosixFileSystem();
   std::error_code error;
   std::filesystem::remove(temporary, error);  // of a process with our pid that died here
-  {
-    INDOUBT_ASSIGN_OR_RETURN(const auto file, files.Open(temporary, OpenMode::kCreateNew));
-    INDOUBT_RETURN_IF_ERROR(file->WriteAt(0, text));
-    INDOUBT_RETURN_IF_ERROR(file->Sync());
+  Status written = WriteReadable(files, temporary, text);
+  if (written.ok()) written = files.Rename(temporary, path);
+  if (!written.ok()) {
+    std::filesystem::remove(temporary, error);  // a half one helps nobody
+    return written.WithContext(path + " is as it was");
   }
-  // A report is for everybody to read; the seam makes files for their owner alone.
-  std::filesystem::permissions(
-      temporary,
-      std::filesystem::perms::owner_read | std::filesystem::perms::owner_write |
-          std::filesystem::perms::group_read | std::filesystem::perms::others_read,
-      error);
-  if (error) {
-    return Status(StatusCode::kIoError,
-                  temporary + ": cannot be made readable: " + error.message());
-  }
-  INDOUBT_RETURN_IF_ERROR(files.Rename(temporary, path));
   return files.SyncDirectory(folder);
 }
 

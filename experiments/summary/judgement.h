@@ -36,6 +36,10 @@ RunJudgement Judge(const nlohmann::json& summary);
 /// where a figure is missing. Plain text, a line a sentence.
 std::string VerdictText(const nlohmann::json& summary);
 
+/// What each path paid, a sentence without its full stop each; of many cells the one of each
+/// path that paid most. One line of VerdictText has them all.
+std::vector<std::string> PriceSentences(const nlohmann::json& summary);
+
 /// "12.3 ms", "10.4 s"; "not measured" for null.
 std::string DurationText(const nlohmann::json& milliseconds);
 

@@ -111,6 +111,16 @@ void CheckCell(const json& cell, const std::string& name, int64_t most, Fields& 
   });
 }
 
+void CheckGivenServers(const json& servers, Fields& fields) {
+  if (!fields.Object(servers, "given_servers")) return;
+  for (const auto& [name, server] : servers.items()) {
+    const std::string its = "given_servers." + name;
+    if (!fields.Object(server, its)) continue;
+    if (name != "redis") continue;
+    for (const char* key : {"address", "run_id"}) fields.Text(server, key, its + "." + key);
+  }
+}
+
 }  // namespace
 
 Status CheckRunRecord(const json& run, const std::string& path) {
@@ -131,6 +141,7 @@ Status CheckRunRecord(const json& run, const std::string& path) {
   }
   for (const char* key : {"argv", "warnings"}) fields.Texts(run, key, key);
   if (run.contains("given")) fields.Texts(run, "given", "given");
+  if (run.contains("given_servers")) CheckGivenServers(run.at("given_servers"), fields);
   for (const char* key : {"version", "scenario_crc32c"}) {
     if (run.contains(key)) fields.Text(run, key, key);
   }

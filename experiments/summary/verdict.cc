@@ -145,17 +145,20 @@ std::string CountText(double count, const std::string& singular, const std::stri
   return fmt::format("{:.0f} {}", count, count == 1 ? singular : plural);
 }
 
+std::vector<std::string> PriceSentences(const json& summary) {
+  const json& cells = summary.at("cells");
+  return cells.size() <= kMostInWords ? EveryPrice(cells) : HighestPrices(cells);
+}
+
 std::string VerdictText(const json& summary) {
   std::vector<std::string> lines;
   if (const auto reason = VoidReason(summary.at("env")))
     lines.push_back("VOID: " + *reason + ".");
-  const bool every_cell = summary.at("cells").size() <= kMostInWords;
-  const std::vector<std::string> prices =
-      every_cell ? EveryPrice(summary.at("cells")) : HighestPrices(summary.at("cells"));
+  const std::vector<std::string> prices = PriceSentences(summary);
   lines.push_back(prices.empty() ? "Nothing was measured."
                                  : fmt::format("{}.", fmt::join(prices, "; ")));
   for (const json& cell : summary.at("cells")) {
-    if (every_cell) lines.push_back(Details(cell));
+    if (summary.at("cells").size() <= kMostInWords) lines.push_back(Details(cell));
   }
   lines.push_back(Closing(summary, Judge(summary)));
   return fmt::format("{}", fmt::join(lines, "\n"));

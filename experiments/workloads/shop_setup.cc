@@ -23,7 +23,9 @@ Status RefuseToDrop(const std::string& what, const char* option) {
 }
 
 Status CheckTables(const std::string& dsn) {
-  INDOUBT_ASSIGN_OR_RETURN(const auto client, PostgresClient::Connect(dsn));
+  const auto connected = PostgresClient::Connect(dsn);
+  if (!connected) return connected.error().WithContext("--postgres");
+  const auto& client = *connected;
   INDOUBT_ASSIGN_OR_RETURN(
       const auto theirs,
       client->Query("SELECT oid::regclass::text FROM pg_class WHERE oid IN"
@@ -35,7 +37,9 @@ Status CheckTables(const std::string& dsn) {
 }
 
 Status CheckKeys(const std::string& uri) {
-  INDOUBT_ASSIGN_OR_RETURN(const auto client, RedisClient::Connect(uri));
+  const auto connected = RedisClient::Connect(uri);
+  if (!connected) return connected.error().WithContext("--redis");
+  const auto& client = *connected;
   INDOUBT_ASSIGN_OR_RETURN(const auto mark, client->Get({kKeyMark}));
   if (mark[0]) return Status::Ok();
   for (const char* pattern : kPatterns) {

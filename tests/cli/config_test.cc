@@ -52,6 +52,14 @@ TEST(Config, UnknownKeyIsNamedWithLineAndColumn) {
               HasSubstr("conf/shop.toml:14:1: participants.ledger.tabels: unknown key"));
 }
 
+TEST(Config, TwoParticipantsOnOneSqliteFileAreAnError) {
+  const std::string copy = "[participants.copy]\nkind = \"sqlite\"\ntables = [\"more\"]\n";
+  EXPECT_THAT(ErrorOf(std::string(kShop) + copy + "path = \"../conf/./ledger.db\"\n"),
+              HasSubstr("conf/shop.toml:12:8: participants.ledger.path: is the file of "
+                        "participants.copy already"));
+  EXPECT_EQ(ErrorOf(std::string(kShop) + copy + "path = \"more.db\"\n"), "");
+}
+
 TEST(Config, DurationWithoutUnitIsAnError) {
   EXPECT_THAT(ErrorOf("[coordinator]\nnode = \"a\"\ndefault_timeout = 5\n"),
               HasSubstr("conf/shop.toml:3:19: coordinator.default_timeout: has no unit"));

@@ -1,5 +1,6 @@
 // `indoubt exec` and its neighbours on three real stores, from the outside.
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 #include <fmt/format.h>
@@ -215,6 +216,17 @@ TEST_F(Exec, LogInspectShowsTheDecision) {
   const Ran log = stores_->Indoubt({"log", "inspect", stores_->log_path()});
   ASSERT_TRUE(log.Exited(0)) << log.err;
   EXPECT_THAT(log.out, HasSubstr("commit " + gid));
+
+  const std::string copy = stores_->folder() + "/damaged";
+  std::filesystem::copy(stores_->log_path(), copy, std::filesystem::copy_options::recursive);
+  for (const auto& entry : std::filesystem::directory_iterator(copy)) {
+    const std::string name = entry.path().filename();
+    if (name.starts_with("segment-")) std::filesystem::resize_file(entry.path(), 100);
+  }
+  const Ran damaged = stores_->Indoubt({"log", "inspect", copy});
+  EXPECT_TRUE(damaged.Exited(3)) << damaged.err;
+  EXPECT_THAT(damaged.out, HasSubstr(" damage "));
+  EXPECT_THAT(damaged.err, HasSubstr(copy + ": damaged at one place"));
 }
 
 }  // namespace

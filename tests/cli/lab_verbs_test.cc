@@ -14,6 +14,7 @@ namespace {
 
 using nlohmann::json;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class LabVerbsTest : public ::testing::Test {
  protected:
@@ -105,8 +106,33 @@ TEST_F(LabVerbsTest, ALivePageWithoutItsPortEndsTheRunBeforeAnythingBegins) {
   // The word after it is no port.
   const CommandResult unknown = Indoubt("run --live no-such-scenario");
   EXPECT_EQ(unknown.exit_code, 2);
-  EXPECT_THAT(unknown.output, HasSubstr("live page: http://127.0.0.1:"));
   EXPECT_THAT(unknown.output, HasSubstr("no-such-scenario"));
+}
+
+TEST_F(LabVerbsTest, ALivePageIsNotPromisedBeforeTheRunHasBeenChecked) {
+  for (const char* arguments :
+       {"run no-such-scenario --live", "run quiet --set load.clients=0 --live",
+        "run --resume no-such-run --live", "run quiet --postgres hots=1 --live"}) {
+    const CommandResult refused = Indoubt(arguments);
+    EXPECT_EQ(refused.exit_code, 2) << arguments << refused.output;
+    EXPECT_THAT(refused.output, Not(HasSubstr("live page"))) << arguments;
+  }
+}
+
+TEST_F(LabVerbsTest, AConnectionStringThatIsNoneIsAUsageErrorOfEveryVerb) {
+  std::ofstream(folder_.path() + "/c.toml")
+      << "[coordinator]\nnode = \"a\"\n"
+         "[participants.accounts]\nkind = \"postgres\"\ndsn = \"hots=/x\"\n"
+         "[cdc]\nsource = \"accounts\"\ntables = [\"orders\"]\nslot = \"s\"\n"
+         "log = { kind = \"sqlite\", path = \"events.db\" }\n"
+         "[participants.ledger]\nkind = \"sqlite\"\npath = \"l.db\"\ntables = [\"t\"]\n"
+         "[views.v]\nkind = \"sqlite\"\nsink = \"ledger\"\n";
+  for (const char* verb : {"cdc status", "cdc audit", "cdc parked", "doctor", "recover"}) {
+    const CommandResult refused = Indoubt(std::string(verb) + " -c c.toml");
+    EXPECT_EQ(refused.exit_code, 2) << verb << ": " << refused.output;
+    EXPECT_THAT(refused.output, HasSubstr("accounts")) << verb;
+    EXPECT_THAT(refused.output, Not(HasSubstr("hots"))) << verb << ": it may hold a password";
+  }
 }
 
 TEST_F(LabVerbsTest, ReportWritesTheIndexAndListRunsPrintsIt) {

@@ -14,7 +14,7 @@ RunProgress Measuring() {
   progress.total = 18;
   progress.phase = "measure";
   progress.elapsed_s = 12.4;
-  progress.completed = 1200;
+  progress.committed = 1200;
   progress.in_flight = 3;
   Observed observed;
   observed.in_doubt = 2;
@@ -29,7 +29,7 @@ RunProgress Measuring() {
 TEST(ProgressTextTest, HasPhaseRateDoubtWaitersLagAndFault) {
   EXPECT_EQ(
       ProgressText(Measuring(), 98),
-      "[  12s] 3/18 2pc rep 1 of 3: measure, 1200 completed, 98/s, 3 in flight, 2 in doubt "
+      "[  12s] 3/18 2pc rep 1 of 3: measure, 1200 committed, 98/s, 3 in flight, 2 in doubt "
       "(oldest 3.1 s), 4 waiting, lag 120 ms, coordinator killed");
 }
 
@@ -39,7 +39,7 @@ TEST(ProgressTextTest, LeavesOutWhatIsNotKnownOrNothing) {
   progress.fault = "";
   progress.event = "coordinator restarted";
   EXPECT_EQ(ProgressText(progress, std::nullopt),
-            "[  12s] 3/18 2pc rep 1 of 3: measure, 1200 completed, 3 in flight, 0 waiting: "
+            "[  12s] 3/18 2pc rep 1 of 3: measure, 1200 committed, 3 in flight, 0 waiting: "
             "coordinator restarted");
   progress.observed.reset();
   progress.event = "";

@@ -27,7 +27,7 @@ RunProgress Measuring() {
   progress.reps = 3;
   progress.phase = "measure";
   progress.since_s = 3.25;
-  progress.completed = 120;
+  progress.committed = 120;
   progress.observed.emplace();
   progress.observed->lag = {{"stock", std::chrono::milliseconds(1500)}};
   progress.observed->unconfirmed_bytes = 4096;
@@ -42,7 +42,7 @@ TEST(LiveSampleTest, SaysWhatWasObservedAndNullForWhatWasNot) {
   EXPECT_EQ(sample["waiters"], 0);
   EXPECT_EQ(sample["lag_s"], json({{"stock", 1.5}}));
   EXPECT_EQ(sample["lag_bytes"], 4096);
-  EXPECT_EQ(sample["per_s"], 98.0);
+  EXPECT_EQ(sample["committed_per_s"], 98.0);
   EXPECT_TRUE(sample["errors_per_s"].is_null());
   EXPECT_TRUE(sample["process"]["kill"].is_null());
   EXPECT_EQ(sample["process"]["restart"], "it is running");

@@ -78,6 +78,14 @@ TEST_F(ReportTest, ARunDisturbedByHandSaysSoAndShowsWhatHappenedAndVerifies) {
   EXPECT_THAT(report, HasSubstr("coordinator down by hand"));  // its chart's band
 }
 
+TEST_F(ReportTest, AFileThatCannotBeReplacedLeavesNothingBesideIt) {
+  std::filesystem::create_directories(Path("report.html/inside"));
+  const Status refused = ReplaceFile(Path("report.html"), "text");
+  EXPECT_FALSE(refused.ok());
+  EXPECT_THAT(refused.message(), HasSubstr(Path("report.html")));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_.path()), {}), 1);
+}
+
 TEST_F(ReportTest, TheSchemaRefusesAFigureOfTheWrongKind) {
   Write();
   Plant("/cells/0/reps/0/committed", "many");

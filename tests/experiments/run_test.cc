@@ -121,7 +121,7 @@ TEST_F(RunTest, StoppedEarlyItSavesWhatItHas) {
   std::atomic<bool> stop{false};
   options_.stop = &stop;
   options_.progress = [&](const RunProgress& progress) {
-    if (progress.phase == "measure" && progress.completed > 20) stop = true;
+    if (progress.phase == "measure" && progress.committed > 20) stop = true;
   };
   const auto result = RunScenario(*scenario, options_);
   ASSERT_TRUE(result) << result.error().ToString();

@@ -57,11 +57,19 @@ async function open(browser, settings = {}, hash = "") {
 const picture = (name) => options.pictures && join(options.pictures, `${name}.png`);
 
 async function shoot(page, name) {
-  if (options.pictures) await page.screenshot({ path: picture(name), fullPage: true });
+  if (options.pictures) await page.screenshot({ path: picture(name), fullPage: true, timeout: 90_000 });
 }
 
 /** What a chart shows, measured in the page. */
 function measureCharts() {
+  /** The words of a picture that reach out of it. A line of digits ends above its box. */
+  const cutTexts = (svg) => {
+    const frame = svg.getBoundingClientRect();
+    return [...svg.querySelectorAll("text")].filter((text) => {
+      const box = text.getBoundingClientRect(), below = /[gjpqy,]/.test(text.textContent) ? 1 : 4;
+      return box.width > 0 && (box.left < frame.left - 1 || box.right > frame.right + 1 || box.top < frame.top - 1 || box.bottom > frame.bottom + below);
+    }).map((text) => text.textContent);
+  };
   const marks = "path, circle, rect, line, use";
   return [...document.querySelectorAll("section.chart")].map((section) => {
     const pictures = [...section.querySelectorAll(".picture svg")].filter((svg) => !svg.parentElement.closest("svg"));
@@ -74,6 +82,7 @@ function measureCharts() {
       words: pictures.flatMap((svg) => [...svg.querySelectorAll("text")].map((text) => text.textContent)).filter((text) => /[a-z]/i.test(text)).length,
       finding: section.querySelector(".finding").textContent,
       notes: section.querySelectorAll(".notes p").length,
+      cut: pictures.flatMap(cutTexts),
       rows: section.querySelectorAll(".tools tbody tr").length,
       text: section.textContent,
     };
@@ -86,6 +95,7 @@ async function checkCharts(page) {
     const say = (holds, what) => expect(holds, `chart ${chart.id}: ${what}`);
     say(chart.pictures > 0 && chart.marks > 0, `${chart.pictures} pictures with ${chart.marks} marks`);
     say(chart.words > 0, "no words in the picture");
+    say(chart.cut.length === 0, `cut words: ${chart.cut.join(", ")}`);
     say(chart.named, "a picture without words for a screen reader");
     say(chart.finding.length > 10 && chart.notes === 2, "no finding, or not how to read it and what would mislead");
     say(chart.rows > 0, "no data table");
@@ -105,6 +115,12 @@ async function checkAccess(page, scheme) {
   for (const violation of violations.filter(({ impact }) => impact === "serious" || impact === "critical")) {
     problems.push(`axe, ${scheme}: ${violation.id} at ${violation.nodes.slice(0, 3).map((node) => `${node.target}: ${node.any[0]?.message ?? ""}`).join("; ")}`);
   }
+}
+
+/** What is decided from is all seen at once on a usual screen. */
+async function checkTable(page) {
+  const hidden = await page.$$eval("table.decision", (tables) => tables.map((table) => table.scrollWidth - table.parentElement.clientWidth));
+  expect(hidden.every((pixels) => pixels <= 0), `of the table of what each path paid ${hidden} pixels are hidden`);
 }
 
 /** Chromium drops what a page downloads beyond ten files a second: such a one is asked for again. */
@@ -210,6 +226,7 @@ try {
   const page = await open(browser);
   charts = await checkCharts(page);
   await checkHostile(page);
+  await checkTable(page);
   await checkAccess(page, "light");
   await checkDownloads(page);
   await checkKeyboard(page);

@@ -64,7 +64,7 @@ async function open(browser, url, settings = {}) {
 }
 
 async function shoot(page, name) {
-  if (options.pictures) await page.screenshot({ path: join(options.pictures, `live-${name}.png`), fullPage: true });
+  if (options.pictures) await page.screenshot({ path: join(options.pictures, `live-${name}.png`), fullPage: true, timeout: 90_000 });
 }
 
 async function checkAccess(page, scheme) {
@@ -86,10 +86,16 @@ async function checkPanels(page, when) {
     lines: panel.querySelectorAll("svg g[data-mark=line] path").length,
     named: panel.querySelector(".picture > *")?.getAttribute("role") === "img" && panel.querySelector(".picture > *").getAttribute("aria-label").length > 10,
     text: panel.textContent,
+    cut: [...panel.querySelectorAll("svg text")].filter((text) => {
+      const box = text.getBoundingClientRect(), frame = text.closest("svg").getBoundingClientRect();
+      const below = /[gjpqy,]/.test(text.textContent) ? 1 : 4; // a line of digits ends above its box
+      return box.width > 0 && (box.left < frame.left - 1 || box.right > frame.right + 1 || box.bottom > frame.bottom + below);
+    }).map((text) => text.textContent),
   })));
   expect(panels.length === 7, `${when}: ${panels.length} panels`);
   for (const panel of panels) {
     expect(panel.lines > 0, `${when}: panel ${panel.id} has no line`);
+    expect(panel.cut.length === 0, `${when}: panel ${panel.id} has cut words: ${panel.cut.join(", ")}`);
     expect(panel.named, `${when}: panel ${panel.id} has no words for a screen reader`);
     expect(!/\b(NaN|undefined|null|Infinity)\b/.test(panel.text), `${when}: panel ${panel.id} shows a value that is none`);
   }
@@ -107,6 +113,13 @@ async function press(page, action, target) {
   problems.push(`by keyboard the button to ${action} the ${target} is not reached`);
 }
 
+/** Until the last line of a panel says more than this. */
+const figureAbove = (page, panel, least) => page.waitForFunction(([id, above]) => {
+  const words = document.querySelector(`[data-panel="${id}"] .words`).textContent.split(", ").pop();
+  const [, last] = /\s([\d.,]+)[^(]*\(most/.exec(words) ?? [];
+  return last !== undefined && Number(last.replaceAll(",", "")) > above;
+}, [panel, least], long);
+
 async function breakCoordinator(page) {
   await enabled(page, "kill", "coordinator");
   expect((await reason(page, "kill", "cdc-worker")).includes("has no CDC worker"), "nothing says why the CDC worker cannot be killed on 2pc");
@@ -115,7 +128,9 @@ async function breakCoordinator(page) {
   await page.waitForFunction(() => document.querySelector(".said").textContent.startsWith("Not now"), null, long);
   await press(page, "kill", "coordinator");
   await logged(page, "coordinator killed by hand");
-  await page.waitForTimeout(1500); // for the picture: locks pile up meanwhile
+  await figureAbove(page, "in-doubt", 0); // what is prepared stays so
+  await figureAbove(page, "oldest", 2);
+  await figureAbove(page, "waiters", 0);
   await page.waitForSelector(".panel svg g[data-mark=rect] rect", { state: "attached", timeout: 10_000 });
   await shoot(page, "coordinator-dead");
   await page.reload(); // whoever comes anew sees the same
@@ -131,7 +146,8 @@ async function breakWorker(page) {
   expect((await reason(page, "kill", "coordinator")).includes("has no coordinator"), "nothing says why no coordinator can be killed on cdc");
   await button(page, "kill", "cdc-worker").click();
   await logged(page, "cdc-worker killed by hand");
-  await page.waitForTimeout(2500); // for the picture: the lag grows meanwhile
+  await figureAbove(page, "lag", 2);
+  await figureAbove(page, "lag-bytes", 0);
   await shoot(page, "worker-dead");
 }
 
@@ -188,11 +204,13 @@ try {
   await checkPanels(page, "both paths");
   await checkOtherReaders(browser, url);
   await checkFreeze(page);
+  await logged(page, "cdc-worker killed by hand: mended, as the load has ended");
   await page.waitForSelector(".verdict:not([hidden]) .says", { timeout: 120_000 });
   const { code, said } = await ended;
   expect(code === 12, `the run ended with ${code}: ${said}`);
   const report = checkRecords();
   expect((await page.textContent(".verdict")).includes(report), "the end does not name the report");
+  expect((await page.textContent(".verdict")).includes("INCONCLUSIVE"), "the end does not say what the run came to");
   expect((await reason(page, "kill", "coordinator")).includes("has ended"), "after the end something can still be killed");
   await shoot(page, "ended");
 } finally {

@@ -5,6 +5,9 @@ import { fault, ink } from "./theme";
 
 export const style = { background: "none", color: "var(--ink)", fontSize: "12px", overflow: "visible" };
 
+/** Where the name of the horizontal axis stands, above the picture's lower edge. */
+export const nameOffset = (marginBottom: number) => marginBottom - 7;
+
 export interface Label {
   x: number;
   y: number;

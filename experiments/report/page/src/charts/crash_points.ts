@@ -84,16 +84,16 @@ export const crashPoints: Chart = {
         "matters is which squares are dark. One kill a repetition; a rare race needs many.",
       draw: (width) => [
         Plot.plot({
-          width: Math.max(width, 640),
+          width: Math.max(width, 780),
           height: 70 + 26 * steps.length,
           style,
           marginLeft: 200,
           marginTop: 56,
-          marginRight: 4,
+          marginRight: 8,
           x: { type: "band", domain: columns, axis: null, padding: 0.03 },
           y: { type: "band", domain: steps.map(({ name }) => name), label: null, tickSize: 0, padding: 0.06 },
           marks: [
-            Plot.axisX({ anchor: "top", label: null, tickSize: 0, lineWidth: 9 }),
+            Plot.axisX({ anchor: "top", label: null, tickSize: 0, lineWidth: 7 }),
             Plot.cell(marks, { x: "column", y: "step", fill: "var(--heat)", fillOpacity: (s: Square) => 0.05 + 0.45 * s.heat }),
             Plot.text(marks, { x: "column", y: "step", text: "text", fill: (s: Square) => (s.text === dash ? dim : "var(--ink)") }),
           ],

@@ -4,7 +4,7 @@ import type { Chart } from "../chart";
 import { seriesOf, type Cell, type Run, type Span, type Transaction } from "../data";
 import { element } from "../dom";
 import { duration } from "../format";
-import { style } from "../marks";
+import { nameOffset, style } from "../marks";
 import { colour, grid } from "../theme";
 
 const narrowest = 480; // below, the lanes scroll
@@ -50,7 +50,7 @@ function draw({ cell, transaction }: Entry, width: number) {
     marginBottom: 42,
     x: { domain: [from / per, to / per], nice: true,
          label: `${per === 1000 ? "seconds" : "milliseconds"} since the operation was due →`,
-         labelAnchor: "center", ticks: 8 },
+         labelAnchor: "center", labelOffset: nameOffset(42), ticks: 8 },
     y: { type: "band", domain: lanes, label: null, tickSize: 0, padding: 0.3 },
     color: { type: "identity" },
     marks: [

@@ -43,7 +43,7 @@ function plot(curves: Curve[], shown: Cell[], width: number) {
       Plot.gridY(decades(low, high), { stroke: grid, strokeOpacity: 1 }),
       Plot.ruleX(ticks, { x: "0", stroke: grid }),
       Plot.text(ticks, { x: "0", text: "1", frameAnchor: "bottom", dy: 16 }),
-      Plot.text(["percentile; each further nine has the same room →"], { frameAnchor: "bottom", dy: 34 }),
+      Plot.text([width < 600 ? "percentile →" : "percentile; each further nine has the same room →"], { frameAnchor: "bottom", dy: 32 }),
       ...curves.map(({ cell, service }) => draw(service, cell, { strokeWidth: 1.2, strokeOpacity: 0.9,
                                                                 strokeDasharray: "2 3" })),
       ...curves.map(({ cell, response }) =>

@@ -3,7 +3,7 @@ import * as Plot from "@observablehq/plot";
 import type { Chart } from "../chart";
 import { figureOf, type Cell, type Figure } from "../data";
 import { duration, interval } from "../format";
-import { endLabels, style } from "../marks";
+import { endLabels, nameOffset, style } from "../marks";
 import { colour, dim, grid, symbol } from "../theme";
 
 const blocked = "blocked_ms.max";
@@ -49,7 +49,7 @@ function crosses(marks: Mark[], width: number) {
     group.filter(({ y }) => y.value === null).map((mark, i) =>
       Plot.text([mark], {
         x: seconds(mark.x.value!), frameAnchor: "top", dy: 8 + 16 * i, dx: anchor === "start" ? 7 : -7,
-        textAnchor: anchor, text: () => `${mark.cell.name} ${duration(mark.x.value)}: staleness not measured`,
+        textAnchor: anchor, text: () => `${mark.cell.name} ${duration(mark.x.value)}${width < 600 ? "" : ": staleness not measured"}`,
       } as Plot.TextOptions));
   const middle = (mark: Mark) => ({ x: seconds(mark.x.value!), y: seconds(mark.y.value!) });
   const ranges = both.filter(({ x, y }) => x.low !== null && y.low !== null);
@@ -61,7 +61,7 @@ function crosses(marks: Mark[], width: number) {
     marginRight: 128,
     marginBottom: 44,
     marginTop: 28,
-    x: { label: "longest wait of an outside writer, seconds →", labelAnchor: "center", zero: true, nice: true, grid: false },
+    x: { label: "longest wait of an outside writer, seconds →", labelAnchor: "center", labelOffset: nameOffset(44), zero: true, nice: true, grid: false },
     y: { label: "↑ longest staleness of a derived store, seconds", zero: true, nice: true },
     marks: [
       Plot.gridX({ stroke: grid, strokeOpacity: 1 }),
@@ -79,7 +79,7 @@ function crosses(marks: Mark[], width: number) {
       ...names(right, "end"),
       Plot.text(oneOnly.filter(({ x }) => x.value === null), {
         y: (mark: Mark) => seconds(mark.y.value!), frameAnchor: "right", dy: -8, fill: dim,
-        textAnchor: "end", text: (mark: Mark) => `${mark.cell.name}: blocking not measured`,
+        textAnchor: "end", text: (mark: Mark) => `${mark.cell.name}${width < 600 ? "" : ": blocking not measured"}`,
       }),
       Plot.link(ranges, {
         x1: ({ x }: Mark) => seconds(x.low!), x2: ({ x }: Mark) => seconds(x.high!),

@@ -2,7 +2,7 @@
 import * as Plot from "@observablehq/plot";
 import type { Chart } from "../chart";
 import { seriesOf, type Cell, type Stage } from "../data";
-import { style } from "../marks";
+import { nameOffset, style } from "../marks";
 import { colour, dim, grid } from "../theme";
 
 // Narrower, there is no place between the names and the words beside the bars.
@@ -36,7 +36,7 @@ function panel(cell: Cell, steps: Step[], end: number, room: number, last: boole
     marginRight: 190,
     marginTop: 28,
     marginBottom: last ? 40 : 10,
-    x: { domain: [0, end], label: "seconds since the fault acted →", labelAnchor: "center",
+    x: { domain: [0, end], label: "seconds since the fault acted →", labelAnchor: "center", labelOffset: nameOffset(40),
          axis: last ? "bottom" : null, ticks: 8 },
     y: { type: "band", domain: steps.map((step) => step.row), label: null, tickSize: 0, padding: 0.25,
          tickFormat: (row: string) => row.slice(2) },

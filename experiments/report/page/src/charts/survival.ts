@@ -3,7 +3,7 @@ import * as Plot from "@observablehq/plot";
 import type { Chart } from "../chart";
 import { seriesOf, type Cell, type Run, type Survival } from "../data";
 import { count, decades, duration, durationTick, percent } from "../format";
-import { endLabels, style } from "../marks";
+import { endLabels, nameOffset, style } from "../marks";
 import { colour, dashesOf, grid } from "../theme";
 
 interface Curve {
@@ -51,7 +51,7 @@ function plot(curves: Curve[], width: number, xLabel: string, yLabel: string) {
     marginRight: 130,
     marginBottom: 44,
     marginTop: 28,
-    x: { type: "log", domain: [from, to], label: xLabel, labelAnchor: "center", ticks: decades(from, to),
+    x: { type: "log", domain: [from, to], label: xLabel, labelAnchor: "center", labelOffset: nameOffset(44), ticks: decades(from, to),
          tickFormat: durationTick },
     y: { type: "log", domain: [lowest, 1], label: yLabel, ticks: decades(lowest, 1), tickFormat: percent },
     color: { type: "identity" },

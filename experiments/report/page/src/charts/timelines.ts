@@ -3,7 +3,7 @@ import * as Plot from "@observablehq/plot";
 import type { Chart } from "../chart";
 import { seriesOf, type Cell, type Line, type Run, type Series } from "../data";
 import { count, dash, duration } from "../format";
-import { faultBands, style } from "../marks";
+import { faultBands, nameOffset, style } from "../marks";
 import { colour, dim, grid } from "../theme";
 
 const mostColumns = 4;
@@ -18,7 +18,7 @@ const rows: Row[] = [
   { title: "committed per second", lines: (s) => [["committed", s.throughput]] },
   { title: "branches in doubt", lines: (s) => [["in doubt", s.in_doubt]] },
   { title: "outside writers waiting", lines: (s) => [["waiting", s.waiters]] },
-  { title: "age of the oldest committed order not yet in a store, seconds",
+  { title: "oldest order not in a store, seconds",
     lines: (s) => Object.entries(s.lag_s) },
 ];
 
@@ -79,16 +79,16 @@ function panel(row: Row, drawings: Drawing[], top: number, end: number, width: n
       Plot.ruleY([0], { stroke: "var(--axis)" }),
       Plot.axisX({ ticks: Math.max(2, Math.floor(width / drawings.length / 70)), color: dim,
                    tickSize: 3, label: last ? "seconds since the measured span began →" : null,
-                   labelAnchor: "center" } as Plot.AxisXOptions),
+                   labelAnchor: "center", labelOffset: nameOffset(40) } as Plot.AxisXOptions),
       Plot.lineY(samples.filter((sample) => sample.dash === ""),
                  { x: "x", y: "y", fx: "facet", stroke: "colour", strokeWidth: 1.8, z: "name" }),
       Plot.lineY(dashed, { x: "x", y: "y", fx: "facet", stroke: "colour", strokeWidth: 1.8,
                            strokeDasharray: "4 3", z: "name" }),
       Plot.text(nothing, { fx: ({ cell }: Drawing) => cell.name, text: () => "not measured here",
                            frameAnchor: "middle", fill: dim, fontStyle: "italic" }),
-      Plot.text([names.length > 1 ? `${row.title} (solid ${names[0]}, dashed ${names.slice(1).join(", ")})` : row.title],
+      Plot.text([names.length > 1 ? `${row.title} (${width < narrow ? "" : `solid ${names[0]}, `}dashed ${names.slice(1).join(", ")})` : row.title],
                 { fx: () => drawings[0]!.cell.name, frameAnchor: "top-left", dy: first ? -30 : -24, dx: -44,
-                  fontWeight: 600, textAnchor: "start" }),
+                  fontWeight: 600, fontSize: width < narrow ? 11 : 12, textAnchor: "start" }),
       first
         ? Plot.text(drawings, { fx: ({ cell }: Drawing) => cell.name, text: ({ cell }: Drawing) => cell.name,
                                 frameAnchor: "top", dy: -54, fontWeight: 700, fontSize: 14,

@@ -3,7 +3,7 @@ import * as Plot from "@observablehq/plot";
 import type { Chart } from "../chart";
 import { figureOf, type Cell, type Figure, type Run, type Variation } from "../data";
 import { count, duration } from "../format";
-import { endLabels, style } from "../marks";
+import { endLabels, nameOffset, style } from "../marks";
 import { colour, dim, grid, symbol } from "../theme";
 
 interface Panel {
@@ -75,7 +75,7 @@ function draw(run: Run, variation: Variation, panel: Panel, width: number, last:
     marginTop: 36,
     marginBottom: last ? 44 : 22,
     x: { domain: [Math.min(...xs), Math.max(...xs)], ticks: xs, tickFormat: (x: number) => String(x),
-         label: last ? label : null, labelAnchor: "center", inset: 12 },
+         label: last ? label : null, labelAnchor: "center", labelOffset: nameOffset(44), inset: 12 },
     y: { zero: true, nice: true, ticks: 4, label: null },
     color: { type: "identity" },
     symbol: { type: "identity" },

@@ -1,9 +1,9 @@
 // The live page of a run: listens to its server, shows what it hears, asks it to break things.
 import { element, tableElement } from "../dom";
-import { count, dash } from "../format";
+import { dash } from "../format";
 import { colour, dashesOf } from "../theme";
 import { Controls } from "./controls";
-import { blocking, Column, lagging } from "./panels";
+import { blocking, Column, figure, lagging } from "./panels";
 import { LiveState, type Ended, type Happening, type RunInfo, type Sample, type Trace } from "./state";
 
 const still = window.matchMedia("(prefers-reduced-motion: reduce)");
@@ -53,7 +53,7 @@ function showTable(): void {
     header: ["path", ...measures.map(({ title }) => title)],
     rows: state.traces.map((trace) => {
       const last = trace.samples[trace.samples.length - 1];
-      return [trace.cell, ...measures.map((measure) => (last ? count(measure.value(last)) : dash))];
+      return [trace.cell, ...measures.map((measure) => (last ? figure(measure.value(last)) : dash))];
     }),
   }, "Last figures of each path");
   // The part that scrolls stays: somebody may be in it with the keyboard.
@@ -147,7 +147,7 @@ document.getElementById("live")?.replaceChildren(
   element("header", {}, kicker, heading, where, said), ending, controls.root,
   element("div", { class: "bar" }, legend, freeze),
   element("div", { class: "columns-live" }, left.root, right.root),
-  element("section", {}, element("h2", {}, "Now"), nowTable),
+  element("section", {}, element("h2", {}, "Last figures of each path"), nowTable),
   element("section", {}, element("h2", {}, "What happened"), log),
 );
 listen();

@@ -4,8 +4,8 @@ import * as Plot from "@observablehq/plot";
 import { describe } from "../chart";
 import { element } from "../dom";
 import { count, dash } from "../format";
-import { style } from "../marks";
-import { colour, dashesOf, dim, fault, grid } from "../theme";
+import { nameOffset, style } from "../marks";
+import { colour, dashesOf, dim, grid } from "../theme";
 import { lagOf, type LiveState, type Sample, type Trace } from "./state";
 
 export interface Measure {
@@ -23,7 +23,7 @@ export const blocking: Measure[] = [
 export const lagging: Measure[] = [
   { id: "lag", title: "Oldest commit not yet in every store, seconds", unit: " s", value: lagOf },
   { id: "lag-bytes", title: "Source's log not confirmed by the slot, bytes", unit: " bytes", value: (s) => s.lag_bytes },
-  { id: "rate", title: "Operations answered per second", unit: " per s", value: (s) => s.per_s },
+  { id: "rate", title: "Operations committed per second", unit: " per s", value: (s) => s.committed_per_s },
   { id: "errors", title: "Errors per second", unit: " per s", value: (s) => s.errors_per_s },
 ];
 
@@ -36,6 +36,7 @@ interface Band {
   from: number;
   to: number;
   label: string;
+  colour: string;
 }
 
 /** From when something was broken until it was not any more. */
@@ -49,7 +50,7 @@ export function bandsOf(trace: Trace): Band[] {
       open.to = at;
       open = null;
     }
-    if (broken !== "" && !open) bands.push((open = { from: at, to: at, label }));
+    if (broken !== "" && !open) bands.push((open = { from: at, to: at, label, colour: colour(trace) }));
     if (open) open.to = at;
   }
   return bands;
@@ -72,12 +73,22 @@ function lineMarks(points: Point[], trace: Trace, traces: Trace[], underWay: boo
   });
 }
 
-/** "2pc 3 (most 7), cdc –": also what a screen reader is told of the picture. */
+/** Three figures at most: "0.02", "3.1", "871,024". */
+export function figure(value: number | null): string {
+  return value !== null && value > 0 && value < 1 ? String(Number(value.toFixed(2))) : count(value);
+}
+
+const compact = new Intl.NumberFormat("en-US", { notation: "compact" });
+const tick = (value: number) => (value >= 10_000 ? compact.format(value) : value.toLocaleString("en-US"));
+
+/** "2pc most 7, cdc 3 (most 4)", the last one under way: also what a screen reader is told. */
 export function wordsOf(measure: Measure, traces: Trace[]): string {
-  const words = traces.map((trace) => {
+  const words = traces.map((trace, i) => {
     const seen = trace.samples.flatMap((s) => measure.value(s) ?? []);
     if (seen.length === 0) return `${trace.cell} ${dash}`;
-    return `${trace.cell} ${count(seen[seen.length - 1])}${measure.unit} (most ${count(Math.max(...seen))})`;
+    const most = `most ${figure(Math.max(...seen))}`;
+    if (i < traces.length - 1) return `${trace.cell} ${most}${measure.unit}`;
+    return `${trace.cell} ${figure(seen[seen.length - 1]!)}${measure.unit} (${most})`;
   });
   return words.join(", ");
 }
@@ -97,19 +108,21 @@ function draw(measure: Measure, state: LiveState, width: number, last: boolean):
     marginTop: 12,
     marginBottom: last ? 40 : 20,
     x: { domain: domainOf(state), label: null },
-    y: { domain: [0, top], nice: true, ticks: 3, label: null },
+    y: { domain: [0, top], nice: true, ticks: 3, label: null, tickFormat: tick },
     marks: [
       Plot.gridY({ stroke: grid, strokeOpacity: 1, ticks: 3 }),
-      Plot.rect(bands, { x1: "from", x2: "to", fill: fault }),
-      Plot.ruleX(bands, { x: "from", stroke: "var(--fault-edge)", strokeWidth: 1 }),
+      Plot.rect(bands, { x1: "from", x2: "to", fill: "colour", fillOpacity: 0.13 }),
+      Plot.ruleX(bands, { x: "from", stroke: "colour", strokeWidth: 1 }),
+      Plot.ruleX(bands, { x: "to", stroke: "colour", strokeWidth: 1, strokeDasharray: "2 2" }),
       Plot.ruleY([0], { stroke: "var(--axis)" }),
-      Plot.axisX({ ticks: Math.max(2, Math.floor(width / 80)), color: dim, tickSize: 3, labelAnchor: "center",
+      Plot.axisX({ ticks: Math.max(2, Math.floor(width / 80)), color: dim, tickSize: 3, labelAnchor: "center", labelOffset: nameOffset(40),
                    label: last ? "seconds since the measured span began →" : null } as Plot.AxisXOptions),
       ...traces.map((trace, i) => lineMarks(lines[i] ?? [], trace, traces, i === traces.length - 1)),
       nothing
         ? Plot.text(["not measured yet, or not there on these paths"], { frameAnchor: "middle", fill: dim, fontStyle: "italic" })
         : null,
     ],
+    color: { type: "identity" },
   } as Plot.PlotOptions);
   describe(picture, `${measure.title}. ${wordsOf(measure, traces)}`);
   return picture;

@@ -13,8 +13,8 @@ export interface Sample {
   phase: string;
   since_s: number | null; // since the measured span began; below 0 in the warm-up
   left_s: number | null; // of the phase
-  completed: number | null;
-  per_s: number | null;
+  committed: number | null;
+  committed_per_s: number | null;
   errors_per_s: number | null;
   in_flight: number | null;
   in_doubt: number | null;
