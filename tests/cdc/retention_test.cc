@@ -52,8 +52,9 @@ class CdcRetentionTest : public CdcKillFixture {
   }
   Lsn From() const { return LogNow(Options()).from.value_or(Lsn{}); }
   void Insert(int count, const std::string& item = "a") {
+    SourceClient client = Client();
     for (int i = 0; i < count; ++i) {
-      Client().Run("INSERT INTO moves(item, amount) VALUES ('" + item + "', 1)");
+      client.Run("INSERT INTO moves(item, amount) VALUES ('" + item + "', 1)");
     }
   }
   /// Waits until the log has lost what was there before this was called.
