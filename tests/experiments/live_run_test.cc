@@ -127,8 +127,9 @@ TEST_F(LiveRunTest, ThePlannedFaultWaitsForWhoIsDeadByHandAndThenStrikes) {
   bool asked = false, healed = false;
   act_ = [&](const RunProgress& now) {
     if (now.phase != "measure") return;
-    if (!std::exchange(asked, true))
+    if (!std::exchange(asked, true)) {
       EXPECT_THAT(Ask("kill", "coordinator", "2pc"), HasSubstr("202"));
+    }
     // The planned one would have been due long ago.
     if (now.fault == "coordinator killed by hand" && *now.since_s > 1.5 &&
         !std::exchange(healed, true)) {

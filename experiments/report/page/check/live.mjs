@@ -32,7 +32,7 @@ if (!existsSync(browserPath)) {
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const problems = [];
 const expect = (holds, problem) => holds || problems.push(problem);
-const long = { timeout: 60_000 };
+const long = { timeout: 150_000 };
 
 function startRun() {
   const run = spawn(binary, ["run", scenario, "--live", "--out", out], { stdio: ["ignore", "pipe", "pipe"] });
@@ -114,11 +114,23 @@ async function press(page, action, target) {
 }
 
 /** Until the last line of a panel says more than this. */
-const figureAbove = (page, panel, least) => page.waitForFunction(([id, above]) => {
+const figureAbove = (page, panel, least, patience = long) => page.waitForFunction(([id, above]) => {
   const words = document.querySelector(`[data-panel="${id}"] .words`).textContent.split(", ").pop();
   const [, last] = /\s([\d.,]+)[^(]*\(most/.exec(words) ?? [];
   return last !== undefined && Number(last.replaceAll(",", "")) > above;
-}, [panel, least], long);
+}, [panel, least], patience);
+
+/** Until a death leaves something in doubt: at some moments nothing is prepared. */
+async function killWhatHoldsLocks(page) {
+  for (let kills = 1; kills <= 3; ++kills) {
+    await press(page, "kill", "coordinator");
+    await enabled(page, "restart", "coordinator");
+    if (await figureAbove(page, "oldest", 2, { timeout: 6000 }).then(() => true, () => false)) return;
+    await button(page, "restart", "coordinator").click();
+    await enabled(page, "kill", "coordinator");
+  }
+  problems.push("three deaths of the coordinator left nothing in doubt");
+}
 
 async function breakCoordinator(page) {
   await enabled(page, "kill", "coordinator");
@@ -126,10 +138,9 @@ async function breakCoordinator(page) {
   expect((await reason(page, "restart", "coordinator")).includes("it is running"), "nothing says why a running coordinator cannot be started");
   await press(page, "restart", "coordinator");
   await page.waitForFunction(() => document.querySelector(".said").textContent.startsWith("Not now"), null, long);
-  await press(page, "kill", "coordinator");
+  await killWhatHoldsLocks(page);
   await logged(page, "coordinator killed by hand");
   await figureAbove(page, "in-doubt", 0); // what is prepared stays so
-  await figureAbove(page, "oldest", 2);
   await figureAbove(page, "waiters", 0);
   await page.waitForSelector(".panel svg g[data-mark=rect] rect", { state: "attached", timeout: 10_000 });
   await shoot(page, "coordinator-dead");
@@ -181,7 +192,7 @@ function checkRecords() {
   const folder = join(out, readdirSync(out).find((name) => name.startsWith("20")));
   for (const [cell, target] of [["2pc", "coordinator"], ["cdc", "cdc-worker"]]) {
     const { faults } = JSON.parse(readFileSync(join(folder, `cells/${cell}/rep-1/rep.json`), "utf8"));
-    expect(faults.length === 1 && faults[0].by_hand && faults[0].target === target && faults[0].healed_at_ns !== null,
+    expect(faults.length > 0 && faults.every((fault) => fault.by_hand && fault.target === target && fault.healed_at_ns !== null),
       `${cell}: its records have ${JSON.stringify(faults)}`);
   }
   const report = readFileSync(join(folder, "report.html"), "utf8");
@@ -205,7 +216,7 @@ try {
   await checkOtherReaders(browser, url);
   await checkFreeze(page);
   await logged(page, "cdc-worker killed by hand: mended, as the load has ended");
-  await page.waitForSelector(".verdict:not([hidden]) .says", { timeout: 120_000 });
+  await page.waitForSelector(".verdict:not([hidden]) .says", { timeout: 240_000 });
   const { code, said } = await ended;
   expect(code === 12, `the run ended with ${code}: ${said}`);
   const report = checkRecords();

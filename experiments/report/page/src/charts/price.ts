@@ -45,10 +45,10 @@ function crosses(marks: Mark[], width: number) {
   const widest = Math.max(...marks.map(({ x }) => x.value ?? 0));
   const left = oneOnly.filter(({ x }) => (x.value ?? 0) <= widest / 2);
   const right = oneOnly.filter(({ x }) => (x.value ?? 0) > widest / 2);
-  const names = (group: Mark[], anchor: "start" | "end") =>
+  const names = (group: Mark[], anchor: "start" | "end", row = 0) =>
     group.filter(({ y }) => y.value === null).map((mark, i) =>
       Plot.text([mark], {
-        x: seconds(mark.x.value!), frameAnchor: "top", dy: 8 + 16 * i, dx: anchor === "start" ? 7 : -7,
+        x: seconds(mark.x.value!), frameAnchor: "top", dy: 8 + 16 * (row + i), dx: anchor === "start" ? 7 : -7,
         textAnchor: anchor, text: () => `${mark.cell.name} ${duration(mark.x.value)}${width < 600 ? "" : ": staleness not measured"}`,
       } as Plot.TextOptions));
   const middle = (mark: Mark) => ({ x: seconds(mark.x.value!), y: seconds(mark.y.value!) });
@@ -76,7 +76,8 @@ function crosses(marks: Mark[], width: number) {
         strokeDasharray: "3 4", strokeWidth: 2,
       }),
       ...names(left, "start"),
-      ...names(right, "end"),
+      // Side by side where there is room.
+      ...names(right, "end", width < 600 ? left.length : 0),
       Plot.text(oneOnly.filter(({ x }) => x.value === null), {
         y: (mark: Mark) => seconds(mark.y.value!), frameAnchor: "right", dy: -8, fill: dim,
         textAnchor: "end", text: (mark: Mark) => `${mark.cell.name}${width < 600 ? "" : ": blocking not measured"}`,
