@@ -1,16 +1,28 @@
 #include "participants/postgres/branch_state.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
+#include "participants/postgres/session.h"
 #include "participants/postgres/sql_text.h"
 #include "participants/result_limit.h"
 
 namespace indoubt::pg {
 namespace {
 
+// How long after the deadline the server ends what nobody else has ended.
+constexpr int64_t kServerGrace = 5000;  // ms
+
 int64_t MillisUntil(TimePoint deadline) {
   const Duration left = deadline - SystemClock().Now();
   return std::chrono::duration_cast<std::chrono::milliseconds>(left).count();
+}
+
+/// A little before the deadline, so that the server's refusal is heard in time.
+TimePoint CancelAt(TimePoint deadline) {
+  const Duration left = deadline - SystemClock().Now();
+  return deadline - std::clamp<Duration>(left / 5, Duration{}, std::chrono::milliseconds(100));
 }
 
 }  // namespace
@@ -50,21 +62,25 @@ std::vector<Command> BranchState::OpeningCommands(bool stays_open) {
   }
   begun_ = true;
   if (taint_) lease_->Taint();
-  // A little before the deadline, so that the server's refusal is heard in time.
+  // Should this machine vanish, the server lets the locks go by itself.
   const int64_t left = std::max<int64_t>(1, MillisUntil(deadline_));
-  const int64_t timeout = std::max<int64_t>(1, left - std::min<int64_t>(left / 5, 100));
-  commands.push_back({.text = fmt::format("SET LOCAL statement_timeout = {}", timeout)});
-  if (stays_open) {
-    // Should this machine vanish, the server lets the locks go by itself.
+  const auto limit = [&](const char* setting) {
     commands.push_back(
-        {.text =
-             fmt::format("SET LOCAL idle_in_transaction_session_timeout = {}", left + 5000)});
+        {.text = fmt::format("SET LOCAL {} = {}", setting, left + kServerGrace)});
+  };
+  if (left + kServerGrace > kSessionLockLimit / std::chrono::milliseconds(1)) {
+    limit("lock_timeout");
+  }
+  if (stays_open) {
+    limit("statement_timeout");
+    limit("idle_in_transaction_session_timeout");
   }
   return commands;
 }
 
 void BranchState::Run(std::vector<Command> commands, ScriptCallback done) {
-  core_->waits.Run(lease_, gid_, std::move(commands), limit(), std::move(done));
+  core_->waits.Run(lease_, gid_, std::move(commands),
+                   {.cancel = CancelAt(deadline_), .close = limit()}, std::move(done));
 }
 
 void BranchState::AddStatements(const std::vector<Statement>& statements,

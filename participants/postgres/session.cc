@@ -17,14 +17,17 @@ std::string SessionQuery() {
   // client_connection_check_interval (PostgreSQL 14 on Linux) makes a backend that waits for
   // a lock notice that its client is gone, instead of preparing when nobody listens any
   // more. indoubt.role is what a branch returns to before it is prepared.
-  return "SELECT current_setting('fsync'), current_setting('synchronous_commit'), "
-         "current_setting('max_prepared_transactions'), pg_is_in_recovery(), "
-         "current_setting('server_version_num')::int, "
-         "set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false), "
-         "set_config('idle_in_transaction_session_timeout', '0', false), "
-         "(SELECT set_config(name, '1000', false) FROM pg_settings "
-         "WHERE name = 'client_connection_check_interval'), "
-         "set_config('indoubt.role', current_setting('role'), false)";
+  return fmt::format(
+      "SELECT current_setting('fsync'), current_setting('synchronous_commit'), "
+      "current_setting('max_prepared_transactions'), pg_is_in_recovery(), "
+      "current_setting('server_version_num')::int, "
+      "set_config('statement_timeout', '0', false), "
+      "set_config('lock_timeout', '{}', false), "
+      "set_config('idle_in_transaction_session_timeout', '0', false), "
+      "(SELECT set_config(name, '1000', false) FROM pg_settings "
+      "WHERE name = 'client_connection_check_interval'), "
+      "set_config('indoubt.role', current_setting('role'), false)",
+      kSessionLockLimit / std::chrono::milliseconds(1));
 }
 
 std::vector<std::string> SettingProblems(const std::string& fsync,

@@ -1,13 +1,18 @@
 // What a session must look like, asked once for every new connection.
 #pragma once
 
+#include <chrono>
 #include <string>
 
 #include "participants/participant.h"
 
 namespace indoubt::pg {
 
-/// One query that switches the server's timeouts off for the session (ours follow the
+/// How long one wait for a lock may take when nobody is there any more to end it at the
+/// transaction's deadline (a machine that vanished). A branch with a later one says so.
+inline constexpr std::chrono::minutes kSessionLockLimit{5};
+
+/// One query that takes the server's timeouts out of the session (ours follow the
 /// transaction's deadline) and shows the settings that a yes vote stands on.
 std::string SessionQuery();
 

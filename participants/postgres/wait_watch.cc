@@ -16,14 +16,16 @@ constexpr Duration kAskInterval = std::chrono::milliseconds(50);
 // A server that takes longer has other troubles than a deadlock.
 constexpr Duration kAskLimit = std::chrono::seconds(5);
 constexpr std::string_view kQueryCanceled = "57014";
+constexpr const char* kTimeIsUp = "cancelled, as the transaction's deadline is near";
 
-/// Cancels the statement of a backend, if that still waits and still is the branch's.
+/// Cancels the statement of a backend, if that still is the branch's (and waits for a lock).
 /// The signal has been sent when the answer arrives.
-Command Cancel(int pid, const Gid& gid) {
+Command Cancel(int pid, const Gid& gid, bool if_it_waits) {
   return {.text =
               "SELECT pg_catalog.pg_cancel_backend(pid) FROM pg_catalog.pg_stat_activity "
-              "WHERE pid = $1::int AND application_name = $2 AND wait_event_type = 'Lock'",
-          .params = {Value{int64_t{pid}}, Value{gid.ToString()}}};
+              "WHERE pid = $1::int AND application_name = $2 AND (wait_event_type = 'Lock' OR "
+              "NOT $3::bool)",
+          .params = {Value{int64_t{pid}}, Value{gid.ToString()}, Value{if_it_waits}}};
 }
 
 std::string GaveWay(const Gid& gid, const Gid& holder) {
@@ -36,13 +38,17 @@ std::string GaveWay(const Gid& gid, const Gid& holder) {
 }  // namespace
 
 void WaitWatch::Run(const std::shared_ptr<Lease>& lease, const Gid& gid,
-                    std::vector<Command> commands, TimePoint limit, ScriptCallback done) {
+                    std::vector<Command> commands, const Limits& limits, ScriptCallback done) {
   const int pid = lease->backend_pid();
   const TimePoint now = SystemClock().Now();
   scripts_.insert_or_assign(
-      pid, Script{.lease = lease, .gid = gid, .started = now, .done = std::move(done)});
+      pid, Script{.lease = lease,
+                  .gid = gid,
+                  .started = now,
+                  .done = std::move(done),
+                  .time_up = pool_.At(limits.cancel, [this, pid] { TimeIsUp(pid); })});
   Arm(now + kPatience);
-  lease->Run(std::move(commands), limit,
+  lease->Run(std::move(commands), limits.close,
              [this, pid](ScriptReply reply) { OnReply(pid, std::move(reply)); });
 }
 
@@ -89,6 +95,24 @@ void WaitWatch::Judge(const std::shared_ptr<Lease>& lease, const LockGraph& grap
   if (!scripts_.empty() && !pool_.stopping()) Arm(SystemClock().Now() + kAskInterval);
 }
 
+/// Again and again until it has ended: a cancel has no effect between two commands, and
+/// another victim's may be under way.
+void WaitWatch::TimeIsUp(int pid) {
+  if (pool_.stopping()) return;
+  Script& script = scripts_.at(pid);
+  script.time_up = pool_.At(SystemClock().Now() + kAskInterval, [this, pid] { TimeIsUp(pid); });
+  if (script.being_cancelled) return;
+  const TimePoint limit = SystemClock().Now() + kAskLimit;
+  pool_.Acquire(Lane::kPhaseTwo, limit, [this, pid, started = script.started](auto acquired) {
+    const auto found = scripts_.find(pid);
+    if (!acquired || found == scripts_.end() || found->second.being_cancelled ||
+        found->second.started != started) {
+      return;
+    }
+    CancelAll(*acquired, {{.pid = pid}});
+  });
+}
+
 /// Until the answer is there a victim's reply is kept back and so its connection out on
 /// loan: a cancel that comes late hits its own branch or nothing. If it hits a
 /// statement, that fails, and the vote is no; if the PREPARE, the vote is unknown, as
@@ -99,13 +123,13 @@ void WaitWatch::CancelAll(const std::shared_ptr<Lease>& lease,
   for (const Victim& victim : victims) {
     Script& script = scripts_.at(victim.pid);
     script.being_cancelled = true;
-    commands.push_back(Cancel(victim.pid, script.gid));
+    commands.push_back(Cancel(victim.pid, script.gid, victim.holder.has_value()));
   }
   lease->Run(std::move(commands), SystemClock().Now() + kAskLimit,
              [this, lease, victims](ScriptReply reply) {
                reply.replies.resize(victims.size());
                for (size_t i = 0; i < victims.size(); ++i) {
-                 OnCancelled(victims[i].pid, victims[i].holder, reply.replies[i]);
+                 OnCancelled(victims[i], reply.replies[i]);
                }
              });
 }
@@ -116,22 +140,27 @@ void WaitWatch::OnReply(int pid, ScriptReply reply) {
   script.reply = std::move(reply);
 }
 
-void WaitWatch::OnCancelled(int pid, const Gid& holder, const Reply& answer) {
-  Script& script = scripts_.at(pid);
+void WaitWatch::OnCancelled(const Victim& victim, const Reply& answer) {
+  Script& script = scripts_.at(victim.pid);
   script.being_cancelled = false;
   if (answer.kind != Reply::Kind::kDone) {
     script.lease->Taint();  // the signal may come at any time: not to another branch
   } else if (!answer.result.values.empty()) {
-    script.gave_way_to = holder;  // else it had stopped waiting just before
+    // Without a row it had stopped waiting just before.
+    script.gave_way_to = victim.holder;
+    script.time_is_up = !victim.holder;
   }
-  if (script.reply) End(pid, *std::exchange(script.reply, std::nullopt));
+  if (script.reply) End(victim.pid, *std::exchange(script.reply, std::nullopt));
 }
 
 void WaitWatch::End(int pid, ScriptReply reply) {
   Script script = std::move(scripts_.extract(pid).mapped());
+  pool_.Cancel(script.time_up);
   const std::optional<size_t> error = reply.FirstError();
-  if (script.gave_way_to && error && reply.replies[*error].sqlstate == kQueryCanceled) {
-    reply.replies[*error].message = GaveWay(script.gid, *script.gave_way_to);
+  if (error && reply.replies[*error].sqlstate == kQueryCanceled) {
+    std::string& message = reply.replies[*error].message;
+    if (script.time_is_up) message = kTimeIsUp;
+    if (script.gave_way_to) message = GaveWay(script.gid, *script.gave_way_to);
   }
   script.lease.reset();
   script.done(std::move(reply));

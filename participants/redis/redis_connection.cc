@@ -1,44 +1,36 @@
 #include "participants/redis/redis_connection.h"
 
+#include <cerrno>
+#include <cstring>
+#include <iterator>
+
+#include <fmt/compile.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <signal.h>
+#include <sys/socket.h>
 
 #include "participants/redis/library_source.h"
 
 namespace indoubt {
 namespace {
 
+constexpr Duration kMillisecond = std::chrono::milliseconds(1);
+
 timeval ToTimeval(Duration duration) {
   const int64_t micros = std::max<int64_t>(1000, duration.count() / 1000);
   return {.tv_sec = micros / 1'000'000, .tv_usec = micros % 1'000'000};
 }
 
-/// hiredis writes to sockets without MSG_NOSIGNAL: a server that went would end the
-/// whole process. While one of these lives, this thread gets no SIGPIPE.
-class NoSigpipe {
- public:
-  NoSigpipe() {
-    sigemptyset(&pipe_);
-    sigaddset(&pipe_, SIGPIPE);
-    sigset_t pending;
-    sigpending(&pending);
-    was_pending_ = sigismember(&pending, SIGPIPE) == 1;
-    pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+/// As the protocol has it: an array of byte strings.
+void AppendCommand(const RedisArguments& command, std::string& to) {
+  const auto out = std::back_inserter(to);
+  fmt::format_to(out, FMT_COMPILE("*{}\r\n"), command.size());
+  for (const std::string& argument : command) {
+    fmt::format_to(out, FMT_COMPILE("${}\r\n"), argument.size());
+    to += argument;
+    to += "\r\n";
   }
-  ~NoSigpipe() {
-    const timespec none{};
-    while (!was_pending_ && sigtimedwait(&pipe_, nullptr, &none) > 0) {
-    }
-    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-  }
-  NoSigpipe(const NoSigpipe&) = delete;
-  NoSigpipe& operator=(const NoSigpipe&) = delete;
-
- private:
-  sigset_t pipe_, before_;
-  bool was_pending_ = false;
-};
+}
 
 }  // namespace
 
@@ -86,34 +78,56 @@ Status RedisConnection::AllowSilence(Duration silence) {
 }
 
 Status RedisConnection::Broken() const {
-  return Status(StatusCode::kUnavailable,
-                fmt::format("Redis at {}: {}", shown_,
-                            context_ ? context_->errstr : "cannot make a connection"));
+  return Lost(context_ ? context_->errstr : "cannot make a connection");
+}
+
+Status RedisConnection::Lost(std::string_view why) const {
+  return Status(StatusCode::kUnavailable, fmt::format("Redis at {}: {}", shown_, why));
+}
+
+/// hiredis would write without MSG_NOSIGNAL: a server that went would end the whole process.
+Status RedisConnection::Write(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t sent = send(context_->fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0) return Lost(errno == EAGAIN ? "it takes no more" : std::strerror(errno));
+    bytes.remove_prefix(static_cast<size_t>(sent));
+  }
+  return Status::Ok();
 }
 
 Result<std::vector<RedisReply>> RedisConnection::Send(
     const std::vector<RedisArguments>& commands) {
-  const NoSigpipe guard;
-  for (const RedisArguments& command : commands) {
-    std::vector<const char*> argv;
-    std::vector<size_t> lengths;
-    for (const std::string& argument : command) {
-      argv.push_back(argument.data());
-      lengths.push_back(argument.size());
-    }
-    if (redisAppendCommandArgv(context_.get(), static_cast<int>(argv.size()), argv.data(),
-                               lengths.data()) != REDIS_OK) {
-      return Broken();
-    }
-  }
+  std::string request;
+  for (const RedisArguments& command : commands) AppendCommand(command, request);
+  INDOUBT_RETURN_IF_ERROR(Write(request));
   std::vector<RedisReply> replies;
+  replies.reserve(commands.size());
   for (size_t i = 0; i < commands.size(); ++i) {
-    void* raw = nullptr;
-    if (redisGetReply(context_.get(), &raw) != REDIS_OK) return Broken();
-    replies.emplace_back(static_cast<redisReply*>(raw),
-                         [](redisReply* reply) { freeReplyObject(reply); });
+    INDOUBT_ASSIGN_OR_RETURN(RedisReply reply, Read());
+    replies.push_back(std::move(reply));
   }
   return replies;
+}
+
+/// Waits in poll(): a thread that waits in read() on a unix socket is woken for nothing, when
+/// the server takes the request, and the server pays for that.
+Result<RedisReply> RedisConnection::Read() {
+  void* raw = nullptr;
+  for (;;) {
+    if (redisReaderGetReply(context_->reader, &raw) != REDIS_OK) {
+      return Lost(context_->reader->errstr);
+    }
+    if (raw != nullptr) {
+      return RedisReply(static_cast<redisReply*>(raw),
+                        [](redisReply* reply) { freeReplyObject(reply); });
+    }
+    pollfd poll_for{.fd = context_->fd, .events = POLLIN, .revents = 0};
+    const int ready = poll(&poll_for, 1, static_cast<int>(silence_ / kMillisecond));
+    if (ready == 0) return Lost("no answer");
+    if (ready < 0 && errno != EINTR) return Lost(std::strerror(errno));
+    if (ready > 0 && redisBufferRead(context_.get()) != REDIS_OK) return Broken();
+  }
 }
 
 Result<RedisReply> RedisConnection::SendOne(const RedisArguments& command) {

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <hiredis/hiredis.h>
@@ -46,6 +47,9 @@ class RedisConnection {
   RedisConnection(redisContext* context, std::string shown)
       : context_(context, redisFree), shown_(std::move(shown)) {}
   Status Broken() const;
+  Status Lost(std::string_view why) const;
+  Status Write(std::string_view bytes);
+  Result<RedisReply> Read();
 
   Duration silence_{};  // what the socket was told
   std::unique_ptr<redisContext, void (*)(redisContext*)> context_;

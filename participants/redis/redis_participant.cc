@@ -10,8 +10,6 @@
 namespace indoubt {
 namespace {
 
-constexpr auto kForgetLimit = std::chrono::seconds(5);
-
 using Pipeline = std::shared_ptr<RedisPipeline>;  // shared by participant and branches
 
 class RedisParticipant final : public Participant {
@@ -77,10 +75,7 @@ class RedisParticipant final : public Participant {
   }
 
   void Forget(const Gid& gid) override {
-    PipelineFor(gid)->Submit(
-        {SystemClock().Now() + kForgetLimit,
-         {"FCALL", "indoubt_forget", "0", BranchId{gid, options_.name}.ToString()},
-         [](const redisReply*, const Status&, bool) {}});
+    PipelineFor(gid)->Forget(BranchId{gid, options_.name}.ToString());
   }
 
  private:

@@ -19,7 +19,7 @@ struct RedisOptions {
   std::string
       uri;  // "redis://[user:password@]host:port/db" or "unix:///path?db=0"; never shown
   RedisDurability durability = RedisDurability::kStrict;
-  int connections = 2;  // that many transactions share, pipelined; at least 1
+  int connections = 1;  // that many transactions share, pipelined; at least 1
 };
 
 /// Connects on first use; does not touch the server yet. kInvalidArgument for a

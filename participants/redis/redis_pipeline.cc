@@ -1,6 +1,7 @@
 #include "participants/redis/redis_pipeline.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,10 @@ constexpr size_t kMostInBatch = 256;
 // for the longest deadline.
 constexpr auto kLeastSilence = std::chrono::seconds(2);
 constexpr auto kMostSilence = std::chrono::seconds(10);
+// Outcome records go when there are so many, with the next batch, or by themselves after a
+// while. Not many more: Redis looks through all of a small hash for each of its fields.
+constexpr size_t kForgetTogether = 16;
+constexpr auto kForgetAfter = std::chrono::milliseconds(100);
 
 /// In whole seconds, so that the socket need not be told anew for every batch.
 std::chrono::seconds SilenceAllowed(const std::deque<RedisCall>& batch) {
@@ -50,13 +55,14 @@ void RedisPipeline::Distrust() {
 
 void RedisPipeline::Submit(RedisCall call, TimePoint not_before) {
   {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     if (queue_.size() + later_.size() < kMostQueued && !stopping_) {
       if (not_before == TimePoint()) {
         queue_.push_back(std::move(call));
       } else {
         later_.emplace(not_before, std::move(call));
       }
+      lock.unlock();
       wake_.notify_one();
       return;
     }
@@ -67,19 +73,43 @@ void RedisPipeline::Submit(RedisCall call, TimePoint not_before) {
       false);
 }
 
+void RedisPipeline::Forget(std::string branch) {
+  bool wake = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_ || forgotten_.size() >= kMostQueued) return;
+    if (forgotten_.empty()) forget_at_ = SystemClock().Now() + kForgetAfter;
+    forgotten_.push_back(std::move(branch));
+    wake = forget_at_ < sleeps_until_;
+  }
+  if (wake) wake_.notify_one();
+}
+
+TimePoint RedisPipeline::NextDue() const {
+  const TimePoint later = later_.empty() ? TimePoint::max() : later_.begin()->first;
+  return forgotten_.empty() ? later : std::min(later, forget_at_);
+}
+
+RedisCall RedisPipeline::ForgetAll() {
+  RedisCall call{SystemClock().Now() + kMostSilence,
+                 {"FCALL", "indoubt_forget", "0"},
+                 [](const redisReply*, const Status&, bool) {}};
+  std::move(forgotten_.begin(), forgotten_.end(), std::back_inserter(call.command));
+  forgotten_.clear();
+  return call;
+}
+
 std::deque<RedisCall> RedisPipeline::TakeBatch(bool& stopping) {
   std::unique_lock lock(mutex_);
-  const auto ready = [this] {
-    return stopping_ || !queue_.empty() ||
-           (!later_.empty() && later_.begin()->first <= SystemClock().Now());
-  };
-  while (!ready()) {
-    if (later_.empty()) {
+  while (!stopping_ && queue_.empty() && NextDue() > SystemClock().Now()) {
+    const TimePoint due = sleeps_until_ = NextDue();
+    if (due == TimePoint::max()) {
       wake_.wait(lock);
     } else {
-      wake_.wait_until(lock, later_.begin()->first);
+      wake_.wait_until(lock, due);
     }
   }
+  sleeps_until_ = TimePoint();  // awake
   std::deque<RedisCall> batch;
   const TimePoint now = SystemClock().Now();
   while (!later_.empty() && (stopping_ || later_.begin()->first <= now) &&
@@ -90,6 +120,11 @@ std::deque<RedisCall> RedisPipeline::TakeBatch(bool& stopping) {
   while (!queue_.empty() && batch.size() < kMostInBatch) {
     batch.push_back(std::move(queue_.front()));
     queue_.pop_front();
+  }
+  // Behind what somebody waits for.
+  const bool many = forgotten_.size() >= kForgetTogether;
+  if (many || (!forgotten_.empty() && (stopping_ || forget_at_ <= now))) {
+    batch.push_back(ForgetAll());
   }
   stopping = stopping_;
   return batch;
@@ -137,8 +172,7 @@ void RedisPipeline::RunBatch(std::deque<RedisCall> batch) {
   if (!in_time.empty()) SendBatch(std::move(in_time));
 }
 
-Result<std::vector<RedisReply>> RedisPipeline::Exchange(
-    const std::vector<RedisArguments>& commands) {
+Result<std::vector<RedisReply>> RedisPipeline::Exchange(std::vector<RedisArguments> commands) {
   const auto promises = [](const RedisArguments& command) {
     return command[1] != "indoubt_work" && command[1] != "indoubt_forget";
   };
@@ -146,9 +180,8 @@ Result<std::vector<RedisReply>> RedisPipeline::Exchange(
   if (!wait || std::none_of(commands.begin(), commands.end(), promises)) {
     return connection_->Send(commands);
   }
-  std::vector<RedisArguments> all = commands;
-  all.push_back(*wait);
-  INDOUBT_ASSIGN_OR_RETURN(auto replies, connection_->Send(all));
+  commands.push_back(*wait);
+  INDOUBT_ASSIGN_OR_RETURN(auto replies, connection_->Send(commands));
   // Not confirmed is as if there had been no answer: a vote is unknown, a commit is
   // asked for again.
   INDOUBT_RETURN_IF_ERROR(confirmation_.Judge(*replies.back()));
@@ -158,14 +191,14 @@ Result<std::vector<RedisReply>> RedisPipeline::Exchange(
 
 void RedisPipeline::SendBatch(std::deque<RedisCall> batch) {
   Status status = EnsureConnected();
-  std::vector<RedisArguments> commands;
-  commands.reserve(batch.size());
-  for (const RedisCall& call : batch) commands.push_back(call.command);
   if (status.ok()) status = connection_->AllowSilence(SilenceAllowed(batch));
   bool sent = false;
   for (int attempt = 0; status.ok() && attempt < 2; ++attempt) {
     sent = true;
-    auto replies = Exchange(commands);
+    std::vector<RedisArguments> commands;
+    commands.reserve(batch.size() + 1);
+    for (const RedisCall& call : batch) commands.push_back(call.command);
+    auto replies = Exchange(std::move(commands));
     if (!replies) {
       connection_.reset();
       status = replies.error();
@@ -173,10 +206,8 @@ void RedisPipeline::SendBatch(std::deque<RedisCall> batch) {
     }
     // The library went (FUNCTION FLUSH): load it, and say the rest once more.
     std::deque<RedisCall> again;
-    commands.clear();
     for (size_t i = 0; i < batch.size(); ++i) {
       if (attempt == 0 && IsMissingFunction(*(*replies)[i])) {
-        commands.push_back(batch[i].command);
         again.push_back(std::move(batch[i]));
       } else {
         batch[i].answer((*replies)[i].get(), Status::Ok(), true);

@@ -186,10 +186,10 @@ end
 -- changed that meanwhile (`found`: what it was before the effect was applied).
 local function settle_expiry(effect, found)
   if effect.op == 'del' then return false end
-  local now = redis.call('PEXPIRETIME', effect.key)
-  local overwrote = effect.base ~= 'none' and found and found ~= effect.base_expire
   -- A TTL that somebody gave to a key whose own the branch leaves alone is his.
   if effect.expire == effect.base_expire and not effect.expire then return false end
+  local now = redis.call('PEXPIRETIME', effect.key)
+  local overwrote = effect.base ~= 'none' and found and found ~= effect.base_expire
   if effect.expire then
     if now ~= effect.expire then redis.call('PEXPIREAT', effect.key, effect.expire) end
   elseif now >= 0 then
@@ -198,26 +198,41 @@ local function settle_expiry(effect, found)
   return overwrote
 end
 
+-- The usual effect, a string that does not expire over another or over nothing, in one
+-- call. Returns as APPLY does, or nil when it is no such effect, or Redis refused (what
+-- stands there is no string, or may not be read): then nothing was written.
+local function swap(effect)
+  if effect.op ~= 'set' or effect.expire or effect.base_expire then return nil end
+  if effect.base ~= 'string' and effect.base ~= 'none' then return nil end
+  local old = redis.pcall('SET', effect.key, effect.value, 'GET')
+  if type(old) == 'table' then return nil end
+  return mark(old) ~= (effect.base == 'string' and effect.before)
+end
+
+local function apply_one(effect, clock)
+  local kind, found = redis.call('TYPE', effect.key).ok, nil
+  if effect.base_expire then
+    effect.expired = effect.base_expire <= tx_now(clock)
+    if kind ~= 'none' then
+      found = redis.call('PEXPIRETIME', effect.key)
+      if found < 0 then found = 'never' end
+    end
+  end
+  -- What it held has expired, and what the branch adds would have with it.
+  if effect.expired and kind == 'none' and not effect.cleared and effect.op ~= 'set' then
+    return false
+  end
+  local overwrote = APPLY[effect.op](effect, kind)
+  return settle_expiry(effect, found) or overwrote
+end
+
 -- Applies all; returns the keys where something was overwritten.
 local function apply(effects)
   local overwritten, clock = {}, {}
   for _, effect in ipairs(effects) do
-    local kind, found = redis.call('TYPE', effect.key).ok, nil
-    if effect.base_expire then
-      effect.expired = effect.base_expire <= tx_now(clock)
-      if kind ~= 'none' then
-        found = redis.call('PEXPIRETIME', effect.key)
-        if found < 0 then found = 'never' end
-      end
-    end
-    -- What it held has expired, and what the branch adds would have with it.
-    local gone = effect.expired and kind == 'none' and not effect.cleared and
-      effect.op ~= 'set'
-    if not gone then
-      local overwrote = APPLY[effect.op](effect, kind)
-      overwrote = settle_expiry(effect, found) or overwrote
-      if overwrote then overwritten[#overwritten + 1] = effect.key end
-    end
+    local overwrote = swap(effect)
+    if overwrote == nil then overwrote = apply_one(effect, clock) end
+    if overwrote then overwritten[#overwritten + 1] = effect.key end
   end
   return overwritten
 end

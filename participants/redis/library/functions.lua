@@ -60,8 +60,8 @@ end
 local function commit(_, args)
   local branch = args[1]
   local packed = redis.call('HGET', PREPARED, branch)
-  local outcome = redis.call('HGET', OUTCOMES, branch)
   if not packed then
+    local outcome = redis.call('HGET', OUTCOMES, branch)
     if outcome == 'committed' then return {'done'} end
     if outcome then return {'heuristic', outcome} end
     if redis.call('EXISTS', ABORTED .. branch) == 1 then
@@ -75,7 +75,7 @@ local function commit(_, args)
   local problem = missing_right(intent.effects)
   if problem then return redis.error_reply(problem) end
   local overwritten = apply(intent.effects)
-  outcome = 'committed'
+  local outcome = 'committed'
   if #overwritten > 0 then
     outcome = 'committed over what a client that does not respect the locks had written to ' ..
               string.sub(table.concat(overwritten, ', '), 1, 200)

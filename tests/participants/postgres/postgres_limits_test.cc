@@ -161,8 +161,8 @@ TEST_F(PostgresLimits, LockHeldFromPsqlPastTheDeadlineIsANoInTimeAndNothingStays
   const TimePoint before = SystemClock().Now();
   const PrepareReply reply =
       PrepareNow(*preparing, {store_->Insert("new", 1), store_->Add("a", 5)});
-  EXPECT_EQ(reply.vote.kind, VoteKind::kNo) << "the server's own limit comes first";
-  EXPECT_THAT(reply.vote.reason, HasSubstr("statement timeout"));
+  EXPECT_EQ(reply.vote.kind, VoteKind::kNo) << "it is cancelled in time";
+  EXPECT_THAT(reply.vote.reason, HasSubstr("the transaction's deadline is near"));
   EXPECT_LT(SystemClock().Now() - before, std::chrono::seconds(10));
   store_->Psql("ROLLBACK");
   EXPECT_EQ(store_->Look("new"), std::nullopt);

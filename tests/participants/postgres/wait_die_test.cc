@@ -98,7 +98,7 @@ TEST_F(PostgresWaitDie, HolderThatIsNotOursIsWaitedForUntilTheDeadline) {
   const PrepareReply reply = vote.get();
   store_->Psql("ROLLBACK");
   EXPECT_EQ(reply.vote.kind, VoteKind::kNo);
-  EXPECT_THAT(reply.vote.reason, HasSubstr("timeout"));
+  EXPECT_THAT(reply.vote.reason, HasSubstr("the transaction's deadline is near"));
   EXPECT_GE(SystemClock().Now(), deadline - std::chrono::milliseconds(500));
 }
 

@@ -8,6 +8,7 @@
 #include "participants/redis/redis_participant.h"
 #include "tests/participants/contract_calls.h"
 #include "tests/participants/redis/redis_ask.h"
+#include "tests/support/eventually.h"
 
 namespace indoubt {
 namespace {
@@ -54,6 +55,24 @@ class RedisPromise : public ::testing::Test {
 };
 ScratchFolder* RedisPromise::folder_ = nullptr;
 RedisServer* RedisPromise::server_ = nullptr;
+
+TEST_F(RedisPromise, OutcomesThatAreForgottenGoSoonAndBeforeTheParticipant) {
+  const auto outcomes = [this] { return Say({"HLEN", std::string(kRedisOutcomesKey)}); };
+  const auto commit_and_forget = [this] {
+    const Gid gid = NewTestGid();
+    const Vote vote = Prepare(gid, {"INCRBY n 1"});
+    ASSERT_EQ(vote.kind, VoteKind::kYes) << vote.reason;
+    ASSERT_EQ(CommitNow(*participant_, gid, vote.token).kind, AckKind::kDone);
+    participant_->Forget(gid);
+  };
+  for (int i = 0; i < 20; ++i) commit_and_forget();
+  EXPECT_TRUE(Eventually([&] { return outcomes() == "0"; })) << outcomes();
+  commit_and_forget();
+  participant_.reset();
+  EXPECT_EQ(outcomes(), "0");
+  EXPECT_EQ(Say({"GET", "n"}), "21");
+  ExpectClean();
+}
 
 TEST_F(RedisPromise, EveryTypeIsStagedAndCommitted) {
   Say({"RPUSH", "list", "m"});
