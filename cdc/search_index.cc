@@ -28,6 +28,7 @@ bool IsReserved(const std::string& table, const std::string& column) {
 
 std::string Quoted(const std::vector<std::string>& columns, const std::string& before) {
   std::vector<std::string> quoted;
+  quoted.reserve(columns.size());
   for (const std::string& column : columns) quoted.push_back(before + QuotedName(column));
   return fmt::format("{}", fmt::join(quoted, ", "));
 }

@@ -100,17 +100,19 @@ class CdcWorker::Impl {
         if (stop_.is_set()) return false;
       }
       const Status opened = session_->Open();
-      const std::lock_guard lock(mutex_);
-      if (opened.ok()) {
-        open_ = true;
-        return true;
+      {
+        const std::lock_guard lock(mutex_);
+        if (opened.ok()) {
+          open_ = true;
+          return true;
+        }
+        trouble_ = opened;
+        session_.reset();  // lets the log's lock go
+        given_up_ = cdc_internal::SlotIsLost(opened);
+        if (given_up_) return false;
       }
-      trouble_ = opened;
-      session_.reset();  // lets the log's lock go
-      given_up_ = cdc_internal::SlotIsLost(opened);
-      if (given_up_) return false;
       back_off = std::min<Duration>(back_off * 2, kLastBackOff);
-      stop_.SleepUntil(SystemClock().Now() + back_off);
+      stop_.SleepUntil(SystemClock().Now() + back_off);  // with mutex_, nobody learnt why
     }
     return false;
   }
@@ -188,6 +190,7 @@ Result<std::vector<ParkedReport>> ReadParkedEvents(const ViewOptions& view) {
   INDOUBT_ASSIGN_OR_RETURN(auto parked, view.kind == ViewKind::kRedis ? ReadRedisParked(view)
                                                                       : ReadSqliteParked(view));
   std::vector<ParkedReport> reports;
+  reports.reserve(parked.size());
   for (ParkedEvent& event : parked) {
     reports.push_back({event.position, std::move(event.reason)});
   }

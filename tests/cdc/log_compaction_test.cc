@@ -160,7 +160,9 @@ class Replayed {
     if (!change.after) return;
     const bool whole = change.after->contains("big");
     // Redis could not RENAME it.
-    if (!there && change.before) EXPECT_TRUE(whole) << "a row went on that was not there";
+    if (!there && change.before) {
+      EXPECT_TRUE(whole) << "a row went on that was not there";
+    }
     if (!whole && !there) return;  // an UPDATE of no row: a later change settles it
     keyed[*change.after->at("id")] = {*change.after->at("a"),
                                       whole ? *change.after->at("big") : big};

@@ -60,7 +60,8 @@ TEST(LiveHistoryTest, StaysSmallHoweverLongTheRunIsAndEndsWithTheNewest) {
   for (int i = 0; i < 20'000; ++i) {
     history.AddSample("cell" + std::to_string(i / 2500), 1, fmt::format("s{};", i));
     history.AddHappening(fmt::format("h{};", i));
-    most = std::max(most, history.Text().size());
+    // Each time would be most of what this test costs, minutes with a sanitizer.
+    if (i % 97 == 0) most = std::max(most, history.Text().size());
   }
   EXPECT_LT(most, 4 * 400 * 8 + 100 * 8 + 100);
   EXPECT_THAT(history.Text(), StartsWith("run;s10000;"));
