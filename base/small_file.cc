@@ -8,20 +8,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "base/descriptor.h"
+
 namespace indoubt {
 namespace {
 
 constexpr size_t kMost = 1u << 20;
-
-struct OpenFile {
-  const int fd;
-  explicit OpenFile(const std::string& path) : fd(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
-  ~OpenFile() {
-    if (fd >= 0) close(fd);
-  }
-  OpenFile(const OpenFile&) = delete;
-  OpenFile& operator=(const OpenFile&) = delete;
-};
 
 Status Unreadable(const std::string& path) {
   return Status(StatusCode::kInvalidArgument,
@@ -31,12 +23,12 @@ Status Unreadable(const std::string& path) {
 }  // namespace
 
 Result<std::string> ReadSmallFile(const std::string& path) {
-  const OpenFile file(path);
-  if (file.fd < 0) return Unreadable(path);
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) return Unreadable(path);
   std::string text;
   std::array<char, 16384> piece{};
   for (;;) {
-    const ssize_t got = read(file.fd, piece.data(), piece.size());
+    const ssize_t got = read(file.get(), piece.data(), piece.size());
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return Unreadable(path);
     if (got == 0) return text;

@@ -2,9 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
-#include <iterator>
 
-#include <fmt/compile.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -21,15 +19,23 @@ timeval ToTimeval(Duration duration) {
   return {.tv_sec = micros / 1'000'000, .tv_usec = micros % 1'000'000};
 }
 
-/// As the protocol has it: an array of byte strings.
-void AppendCommand(const RedisArguments& command, std::string& to) {
-  const auto out = std::back_inserter(to);
-  fmt::format_to(out, FMT_COMPILE("*{}\r\n"), command.size());
+/// False when there is no memory for it.
+bool AppendCommand(const RedisArguments& command, std::string& to) {
+  std::vector<const char*> argv;
+  std::vector<size_t> lengths;
+  argv.reserve(command.size());
+  lengths.reserve(command.size());
   for (const std::string& argument : command) {
-    fmt::format_to(out, FMT_COMPILE("${}\r\n"), argument.size());
-    to += argument;
-    to += "\r\n";
+    argv.push_back(argument.data());
+    lengths.push_back(argument.size());
   }
+  char* bytes = nullptr;
+  const int length = redisFormatCommandArgv(&bytes, static_cast<int>(argv.size()), argv.data(),
+                                            lengths.data());
+  if (length < 0) return false;
+  to.append(bytes, static_cast<size_t>(length));
+  redisFreeCommand(bytes);
+  return true;
 }
 
 }  // namespace
@@ -99,7 +105,9 @@ Status RedisConnection::Write(std::string_view bytes) {
 Result<std::vector<RedisReply>> RedisConnection::Send(
     const std::vector<RedisArguments>& commands) {
   std::string request;
-  for (const RedisArguments& command : commands) AppendCommand(command, request);
+  for (const RedisArguments& command : commands) {
+    if (!AppendCommand(command, request)) return Lost("no memory for a command");
+  }
   INDOUBT_RETURN_IF_ERROR(Write(request));
   std::vector<RedisReply> replies;
   replies.reserve(commands.size());

@@ -2,8 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "cdc/sqlite_event_log.h"
-#include "faults/process.h"
+#include "tests/cdc/event_log_fixture.h"
 #include "tests/support/eventually.h"
 
 namespace indoubt::cdc_internal {
@@ -17,20 +16,7 @@ std::vector<events::Transaction> Transactions(uint64_t first_lsn, int count) {
   return transactions;
 }
 
-class AppenderTest : public testing::Test {
- protected:
-  void SetUp() override {
-    auto log = OpenSqliteEventLog(folder_.path() + "/events.db");
-    ASSERT_TRUE(log) << log.error().ToString();
-    log_ = std::move(*log);
-    events::SnapshotProgress progress;
-    progress.set_lsn(10);
-    ASSERT_TRUE(log_->BeginSnapshot("slot").ok());
-    ASSERT_TRUE(log_->FinishSnapshot(progress).ok());
-  }
-  ScratchFolder folder_{"indoubt-appender"};
-  std::unique_ptr<EventLog> log_;
-};
+using AppenderTest = EventLogFixture;
 
 TEST_F(AppenderTest, WhatItWasGivenBecomesDurableInOrder) {
   Appender appender(*log_);

@@ -3,9 +3,8 @@
 #include <sqlite3.h>
 
 #include "base/crc32c.h"
-#include "cdc/sqlite_event_log.h"
 #include "cdc/sqlite_event_log_file.h"
-#include "faults/process.h"
+#include "tests/cdc/event_log_fixture.h"
 
 namespace indoubt {
 namespace {
@@ -42,21 +41,8 @@ events::Transaction TwoPhase(events::Transaction transaction,
   return transaction;
 }
 
-class EventShapesTest : public testing::Test {
+class EventShapesTest : public EventLogFixture {
  protected:
-  void SetUp() override {
-    Open();
-    ASSERT_TRUE(log_->BeginSnapshot("slot").ok());
-    events::SnapshotProgress progress;
-    progress.set_lsn(5);
-    ASSERT_TRUE(log_->FinishSnapshot(progress).ok());
-  }
-  void Open() {
-    log_.reset();
-    auto log = OpenSqliteEventLog(path_);
-    ASSERT_TRUE(log) << log.error().ToString();
-    log_ = std::move(*log);
-  }
   /// By its number, as the source's stream gives it.
   events::Transaction Named(uint64_t lsn, const std::string& column) {
     events::Transaction transaction = At(lsn, column);
@@ -108,10 +94,6 @@ class EventShapesTest : public testing::Test {
     EXPECT_TRUE(query->Next());
     return query->U64(0);
   }
-
-  ScratchFolder folder_{"indoubt-event-shapes"};
-  std::string path_ = folder_.path() + "/events.db";
-  std::unique_ptr<EventLog> log_;
 };
 
 using Names = std::vector<std::string>;
@@ -122,7 +104,7 @@ TEST_F(EventShapesTest, AShapeIsStoredOnceAndFoundAfterAReopening) {
   EXPECT_EQ(Columns(), Names({"a", "a", "b", "a"}));
   EXPECT_EQ(Count("shapes"), 2u);
   EXPECT_EQ(Count("schemas"), 3u) << "the history has each change";
-  Open();
+  Reopen();
   EXPECT_EQ(Columns(), Names({"a", "a", "b", "a"}));
   ASSERT_TRUE(log_->Append({Named(50, "a"), Named(60, "c")}).ok());
   EXPECT_EQ(Columns(), Names({"a", "a", "b", "a", "a", "c"}));
@@ -142,7 +124,7 @@ TEST_F(EventShapesTest, WhatIsInMemoryNamesThemToo) {
 TEST_F(EventShapesTest, EventsOfAnOlderLogKeepTheirShapesInThem) {
   StoreAsBefore(1, At(10, "a"));
   Sql("UPDATE log SET version = 4, complete = 10; DROP TABLE shapes");
-  Open();
+  Reopen();
   EXPECT_EQ(Columns(), Names({"a"}));
   ASSERT_TRUE(log_->Append({Named(20, "a"), Named(30, "b")}).ok());
   EXPECT_EQ(Columns(), Names({"a", "a", "b"}));
@@ -160,7 +142,7 @@ TEST_F(EventShapesTest, AReaderOfAnotherProcessFindsThem) {
 
 TEST_F(EventShapesTest, AStagedTransactionHasItsShapesWhereverItIsCommitted) {
   ASSERT_TRUE(log_->Append({TwoPhase(Named(10, "a"), events::Transaction::PREPARED)}).ok());
-  Open();
+  Reopen();
   EXPECT_EQ(Count("shapes"), 0u);
   ASSERT_TRUE(
       log_->Append({TwoPhase(Named(20, "b"), events::Transaction::COMMIT_PREPARED)}).ok());
@@ -173,7 +155,7 @@ TEST_F(EventShapesTest, AFailedAppendLeavesNothingOfItsShapes) {
   EXPECT_EQ(Count("shapes"), 0u);
   ASSERT_TRUE(log_->Append({Named(10, "a")}).ok());
   EXPECT_EQ(Count("shapes"), 1u);
-  Open();
+  Reopen();
   EXPECT_EQ(Columns(), Names({"a"}));
 }
 
@@ -182,7 +164,7 @@ TEST_F(EventShapesTest, TheyOutliveTheEventsThatNamedThemFirst) {
   const auto more = log_->RemoveOldest({.up_to = {Lsn{10}, 0}, .above_bytes = 0});
   ASSERT_TRUE(more) << more.error().ToString();
   ASSERT_EQ(log_->begin().removed, (EventPosition{Lsn{10}, 0}));
-  Open();
+  Reopen();
   const auto reader = log_->NewReader();
   const auto events = (*reader)->Read({Lsn{10}, 0}, 100, 1 << 20);
   ASSERT_TRUE(events && events->size() == 1);
@@ -195,7 +177,7 @@ TEST_F(EventShapesTest, AChangedOrMissingShapeIsCorrupt) {
   Sql("UPDATE shapes SET shape = x'0810'");
   EXPECT_EQ(OpenSqliteEventLog(path_).error().code(), StatusCode::kCorrupt);
   Sql("DELETE FROM shapes; DELETE FROM schemas");
-  Open();
+  Reopen();
   const auto reader = log_->NewReader();
   EXPECT_EQ((*reader)->Read({}, 10, 1000).error().code(), StatusCode::kCorrupt);
 }

@@ -6,10 +6,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "cdc/sqlite_event_log.h"
 #include "cdc/sqlite_event_log_file.h"
 #include "cdc/view.h"
-#include "faults/process.h"
+#include "tests/cdc/event_log_fixture.h"
 #include "tests/cdc/kill_fixture.h"
 
 namespace indoubt {
@@ -169,21 +168,11 @@ class Replayed {
   }
 };
 
-class LogCompactionTest : public testing::Test {
+class LogCompactionTest : public EventLogFixture {
  protected:
   void SetUp() override {
     fmt::print("seed {}\n", seed_);
-    Open();
-    events::SnapshotProgress progress;
-    progress.set_lsn(5);
-    ASSERT_TRUE(log_->BeginSnapshot("slot").ok());
-    ASSERT_TRUE(log_->FinishSnapshot(progress).ok());
-  }
-  void Open() {
-    log_.reset();
-    auto log = OpenSqliteEventLog(path_);
-    ASSERT_TRUE(log) << log.error().ToString();
-    log_ = std::move(*log);
+    EventLogFixture::SetUp();
   }
   void Append(int count) {
     for (int i = 0; i < count; ++i) {
@@ -215,9 +204,6 @@ class LogCompactionTest : public testing::Test {
   }
 
   const uint64_t seed_ = SeedOfThisRun();
-  ScratchFolder folder_{"indoubt-compaction"};
-  std::string path_ = folder_.path() + "/events.db";
-  std::unique_ptr<EventLog> log_;
   Source source_{seed_};
   uint64_t lsn_ = 5;
 };
@@ -233,7 +219,7 @@ TEST_F(LogCompactionTest,
       more = *compacted;
       ExpectReplayGivesTheSource();
       // Cut short in the middle, a pass is never gone on with: the next one begins anew.
-      if (steps % 11 == 10) Open();
+      if (steps % 11 == 10) Reopen();
     }
   }
   EXPECT_GT(steps, 10);
@@ -253,7 +239,7 @@ TEST_F(LogCompactionTest, ItStaysBehindEveryViewAndReadersBeforeItAreRefused) {
   const auto rest = (*reader)->Read(passed, 1000, 1 << 20);
   ASSERT_TRUE(rest);
   EXPECT_EQ(rest->size(), 500u);
-  Open();
+  Reopen();
   EXPECT_EQ(log_->begin().compacted, passed);
   EXPECT_EQ(log_->end().last_sequence, 1000u);
 }

@@ -10,8 +10,7 @@
 #include "cdc/log_glance.h"
 #include "cdc/log_hold.h"
 #include "cdc/log_keeper.h"
-#include "cdc/sqlite_event_log.h"
-#include "faults/process.h"
+#include "tests/cdc/event_log_fixture.h"
 #include "tests/support/eventually.h"
 
 namespace indoubt {
@@ -34,24 +33,8 @@ events::Transaction At(uint64_t lsn, int64_t micros = 0, size_t bytes = 0) {
 
 using Xids = std::vector<uint32_t>;
 
-class LogRetentionTest : public testing::Test {
+class LogRetentionTest : public EventLogFixture {
  protected:
-  void SetUp() override {
-    log_ = Open();
-    events::SnapshotProgress progress;
-    progress.set_lsn(5);
-    ASSERT_TRUE(log_->BeginSnapshot("slot").ok());
-    ASSERT_TRUE(log_->FinishSnapshot(progress).ok());
-  }
-  std::unique_ptr<EventLog> Open() const {
-    auto log = OpenSqliteEventLog(path_);
-    EXPECT_TRUE(log) << log.error().ToString();
-    return log ? std::move(*log) : nullptr;
-  }
-  void Reopen() {
-    log_.reset();
-    log_ = Open();
-  }
   /// Events at `lsn`, `lsn` + 10, ..., committed at second 1, 2, ...
   void AppendTens(int count, size_t bytes = 0) {
     std::vector<events::Transaction> batch;
@@ -82,9 +65,6 @@ class LogRetentionTest : public testing::Test {
     return glance ? glance->UsedBytes().value_or(0) : 0;
   }
 
-  ScratchFolder folder_{"indoubt-retention"};
-  std::string path_ = folder_.path() + "/events.db";
-  std::unique_ptr<EventLog> log_;
   int appended_ = 0;
 };
 
