@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "experiments/report/report.h"
 #include "experiments/summary/figure_names.h"
 #include "experiments/summary/figures.h"
 #include "tests/experiments/summarised_run.h"
@@ -214,6 +215,9 @@ TEST_F(SummaryTest, WhatIsDroppedWhileSomethingIsBrokenIsThePriceOfTheFault) {
     EXPECT_EQ(cell.at("reps")[0].at("dropped"), 5);
     EXPECT_EQ(cell.at("reps")[0].at("dropped_undisturbed"), 0);
   }
+  ASSERT_TRUE(WriteReports(folder_.path()));
+  const CommandResult verified = VerifyRun(folder_.path());
+  EXPECT_EQ(verified.exit_code, 0) << verified.output;
 }
 
 TEST_F(SummaryTest, ALastLineCutOffIsLeftOutAndReported) {
