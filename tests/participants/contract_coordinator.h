@@ -1,5 +1,5 @@
 // A coordinator in a process of its own, which is killed with SIGKILL: at any moment, or
-// when the test says so. Made with fork(): the parent has no participant open meanwhile.
+// when the test says so. Made with fork(): the parent has no participant open at that moment.
 #pragma once
 
 #include <csignal>
@@ -107,8 +107,9 @@ class DoomedCoordinator {
           Run(store, *participant, static_cast<uint32_t>(incarnation), log);
         }) {}
 
-  bool AwaitFirstTransaction() { return process_.AwaitWritten(); }
-  bool AwaitFirstDecision() { return process_.AwaitText("\ncommit "); }
+  /// Whether it came so far within `limit`; may be asked again.
+  bool AwaitFirstTransaction(Duration limit) { return process_.AwaitWritten(limit); }
+  bool AwaitFirstDecision(Duration limit) { return process_.AwaitText("\ncommit ", limit); }
 
   Log Kill() {
     Log log;
