@@ -157,8 +157,8 @@ void AddOpening(std::string& out, const json& summary) {
   AddEvidence(out, summary);
   AddList(out, "The control", "control", ControlSentences(summary));
   AddList(out, "What this run cannot tell", "limits", Limits(summary));
-  AddReproduce(out, summary);
   out += "</div>\n";
+  AddReproduce(out, summary);  // a long line: beside the columns, not in one
 }
 
 /// Where the script puts the charts, and what it draws them from.
