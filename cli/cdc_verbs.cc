@@ -25,16 +25,7 @@ Result<CdcOptions> ToCdcOptions(const Config& config) {
                               config.file));
   }
   RegisterShopDerivation();
-  CdcOptions options;
-  options.source_dsn = std::get<PostgresOptions>(Find(config, config.cdc->source)).dsn;
-  options.tables = config.cdc->tables;
-  options.slot = options.publication = config.cdc->slot;
-  options.on_slot_loss =
-      config.cdc->on_slot_loss == "snapshot" ? OnSlotLoss::kSnapshot : OnSlotLoss::kStop;
-  options.event_log_path = config.cdc->log_path;
-  options.retention = {config.cdc->retention_time, config.cdc->retention_size,
-                       config.cdc->on_view_lag == "stop" ? OnViewLag::kStop : OnViewLag::kHold,
-                       config.cdc->compaction == "key"};
+  CdcOptions options = CdcSourceOptions(config);
   for (const ViewConfig& view : config.cdc->views) {
     auto derivation = FindDerivation(view.derivation);
     if (!derivation) {
@@ -58,6 +49,20 @@ Result<CdcOptions> ToCdcOptions(const Config& config) {
 }
 
 }  // namespace
+
+CdcOptions CdcSourceOptions(const Config& config) {
+  CdcOptions options;
+  options.source_dsn = std::get<PostgresOptions>(Find(config, config.cdc->source)).dsn;
+  options.tables = config.cdc->tables;
+  options.slot = options.publication = config.cdc->slot;
+  options.on_slot_loss =
+      config.cdc->on_slot_loss == "snapshot" ? OnSlotLoss::kSnapshot : OnSlotLoss::kStop;
+  options.event_log_path = config.cdc->log_path;
+  options.retention = {config.cdc->retention_time, config.cdc->retention_size,
+                       config.cdc->on_view_lag == "stop" ? OnViewLag::kStop : OnViewLag::kHold,
+                       config.cdc->compaction == "key"};
+  return options;
+}
 
 int FailCdc(const Status& status, bool json) {
   const int code = Fail(status, json);

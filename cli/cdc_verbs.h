@@ -18,6 +18,9 @@ struct CdcVerbConfig {
 /// Reads the file at `path`, which must have [cdc] and a view. Errors as LoadConfig.
 Result<CdcVerbConfig> LoadCdcConfig(const std::string& path);
 
+/// What [cdc] says, which must be there; no views.
+CdcOptions CdcSourceOptions(const Config& config);
+
 /// As Fail; but what no worker has made yet (kNotFound) is no mistake on the command line:
 /// kEnvironment.
 int FailCdc(const Status& status, bool json);

@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 
 #include "base/duration.h"
+#include "cdc/source_check.h"
+#include "cli/cdc_verbs.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
 #include "cli/world.h"
@@ -15,15 +17,6 @@
 
 namespace indoubt::cli {
 namespace {
-
-void Print(const std::string& name, const PreflightReport& report) {
-  PrintLine(fmt::format(
-      "{}: {}: {}", name, report.version,
-      report.problems.empty() ? "can keep the promise" : "CANNOT keep the promise"));
-  for (const std::string& line : report.problems) PrintLine("  problem: " + line);
-  for (const std::string& line : report.warnings) PrintLine("  warning: " + line);
-  for (const std::string& line : report.notes) PrintLine("  note: " + line);
-}
 
 /// By participant, what was mended in those that keep tables of ours in a user's file.
 Result<std::map<std::string, std::vector<std::string>>> Repair(const Config& config,
@@ -37,6 +30,29 @@ Result<std::map<std::string, std::vector<std::string>>> Repair(const Config& con
     repaired[sqlite->name] = std::move(*lines);
   }
   return repaired;
+}
+
+/// What was found of `name`, said, unless `json`, and put into `entry`. Whether it is well;
+/// `promise` is what it can then do.
+bool Tell(const std::string& name, const std::string& promise,
+          const Result<PreflightReport>& report, bool json, Json& entry) {
+  if (!report) {
+    entry["error"] = report.error().message();
+    if (!json) PrintLine(name + ": " + report.error().message());
+    return false;
+  }
+  entry.update({{"version", report->version},
+                {"problems", report->problems},
+                {"warnings", report->warnings},
+                {"notes", report->notes}});
+  const bool well = report->problems.empty();
+  if (json) return well;
+  PrintLine(
+      fmt::format("{}: {}: {} {}", name, report->version, well ? "can" : "CANNOT", promise));
+  for (const std::string& line : report->problems) PrintLine("  problem: " + line);
+  for (const std::string& line : report->warnings) PrintLine("  warning: " + line);
+  for (const std::string& line : report->notes) PrintLine("  note: " + line);
+  return well;
 }
 
 int Doctor(const std::string& config_path, const std::string& timeout, bool json, bool repair) {
@@ -54,28 +70,26 @@ int Doctor(const std::string& config_path, const std::string& timeout, bool json
   bool healthy = true;
   Json all = Json::array();
   for (const auto& participant : *participants) {
-    const auto report = participant->Preflight(SystemClock().Now() + limit);
     Json entry{{"name", participant->name()}, {"kind", participant->kind()}};
     const std::vector<std::string>& mended = repaired[participant->name()];
     if (repair) entry["repaired"] = mended;
-    if (report) {
-      healthy = healthy && report->problems.empty();
-      entry.update({{"version", report->version},
-                    {"problems", report->problems},
-                    {"warnings", report->warnings},
-                    {"notes", report->notes}});
-      if (!json) Print(participant->name(), *report);
-    } else {
-      healthy = false;
-      entry["error"] = report.error().message();
-      if (!json) PrintLine(participant->name() + ": " + report.error().message());
-    }
+    const auto report = participant->Preflight(SystemClock().Now() + limit);
+    healthy = Tell(participant->name(), "keep the promise", report, json, entry) && healthy;
     for (const std::string& line : mended) {
       if (!json) PrintLine("  repaired: " + line);
     }
     all.push_back(std::move(entry));
   }
-  if (json) PrintJson({{"healthy", healthy}, {"participants", all}});
+  Json source;
+  if (config->cdc) {
+    const std::string& name = config->cdc->source;
+    source["source"] = name;
+    const auto report = CheckCdcSource(CdcSourceOptions(*config), SystemClock().Now() + limit);
+    healthy = Tell("cdc from " + name, "be followed", report, json, source) && healthy;
+  }
+  Json found{{"healthy", healthy}, {"participants", std::move(all)}};
+  if (config->cdc) found["cdc"] = std::move(source);
+  if (json) PrintJson(found);
   return healthy ? kDone : kEnvironment;
 }
 

@@ -1,0 +1,80 @@
+// `indoubt doctor` over a configuration with [cdc], on real stores, from the outside.
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "tests/cli/cdc_shop.h"
+
+namespace indoubt::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using Json = nlohmann::json;
+
+/// What doctor says of [cdc] from `source` over `tables`, with `more` in the configuration.
+Json CdcOf(Stores& stores, const std::string& source, const std::string& tables,
+           const std::string& more = "") {
+  const std::string path = stores.folder() + "/doctor.toml";
+  std::ofstream(path) << ReadText(stores.config_path()) << more
+                      << fmt::format(
+                             "[cdc]\nsource = \"{}\"\ntables = [{}]\nslot = \"indoubt\"\n"
+                             "log = {{ kind = \"sqlite\", path = \"events.db\" }}\n",
+                             source, tables);
+  const Ran ran = stores.Indoubt({"doctor", "-c", path, "--json"});
+  const Json found = Json::parse(ran.out, nullptr, false);
+  EXPECT_TRUE(found.contains("cdc")) << ran.out << ran.err;
+  EXPECT_TRUE(ran.Exited(found.at("healthy") == true ? 0 : 3)) << ran.out;
+  return found.value("cdc", Json());
+}
+
+TEST(CdcDoctor, FindsNothingWrongWithASourceThatTheWorkerCanFollow) {
+  CdcShop shop;
+  const Json before = CdcOf(shop.stores(), "accounts", R"("orders", "account")");
+  EXPECT_EQ(before.at("source"), "accounts");
+  EXPECT_THAT(before.at("problems"), IsEmpty()) << before;
+  const auto worker = shop.StartWorker();
+  const Json during = CdcOf(shop.stores(), "accounts", R"("orders", "account")");
+  EXPECT_THAT(during.at("problems"), IsEmpty()) << during;
+  EXPECT_THAT(during.at("notes").dump(), HasSubstr("a worker follows it"));
+}
+
+TEST(CdcDoctor, NamesWhatIsMissingWithItsRemedy) {
+  Stores stores;
+  stores.AskPostgres("CREATE ROLE plain LOGIN");
+  stores.AskPostgres("CREATE TABLE heap (a int)");
+  const std::string dsn = stores.postgres().dsn();
+  const std::string plain =
+      "[participants.plain]\nkind = \"postgres\"\ndsn = \"" + dsn + " user=plain\"\n";
+  const Json found = CdcOf(stores, "plain", R"("orders", "heap", "nowhere")", plain);
+  EXPECT_THAT(found.at("problems").get<std::vector<std::string>>(),
+              ElementsAre(HasSubstr("ALTER ROLE \"plain\" REPLICATION"),
+                          HasSubstr("GRANT CREATE ON DATABASE"),
+                          HasSubstr("GRANT SELECT ON public.orders TO \"plain\""),
+                          HasSubstr("ALTER TABLE public.orders OWNER TO \"plain\""),
+                          HasSubstr("\"heap\" has no replica identity"),
+                          HasSubstr("there is no table \"nowhere\"")))
+      << found;
+}
+
+TEST(CdcDoctor, SaysWhatMakingTheSlotWaitsFor) {
+  Stores stores;
+  stores.AskPostgres("BEGIN; INSERT INTO orders VALUES (1, 1); PREPARE TRANSACTION 'theirs'");
+  const Json found = CdcOf(stores, "accounts", R"("orders")");
+  EXPECT_THAT(found.at("problems"), IsEmpty()) << found;
+  EXPECT_THAT(found.at("warnings").dump(), HasSubstr("theirs"));
+  stores.AskPostgres("ROLLBACK PREPARED 'theirs'");
+}
+
+TEST(CdcDoctor, DoesNotTakeTheSlotOfAnother) {
+  Stores stores;
+  stores.AskPostgres("SELECT pg_create_logical_replication_slot('indoubt', 'test_decoding')");
+  const Json found = CdcOf(stores, "accounts", R"("orders")");
+  EXPECT_THAT(found.at("problems").dump(), HasSubstr("not ours (plugin test_decoding"));
+}
+
+}  // namespace
+}  // namespace indoubt::testing
