@@ -6,10 +6,10 @@
 #include <hiredis/hiredis.h>
 
 #include "base/gid.h"
-#include "cdc/redis_connection.h"
-#include "cdc/redis_view.h"
 #include "cdc/sqlite_handle.h"
 #include "cdc/view.h"
+#include "cdc/views/redis_connection.h"
+#include "cdc/views/redis_view.h"
 
 namespace indoubt {
 namespace {

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "cdc/row_derivations.h"
+#include "cdc/views/row_derivations.h"
 
 namespace indoubt {
 namespace {

@@ -12,8 +12,8 @@
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "cdc/log/shape_table.h"
 #include "cdc/lsn.h"
-#include "cdc/shape_table.h"
 #include "proto/events.pb.h"
 
 namespace indoubt {

@@ -4,13 +4,13 @@
 
 #include <fmt/format.h>
 
-#include "cdc/log_glance.h"
-#include "cdc/log_hold.h"
+#include "cdc/log/log_glance.h"
+#include "cdc/log/log_hold.h"
 #include "cdc/pg_connection.h"
-#include "cdc/redis_view.h"
-#include "cdc/source_clock.h"
-#include "cdc/stopped_view.h"
+#include "cdc/source/source_clock.h"
 #include "cdc/view.h"
+#include "cdc/views/redis_view.h"
+#include "cdc/views/stopped_view.h"
 
 namespace indoubt {
 namespace {

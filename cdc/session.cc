@@ -5,10 +5,10 @@
 #include <fmt/format.h>
 
 #include "base/gid.h"
-#include "cdc/make_view.h"
-#include "cdc/snapshot.h"
-#include "cdc/sqlite_event_log.h"
-#include "cdc/view_copy.h"
+#include "cdc/log/sqlite_event_log.h"
+#include "cdc/source/snapshot.h"
+#include "cdc/views/make_view.h"
+#include "cdc/views/view_copy.h"
 
 namespace indoubt::cdc_internal {
 namespace {

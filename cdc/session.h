@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "cdc/event_log.h"
-#include "cdc/log_keeper.h"
+#include "cdc/log/log_keeper.h"
 #include "cdc/pg_connection.h"
-#include "cdc/source_runner.h"
-#include "cdc/view_runner.h"
+#include "cdc/source/source_runner.h"
+#include "cdc/views/view_runner.h"
 #include "cdc/worker.h"
 
 namespace indoubt::cdc_internal {

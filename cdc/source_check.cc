@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "cdc/pg_connection.h"
-#include "cdc/source_table.h"
+#include "cdc/source/source_table.h"
 
 namespace indoubt {
 namespace {

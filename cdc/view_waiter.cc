@@ -6,9 +6,9 @@
 #include <hiredis/hiredis.h>
 #include <unistd.h>
 
-#include "cdc/redis_connection.h"
 #include "cdc/sqlite_handle.h"
 #include "cdc/view.h"
+#include "cdc/views/redis_connection.h"
 
 namespace indoubt {
 namespace {

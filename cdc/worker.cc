@@ -6,9 +6,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "cdc/redis_view.h"
 #include "cdc/session.h"
-#include "cdc/sqlite_view.h"
+#include "cdc/views/redis_view.h"
+#include "cdc/views/sqlite_view.h"
 
 namespace indoubt {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "cdc/sqlite_event_log.h"
+#include "cdc/log/sqlite_event_log.h"
 #include "cli/audit.h"
 #include "cli/cdc_verbs.h"
 #include "cli/output.h"

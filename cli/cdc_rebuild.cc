@@ -1,7 +1,7 @@
 // indoubt cdc rebuild: a view derived anew, proved equal to the source, and swapped in.
 #include <fmt/format.h>
 
-#include "cdc/rebuild.h"
+#include "cdc/rebuild/rebuild.h"
 #include "cli/cdc_verbs.h"
 #include "cli/output.h"
 

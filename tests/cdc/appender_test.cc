@@ -1,4 +1,4 @@
-#include "cdc/appender.h"
+#include "cdc/source/appender.h"
 
 #include <gtest/gtest.h>
 

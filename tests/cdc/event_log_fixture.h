@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "cdc/sqlite_event_log.h"
+#include "cdc/log/sqlite_event_log.h"
 #include "faults/process.h"
 
 namespace indoubt {

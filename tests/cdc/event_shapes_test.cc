@@ -3,7 +3,7 @@
 #include <sqlite3.h>
 
 #include "base/crc32c.h"
-#include "cdc/sqlite_event_log_file.h"
+#include "cdc/log/sqlite_event_log_file.h"
 #include "tests/cdc/event_log_fixture.h"
 
 namespace indoubt {

@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "cdc/sqlite_event_log_file.h"
+#include "cdc/log/sqlite_event_log_file.h"
 #include "cdc/view.h"
 #include "tests/cdc/event_log_fixture.h"
 #include "tests/cdc/kill_fixture.h"

@@ -7,9 +7,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "cdc/log_glance.h"
-#include "cdc/log_hold.h"
-#include "cdc/log_keeper.h"
+#include "cdc/log/log_glance.h"
+#include "cdc/log/log_hold.h"
+#include "cdc/log/log_keeper.h"
 #include "tests/cdc/event_log_fixture.h"
 #include "tests/support/eventually.h"
 

@@ -1,4 +1,4 @@
-#include "cdc/parked.h"
+#include "cdc/views/parked.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "cdc/pgoutput.h"
+#include "cdc/source/pgoutput.h"
 
 #include <random>
 

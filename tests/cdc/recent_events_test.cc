@@ -1,4 +1,4 @@
-#include "cdc/recent_events.h"
+#include "cdc/log/recent_events.h"
 
 #include <gtest/gtest.h>
 

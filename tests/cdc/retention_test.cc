@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
-#include "cdc/rebuild.h"
+#include "cdc/rebuild/rebuild.h"
 #include "cdc/report.h"
 #include "tests/cdc/kill_fixture.h"
 

@@ -1,4 +1,4 @@
-#include "cdc/snapshot_filter.h"
+#include "cdc/source/snapshot_filter.h"
 
 #include <gtest/gtest.h>
 

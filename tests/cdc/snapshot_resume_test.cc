@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "cdc/sqlite_event_log.h"
+#include "cdc/log/sqlite_event_log.h"
 #include "tests/cdc/kill_fixture.h"
 
 namespace indoubt {

@@ -1,4 +1,4 @@
-#include "cdc/sqlite_event_log.h"
+#include "cdc/log/sqlite_event_log.h"
 
 #include <thread>
 

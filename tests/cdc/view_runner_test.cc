@@ -1,9 +1,9 @@
 // A view's thread over a view that fails as it is told to.
-#include "cdc/view_runner.h"
+#include "cdc/views/view_runner.h"
 
 #include <gtest/gtest.h>
 
-#include "cdc/sqlite_event_log.h"
+#include "cdc/log/sqlite_event_log.h"
 #include "faults/process.h"
 #include "tests/support/eventually.h"
 

@@ -5,7 +5,7 @@
 
 #include <gmock/gmock.h>
 
-#include "cdc/sqlite_event_log.h"
+#include "cdc/log/sqlite_event_log.h"
 #include "tests/cdc/fixture.h"
 
 namespace indoubt {

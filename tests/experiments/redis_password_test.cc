@@ -1,7 +1,7 @@
 // One `uri` means one server and one password, whoever reads it.
 #include <gtest/gtest.h>
 
-#include "cdc/redis_view.h"
+#include "cdc/views/redis_view.h"
 #include "experiments/stores/store_clients.h"
 #include "tests/participants/redis/redis_ask.h"
 

@@ -1,0 +1,344 @@
+#include "cdc/source/snapshot.h"
+
+#include <algorithm>
+#include <random>
+#include <set>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "base/failpoint.h"
+#include "cdc/source/source_table.h"
+
+namespace indoubt::cdc_internal {
+namespace {
+
+constexpr int kChunkRows = 1000;
+
+using Table = events::SnapshotProgress::Table;
+using Progress = events::SnapshotProgress;
+
+Status EnsurePublication(PgConnection& connection, const SlotOptions& options,
+                         const std::vector<Table>& tables, TimePoint deadline) {
+  const std::string name = connection.Literal(options.publication);
+  INDOUBT_ASSIGN_OR_RETURN(
+      const PgRows known,
+      connection.Query("SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate FROM "
+                       "pg_publication WHERE pubname = " +
+                           name,
+                       deadline));
+  std::set<std::string> wanted;
+  for (const Table& table : tables) wanted.insert(table.qualified());
+  if (known.empty()) {
+    return connection
+        .Query(fmt::format("CREATE PUBLICATION {} FOR TABLE {}",
+                           connection.Identifier(options.publication), fmt::join(wanted, ", ")),
+               deadline)
+        .status();
+  }
+  INDOUBT_ASSIGN_OR_RETURN(
+      const PgRows rows,
+      connection.Query("SELECT format('%I.%I', schemaname, tablename) FROM "
+                       "pg_publication_tables WHERE rowfilter IS NULL AND pubname = " +
+                           name,
+                       deadline));
+  std::set<std::string> published;
+  for (const auto& row : rows) published.insert(row[0].value_or(""));
+  if (published != wanted || known[0][0] != "t") {
+    return Status(
+        StatusCode::kRefused,
+        fmt::format("publication \"{}\" publishes {{{}}}, not all changes of {{{}}}; "
+                    "name another publication, slot and event log",
+                    options.publication, fmt::join(published, ", "), fmt::join(wanted, ", ")));
+  }
+  return Status::Ok();
+}
+
+/// Lets an idle source go on, and the log and its views with it, beyond the LSN that all chunks
+/// share: there, a view that has them all cannot be told from one that has the first.
+Status CommitSomething(PgConnection& source, TimePoint deadline) {
+  return source.Query("SELECT pg_logical_emit_message(true, 'indoubt', 'copied')", deadline)
+      .status();
+}
+
+// Copies what `progress` says is not there yet, a chunk an event, as the transaction that is
+// open on `connection` sees it.
+class SnapshotCopy {
+ public:
+  SnapshotCopy(PgConnection& connection, EventLog& log, Progress& progress, Duration patience)
+      : connection_(connection), log_(log), progress_(progress), patience_(patience) {}
+
+  Status CopyAll() {
+    for (Table& table : *progress_.mutable_tables()) {
+      if (table.state() == Progress::WHOLE) continue;
+      INDOUBT_RETURN_IF_ERROR(CopyTable(table));
+    }
+    return Status::Ok();
+  }
+
+ private:
+  TimePoint Deadline() const { return SystemClock().Now() + patience_; }
+
+  Status CopyTable(Table& table) {
+    std::vector<std::string> names;
+    for (const events::Column& column : table.shape().columns()) {
+      // Every type's text output is what pgoutput sends, booleans included.
+      names.push_back(connection_.Identifier(column.name()));
+    }
+    std::string select =
+        fmt::format("SELECT {} FROM ONLY {}", fmt::join(names, ", "), table.qualified());
+    if (table.state() == Progress::PARTLY) {
+      select += fmt::format(" WHERE {} > {}", KeyColumns(connection_, table),
+                            KeyValues(connection_, table, table.key()));
+    } else {
+      table.set_first_ordinal(progress_.next_ordinal());
+    }
+    if (table.order_size() > 0) {
+      std::string columns = KeyColumns(connection_, table);
+      select += " ORDER BY " + columns.substr(1, columns.size() - 2);
+    }
+    INDOUBT_RETURN_IF_ERROR(
+        connection_.Query("DECLARE indoubt_copy NO SCROLL CURSOR FOR " + select, Deadline())
+            .status());
+    for (;;) {
+      INDOUBT_ASSIGN_OR_RETURN(
+          const PgRows rows,
+          connection_.Query(fmt::format("FETCH {} FROM indoubt_copy", kChunkRows), Deadline()));
+      if (rows.empty()) break;
+      INDOUBT_RETURN_IF_ERROR(AppendChunk(table, rows));
+    }
+    table.set_state(Progress::WHOLE);  // kept with the next chunk
+    return connection_.Query("CLOSE indoubt_copy", Deadline()).status();
+  }
+
+  Status AppendChunk(Table& table, const PgRows& rows) {
+    events::Transaction chunk = SnapshotChunk(table.shape(), rows);
+    chunk.set_commit_end_lsn(progress_.lsn());
+    table.set_state(Progress::PARTLY);
+    table.clear_key();
+    for (const auto& column : table.order()) {
+      table.add_key(rows.back().at(column.place()).value_or(""));
+    }
+    progress_.set_next_ordinal(progress_.next_ordinal() + 1);
+    INDOUBT_RETURN_IF_ERROR(log_.AppendSnapshotChunk(chunk, progress_));
+    return HitFailPoint("cdc_snapshot_chunk");
+  }
+
+  PgConnection& connection_;
+  EventLog& log_;
+  Progress& progress_;
+  const Duration patience_;
+};
+
+Result<bool> SlotExists(PgConnection& connection, const std::string& slot, TimePoint deadline) {
+  INDOUBT_ASSIGN_OR_RETURN(
+      const PgRows rows,
+      connection.Query(
+          "SELECT 1 FROM pg_replication_slots WHERE slot_name = " + connection.Literal(slot),
+          deadline));
+  return !rows.empty();
+}
+
+// What made the creation of a slot wait too long, for a person.
+Status WaitedTooLong(const Status& why, const SlotOptions& options, const StopSignal& stop,
+                     TimePoint deadline) {
+  INDOUBT_ASSIGN_OR_RETURN(auto connection,
+                           PgConnection::Connect(options.dsn, false, stop, deadline));
+  INDOUBT_ASSIGN_OR_RETURN(
+      const PgRows prepared,
+      connection->Query("SELECT gid, date_trunc('second', now() - prepared)::text "
+                        "FROM pg_prepared_xacts WHERE database = current_database() "
+                        "ORDER BY prepared LIMIT 5",
+                        deadline));
+  std::vector<std::string> named;
+  for (const auto& row : prepared) {
+    named.push_back(fmt::format("\"{}\" (for {})", row[0].value_or("?"), row[1].value_or("?")));
+  }
+  const std::string blame =
+      named.empty() ? "a transaction that runs at the source; end it (pg_stat_activity shows "
+                      "the oldest xact_start)"
+                    : fmt::format(
+                          "prepared transactions that nobody has ended: {}; settle them "
+                          "(indoubt txn list, or COMMIT PREPARED, ROLLBACK PREPARED)",
+                          fmt::join(named, ", "));
+  return Status(StatusCode::kLocked,
+                fmt::format("replication slot \"{}\" cannot be made ({}): it waits for {}; "
+                            "then start again",
+                            options.slot, why.message(), blame));
+}
+
+// The slot, which waits for every transaction that runs at the source or is prepared. `form`
+// is what CREATE_REPLICATION_SLOT says behind the name.
+Result<ExportedSnapshot> MakeSlot(PgConnection& walsender, const SlotOptions& options,
+                                  const std::string& form, const StopSignal& stop,
+                                  TimePoint deadline) {
+  INDOUBT_RETURN_IF_ERROR(
+      walsender
+          .Query(
+              fmt::format(
+                  "SET lock_timeout = {}",
+                  std::chrono::ceil<std::chrono::milliseconds>(options.lock_timeout).count()),
+              deadline)
+          .status());
+  const auto made = walsender.Query(
+      fmt::format("CREATE_REPLICATION_SLOT {} {}", walsender.Identifier(options.slot), form),
+      deadline);
+  if (!made && made.error().code() == StatusCode::kLocked) {
+    return WaitedTooLong(made.error(), options, stop, deadline);
+  }
+  INDOUBT_RETURN_IF_ERROR(made.status());
+  if (made->size() != 1 || made->front().size() < 3 || !made->front()[1] || !made->front()[2]) {
+    return Status(StatusCode::kInternal, "cdc source: the server made a slot and no snapshot");
+  }
+  INDOUBT_ASSIGN_OR_RETURN(const Lsn lsn, Lsn::Parse(*made->front()[1]));
+  return ExportedSnapshot{lsn, *made->front()[2]};
+}
+
+// The first attempt: a slot, and the copy as of its consistent point.
+Status BeginCopy(const SlotOptions& options, const std::vector<Table>& tables, EventLog& log,
+                 const StopSignal& stop, Duration patience) {
+  const TimePoint deadline = SystemClock().Now() + patience;
+  INDOUBT_ASSIGN_OR_RETURN(auto walsender,
+                           PgConnection::Connect(options.dsn, true, stop, deadline));
+  INDOUBT_ASSIGN_OR_RETURN(const bool exists, SlotExists(*walsender, options.slot, deadline));
+  const std::string slot = walsender->Identifier(options.slot);
+  if (exists && log.state() == EventLogState::kNew) {
+    return Status(StatusCode::kRefused,
+                  fmt::format("replication slot \"{}\" exists, but the event log is empty: it "
+                              "belongs to another log; name another slot, or drop it with "
+                              "SELECT pg_drop_replication_slot('{}')",
+                              options.slot, options.slot));
+  }
+  if (exists) {  // left by an attempt with which nobody can go on
+    INDOUBT_RETURN_IF_ERROR(
+        walsender->Query(fmt::format("DROP_REPLICATION_SLOT {} WAIT", slot), deadline)
+            .status());
+  }
+  INDOUBT_RETURN_IF_ERROR(log.BeginSnapshot(options.slot));
+  INDOUBT_ASSIGN_OR_RETURN(
+      const ExportedSnapshot made,
+      MakeSlot(*walsender, options, "LOGICAL pgoutput (SNAPSHOT 'export', TWO_PHASE)", stop,
+               deadline));
+  Progress progress;
+  progress.set_lsn(made.lsn.value);
+  // The snapshot is there as long as `walsender` does nothing else.
+  INDOUBT_ASSIGN_OR_RETURN(auto reader,
+                           PgConnection::Connect(options.dsn, false, stop, deadline));
+  INDOUBT_RETURN_IF_ERROR(
+      reader->Query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", deadline).status());
+  INDOUBT_RETURN_IF_ERROR(
+      reader->Query("SET TRANSACTION SNAPSHOT " + reader->Literal(made.name), deadline)
+          .status());
+  for (const Table& table : tables) {
+    INDOUBT_ASSIGN_OR_RETURN(*progress.add_tables(),
+                             ReadSourceTable(*reader, table.qualified(), deadline));
+  }
+  INDOUBT_RETURN_IF_ERROR(log.SaveSnapshotProgress(progress));
+  SnapshotCopy copy(*reader, log, progress, patience);
+  INDOUBT_RETURN_IF_ERROR(copy.CopyAll());
+  INDOUBT_RETURN_IF_ERROR(reader->Query("COMMIT", SystemClock().Now() + patience).status());
+  INDOUBT_RETURN_IF_ERROR(CommitSomething(*reader, SystemClock().Now() + patience));
+  return log.FinishSnapshot(progress);
+}
+
+// Whether the tables still are those that the copy was begun with.
+bool SameTables(const Progress& progress, const std::vector<Table>& tables) {
+  if (static_cast<size_t>(progress.tables_size()) != tables.size()) return false;
+  for (const Table& copied : progress.tables()) {
+    const bool same = std::any_of(tables.begin(), tables.end(), [&](const Table& table) {
+      return copied.shape().SerializeAsString() == table.shape().SerializeAsString() &&
+             copied.filenode() == table.filenode() && copied.qualified() == table.qualified();
+    });
+    if (!same) return false;
+  }
+  return true;
+}
+
+// Writes down where the attempts before this one, which sees `snapshot`, have come.
+Status BeginAttempt(Progress& progress, const std::string& snapshot, EventLog& log) {
+  for (Table& table : *progress.mutable_tables()) {
+    if (table.state() != Progress::PARTLY || table.order_size() > 0) continue;
+    table.set_state(Progress::NONE);  // without an order nobody knows what it lacks
+    progress.set_next_ordinal(table.first_ordinal());
+  }
+  Progress::Attempt* attempt = progress.add_attempts();
+  attempt->set_snapshot(snapshot);
+  for (const Table& table : progress.tables()) {
+    Progress::Boundary* boundary = attempt->add_boundaries();
+    boundary->set_oid(table.shape().oid());
+    boundary->set_state(table.state());
+    *boundary->mutable_key() = table.key();
+  }
+  return log.SaveSnapshotProgress(progress);
+}
+
+// A later attempt: what is missing, as the source is now. False when nobody can go on.
+Result<bool> GoOnWithCopy(const SlotOptions& options, const std::vector<std::string>& tables,
+                          Progress progress, EventLog& log, const StopSignal& stop,
+                          Duration patience) {
+  const TimePoint deadline = SystemClock().Now() + patience;
+  const Status slot = CheckSlot(options, Lsn{progress.lsn()}, stop, deadline);
+  if (ANewSnapshotHelps(slot)) return false;
+  INDOUBT_RETURN_IF_ERROR(slot);
+  INDOUBT_ASSIGN_OR_RETURN(auto reader,
+                           PgConnection::Connect(options.dsn, false, stop, deadline));
+  INDOUBT_RETURN_IF_ERROR(
+      reader->Query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", deadline).status());
+  INDOUBT_ASSIGN_OR_RETURN(const PgRows seen,
+                           reader->Query("SELECT pg_current_snapshot()::text", deadline));
+  std::vector<Table> now;
+  for (const std::string& name : tables) {
+    INDOUBT_ASSIGN_OR_RETURN(now.emplace_back(), ReadSourceTable(*reader, name, deadline));
+  }
+  if (!SameTables(progress, now) || seen.empty() || !seen[0][0]) return false;
+  INDOUBT_RETURN_IF_ERROR(BeginAttempt(progress, *seen[0][0], log));
+  SnapshotCopy copy(*reader, log, progress, patience);
+  INDOUBT_RETURN_IF_ERROR(copy.CopyAll());
+  INDOUBT_ASSIGN_OR_RETURN(const PgRows end, reader->Query("SELECT pg_current_wal_insert_lsn()",
+                                                           SystemClock().Now() + patience));
+  INDOUBT_ASSIGN_OR_RETURN(const Lsn until,
+                           Lsn::Parse(end.empty() ? "" : end[0][0].value_or("")));
+  progress.set_copied_until(until.value);
+  INDOUBT_RETURN_IF_ERROR(CommitSomething(*reader, SystemClock().Now() + patience));
+  INDOUBT_RETURN_IF_ERROR(log.FinishSnapshot(progress));
+  return true;
+}
+
+}  // namespace
+
+Result<ExportedSnapshot> ExportSnapshot(PgConnection& walsender, const SlotOptions& options,
+                                        const StopSignal& stop, TimePoint deadline) {
+  SlotOptions own = options;
+  own.slot = fmt::format("{}_{:08x}", options.slot, std::random_device()());
+  return MakeSlot(walsender, own, "TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')", stop,
+                  deadline);
+}
+
+Status PrepareSource(const SlotOptions& options, const std::vector<std::string>& tables,
+                     EventLog& log, const StopSignal& stop, Duration patience) {
+  const TimePoint deadline = SystemClock().Now() + patience;
+  INDOUBT_ASSIGN_OR_RETURN(auto connection,
+                           PgConnection::Connect(options.dsn, false, stop, deadline));
+  if (log.state() != EventLogState::kNew && log.slot() != options.slot) {
+    return Status(StatusCode::kRefused,
+                  fmt::format("the event log was begun with slot \"{}\", not \"{}\"",
+                              log.slot(), options.slot));
+  }
+  std::vector<Table> shapes;
+  for (const std::string& name : tables) {
+    INDOUBT_ASSIGN_OR_RETURN(shapes.emplace_back(),
+                             ReadSourceTable(*connection, name, deadline));
+  }
+  INDOUBT_RETURN_IF_ERROR(EnsurePublication(*connection, options, shapes, deadline));
+  if (log.state() == EventLogState::kStreaming) return Status::Ok();
+  INDOUBT_ASSIGN_OR_RETURN(auto progress, log.ReadSnapshotProgress());
+  if (log.state() == EventLogState::kSnapshot && progress) {
+    INDOUBT_ASSIGN_OR_RETURN(
+        const bool done,
+        GoOnWithCopy(options, tables, std::move(*progress), log, stop, patience));
+    if (done) return Status::Ok();
+  }
+  return BeginCopy(options, shapes, log, stop, patience);
+}
+
+}  // namespace indoubt::cdc_internal

@@ -1,0 +1,148 @@
+#include "cdc/source/source_table.h"
+
+#include <charconv>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "cdc/source/source_clock.h"
+
+namespace indoubt::cdc_internal {
+namespace {
+
+Result<uint32_t> ParseOid(const std::optional<std::string>& text) {
+  uint32_t oid = 0;
+  if (!text ||
+      std::from_chars(text->data(), text->data() + text->size(), oid).ec != std::errc()) {
+    return Status(StatusCode::kInternal,
+                  "cdc source: the server sent no oid where one belongs");
+  }
+  return oid;
+}
+
+/// The columns into `result`, whose oid is known, and the order of its key's. `identity` is
+/// pg_class.relreplident.
+Status ReadColumns(PgConnection& connection, const std::string& identity,
+                   const std::string& table, TimePoint deadline,
+                   events::SnapshotProgress::Table& result) {
+  INDOUBT_ASSIGN_OR_RETURN(
+      const PgRows columns,
+      connection.Query(
+          fmt::format("SELECT a.attname, a.atttypid, '{}' = 'f' OR a.attnum = ANY(coalesce("
+                      "(SELECT i.indkey::int2[] FROM pg_index i WHERE i.indrelid = a.attrelid "
+                      "AND CASE '{}' WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END), "
+                      "'{{}}')), format_type(a.atttypid, a.atttypmod), "
+                      "(SELECT format('%I.%I', n.nspname, l.collname) FROM pg_collation l "
+                      "JOIN pg_namespace n ON n.oid = l.collnamespace "
+                      "WHERE l.oid = a.attcollation) FROM pg_attribute a WHERE a.attrelid = {} "
+                      "AND a.attnum > 0 "
+                      "AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum",
+                      identity, identity, result.shape().oid()),
+          deadline));
+  events::Relation* shape = result.mutable_shape();
+  bool has_key = false;
+  for (const auto& fields : columns) {
+    events::Column* column = shape->add_columns();
+    column->set_name(fields[0].value_or(""));
+    INDOUBT_ASSIGN_OR_RETURN(const uint32_t type, ParseOid(fields[1]));
+    column->set_type_oid(type);
+    column->set_key(fields[2] == "t" && identity != "n");
+    has_key = has_key || column->key();
+    if (!column->key() || identity == "f") continue;
+    auto* order = result.add_order();
+    order->set_place(static_cast<uint32_t>(shape->columns_size() - 1));
+    order->set_type(fields[3].value_or(""));
+    order->set_collation(fields[4].value_or(""));
+  }
+  if (!has_key) {
+    return Status(StatusCode::kRefused,
+                  fmt::format("cdc source: table \"{}\" has no replica identity; give it a "
+                              "primary key",
+                              table));
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
+Result<events::SnapshotProgress::Table> ReadSourceTable(PgConnection& connection,
+                                                        const std::string& table,
+                                                        TimePoint deadline) {
+  INDOUBT_ASSIGN_OR_RETURN(
+      const PgRows found,
+      connection.Query(
+          fmt::format("SELECT c.oid, n.nspname, c.relname, c.relkind, c.relreplident, "
+                      "format('%I.%I', n.nspname, c.relname), pg_relation_filenode(c.oid) "
+                      "FROM pg_class c "
+                      "JOIN pg_namespace n ON n.oid = c.relnamespace "
+                      "WHERE c.oid = to_regclass({})",
+                      connection.Literal(table)),
+          deadline));
+  if (found.empty()) {
+    return Status(StatusCode::kNotFound,
+                  fmt::format("cdc source: there is no table \"{}\"; create it first", table));
+  }
+  const auto& row = found[0];
+  if (row[3] != "r") {
+    return Status(StatusCode::kRefused,
+                  fmt::format("cdc source: \"{}\" is no ordinary table", table));
+  }
+  events::SnapshotProgress::Table result;
+  events::Relation* shape = result.mutable_shape();
+  INDOUBT_ASSIGN_OR_RETURN(const uint32_t oid, ParseOid(row[0]));
+  shape->set_oid(oid);
+  shape->set_schema(row[1].value_or(""));
+  shape->set_name(row[2].value_or(""));
+  result.set_qualified(row[5].value_or(""));
+  INDOUBT_ASSIGN_OR_RETURN(const uint32_t filenode, ParseOid(row[6]));
+  result.set_filenode(filenode);
+  INDOUBT_RETURN_IF_ERROR(
+      ReadColumns(connection, row[4].value_or(""), table, deadline, result));
+  return result;
+}
+
+std::string KeyColumns(const PgConnection& connection,
+                       const events::SnapshotProgress::Table& table) {
+  std::vector<std::string> names;
+  for (const auto& column : table.order()) {
+    names.push_back(
+        connection.Identifier(table.shape().columns(static_cast<int>(column.place())).name()));
+  }
+  return fmt::format("({})", fmt::join(names, ", "));
+}
+
+std::string KeyValues(const PgConnection& connection,
+                      const events::SnapshotProgress::Table& table,
+                      const google::protobuf::RepeatedPtrField<std::string>& key) {
+  std::vector<std::string> values;
+  for (int i = 0; i < table.order_size() && i < key.size(); ++i) {
+    const auto& column = table.order(i);
+    values.push_back(fmt::format(
+        "CAST({} AS {}){}", connection.Literal(key.Get(i)), column.type(),
+        column.collation().empty() ? std::string() : " COLLATE " + column.collation()));
+  }
+  return fmt::format("({})", fmt::join(values, ", "));
+}
+
+events::Transaction SnapshotChunk(const events::Relation& shape, const PgRows& rows) {
+  events::Transaction chunk;
+  chunk.set_snapshot(true);
+  chunk.set_commit_micros(MicrosSince2000());  // for the log's retention: as old as its copy
+  *chunk.add_relations() = shape;
+  for (const auto& row : rows) {
+    events::Change* change = chunk.add_changes();
+    change->set_kind(events::Change::INSERT);
+    change->set_relation_oid(shape.oid());
+    for (const auto& field : row) {
+      events::Datum* datum = change->mutable_after()->add_values();
+      if (field) {
+        datum->set_text(*field);
+      } else {
+        datum->set_null(true);
+      }
+    }
+  }
+  return chunk;
+}
+
+}  // namespace indoubt::cdc_internal
