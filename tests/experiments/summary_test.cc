@@ -215,7 +215,9 @@ TEST_F(SummaryTest, WhatIsDroppedWhileSomethingIsBrokenIsThePriceOfTheFault) {
     EXPECT_EQ(cell.at("reps")[0].at("dropped"), 5);
     EXPECT_EQ(cell.at("reps")[0].at("dropped_undisturbed"), 0);
   }
-  ASSERT_TRUE(WriteReports(folder_.path()));
+  sample_.Write(folder_.path());
+  const auto written = WriteReports(folder_.path());
+  ASSERT_TRUE(written) << written.error().ToString();
   const CommandResult verified = VerifyRun(folder_.path());
   EXPECT_EQ(verified.exit_code, 0) << verified.output;
 }
