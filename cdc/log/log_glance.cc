@@ -38,16 +38,7 @@ Status LogGlance::Read() {
   end_.complete = Lsn{log.U64(3)};
   // Events of an unfinished snapshot are nobody's yet.
   if (state_ == EventLogState::kStreaming) {
-    INDOUBT_ASSIGN_OR_RETURN(
-        SqliteQuery last,
-        db_->Prepare("SELECT sequence, lsn, ordinal FROM events WHERE ordinal < ?1 "
-                     "ORDER BY sequence DESC LIMIT 1"));
-    last.Bind(1, kFirstPartOrdinal);
-    INDOUBT_ASSIGN_OR_RETURN(const bool any, last.Next());
-    if (any) {
-      end_.last_sequence = last.U64(0);
-      end_.last = {Lsn{last.U64(1)}, last.U64(2)};
-    }
+    INDOUBT_RETURN_IF_ERROR(ReadLastEvent(*db_, end_));
   }
   if (log.U64(0) > kWholeEventLogVersion) {
     INDOUBT_ASSIGN_OR_RETURN(begin_, ReadLogBegin(*db_));

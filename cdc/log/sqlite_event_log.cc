@@ -65,16 +65,7 @@ Result<LogEnd> SqliteEventLog::ReadEnd() {
   INDOUBT_RETURN_IF_ERROR(complete.Next().status());
   end.complete = Lsn{complete.U64(0)};
   complete.Reset();
-  INDOUBT_ASSIGN_OR_RETURN(
-      SqliteQuery last,
-      db_->Prepare("SELECT sequence, lsn, ordinal FROM events WHERE ordinal < ?1 "
-                   "ORDER BY sequence DESC LIMIT 1"));
-  last.Bind(1, kFirstPartOrdinal);
-  INDOUBT_ASSIGN_OR_RETURN(const bool found, last.Next());
-  if (found) {
-    end.last_sequence = last.U64(0);
-    end.last = {Lsn{last.U64(1)}, last.U64(2)};
-  }
+  INDOUBT_RETURN_IF_ERROR(ReadLastEvent(*db_, end));
   INDOUBT_ASSIGN_OR_RETURN(end.staged, staged_.Count());
   return end;
 }

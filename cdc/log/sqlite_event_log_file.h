@@ -52,6 +52,10 @@ struct LogTail {
 /// no index is needed, which would cost as much as the events themselves to keep.
 Result<uint64_t> SequenceAtOrBefore(SqliteDatabase& db, EventPosition position);
 
+/// The last whole event of the log that `db` is open on, into `last` and `last_sequence`, which
+/// stay as they are when there is none. A transaction's parts are nobody's yet.
+Status ReadLastEvent(SqliteDatabase& db, LogEnd& end);
+
 /// A reader over `db`, which was opened for reading; `tail` must outlive it.
 std::unique_ptr<EventLogReader> MakeSqliteEventLogReader(std::unique_ptr<SqliteDatabase> db,
                                                          const LogTail& tail);

@@ -144,6 +144,19 @@ class SqliteEventLogReader : public EventLogReader {
 
 }  // namespace
 
+Status ReadLastEvent(SqliteDatabase& db, LogEnd& end) {
+  INDOUBT_ASSIGN_OR_RETURN(
+      SqliteQuery last,
+      db.Prepare("SELECT sequence, lsn, ordinal FROM events WHERE ordinal < ?1 "
+                 "ORDER BY sequence DESC LIMIT 1"));
+  last.Bind(1, kFirstPartOrdinal);
+  INDOUBT_ASSIGN_OR_RETURN(const bool any, last.Next());
+  if (!any) return Status::Ok();
+  end.last_sequence = last.U64(0);
+  end.last = {Lsn{last.U64(1)}, last.U64(2)};
+  return Status::Ok();
+}
+
 Result<uint64_t> SequenceAtOrBefore(SqliteDatabase& db, EventPosition position) {
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * ends,
                            db.Cached("SELECT (SELECT min(sequence) FROM events), "
