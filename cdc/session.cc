@@ -83,6 +83,9 @@ void Session::KeepLog() {
 
 Status Session::OpenSource(const SlotOptions& slot) {
   const TimePoint deadline = SystemClock().Now() + options_.start_timeout;
+  if (log_->state() != EventLogState::kNew) {
+    INDOUBT_RETURN_IF_ERROR(CheckLogsSlot(log_->slot(), slot.slot));
+  }
   if (log_->state() == EventLogState::kStreaming) {
     const Status checked = CheckSlot(slot, log_->end().complete, stop_, deadline);
     const bool again =

@@ -1,20 +1,29 @@
 #include "cdc/source_check.h"
 
 #include <charconv>
-#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "cdc/log/log_glance.h"
 #include "cdc/pg_connection.h"
+#include "cdc/source/publication.h"
+#include "cdc/source/slot.h"
 #include "cdc/source/source_table.h"
 
 namespace indoubt {
 namespace {
 
+using cdc_internal::ANewSnapshotHelps;
+using cdc_internal::CheckLogsSlot;
+using cdc_internal::CheckNoSlot;
+using cdc_internal::LogGlance;
 using cdc_internal::PgConnection;
 using cdc_internal::PgRows;
+using cdc_internal::ReadSlot;
+using cdc_internal::SlotFacts;
 
 constexpr int64_t kOldestVersion = 150'000;  // server_version_num
 
@@ -31,7 +40,7 @@ class SourceCheck {
     INDOUBT_RETURN_IF_ERROR(CheckPublication());
     INDOUBT_RETURN_IF_ERROR(CheckTables());
     INDOUBT_RETURN_IF_ERROR(CheckSlot());
-    if (slot_is_there_) return Status::Ok();
+    if (slot_.exists) return Status::Ok();
     INDOUBT_RETURN_IF_ERROR(CheckRoom());
     return CheckPrepared();
   }
@@ -91,6 +100,7 @@ class SourceCheck {
     return Status::Ok();
   }
 
+  /// Whether it is there, or can be made.
   Status CheckPublication() {
     INDOUBT_ASSIGN_OR_RETURN(
         const auto row,
@@ -108,6 +118,7 @@ class SourceCheck {
   }
 
   Status CheckTables() {
+    std::set<std::string> qualified;
     for (const std::string& table : options_.tables) {
       const auto found = cdc_internal::ReadSourceTable(connection_, table, deadline_);
       if (!found) {
@@ -116,6 +127,7 @@ class SourceCheck {
         report_.problems.push_back(found.error().message());
         continue;
       }
+      qualified.insert(found->qualified());
       INDOUBT_ASSIGN_OR_RETURN(
           const auto row,
           Ask(fmt::format("SELECT pg_has_role(relowner, 'USAGE'), "
@@ -132,35 +144,51 @@ class SourceCheck {
             role_, found->qualified(), found->qualified(), connection_.Identifier(role_));
       }
     }
+    // What a table that is named above would be published as, nobody knows.
+    if (!publication_is_there_ || qualified.size() != options_.tables.size()) {
+      return Status::Ok();
+    }
+    const Status published =
+        cdc_internal::CheckPublication(connection_, options_.publication, qualified, deadline_);
+    if (published.code() != StatusCode::kRefused) return published;
+    Note(published);
     return Status::Ok();
   }
 
+  /// As the worker will ask for it: by what the event log says, if there is one.
   Status CheckSlot() {
-    INDOUBT_ASSIGN_OR_RETURN(
-        const PgRows rows,
-        connection_.Query("SELECT plugin, database = current_database(), coalesce(wal_status, "
-                          "'lost'), active FROM pg_replication_slots WHERE slot_name = " +
-                              connection_.Literal(options_.slot),
-                          deadline_));
-    slot_is_there_ = !rows.empty();
-    if (rows.empty()) return Status::Ok();
-    const auto& row = rows[0];
-    if (row[0] != "pgoutput" || row[1] != "t") {
-      Problem(
-          "replication slot \"{}\" is not ours (plugin {}, or another database); name "
-          "another slot in [cdc]",
-          options_.slot, row[0].value_or("none"));
-    } else if (row[2] == "lost") {
-      Problem(
-          "replication slot \"{}\" was invalidated by the server (max_slot_wal_keep_size): "
-          "changes are missing for good; set on_slot_loss = \"snapshot\" in [cdc]",
-          options_.slot);
-    } else {
-      report_.notes.push_back(
-          fmt::format("replication slot \"{}\" is there, {}", options_.slot,
-                      row[3] == "t" ? "and a worker follows it" : "and nobody follows it now"));
+    INDOUBT_ASSIGN_OR_RETURN(slot_, ReadSlot(connection_, options_.slot, deadline_));
+    const auto log = LogGlance::Open(options_.event_log_path);  // after the slot: see CheckSlot
+    if (!log && log.error().code() != StatusCode::kNotFound) {
+      Note(log.error());
+    } else if (!log || log->state() == EventLogState::kNew) {
+      Note(CheckNoSlot(slot_));
+    } else if (const Status begun = CheckLogsSlot(log->slot(), options_.slot); !begun.ok()) {
+      Note(begun);
+    } else if (log->state() == EventLogState::kStreaming) {
+      NoteWhetherItGoesOn(cdc_internal::CheckSlot(slot_, log->end().complete));
     }
     return Status::Ok();
+  }
+
+  void NoteWhetherItGoesOn(const Status& checked) {
+    if (checked.ok()) {
+      report_.notes.push_back(fmt::format(
+          "replication slot \"{}\" is there, {}", options_.slot,
+          slot_.followed ? "and a worker follows it" : "and nobody follows it now"));
+    } else if (options_.on_slot_loss == OnSlotLoss::kSnapshot && ANewSnapshotHelps(checked)) {
+      report_.warnings.push_back(fmt::format(
+          "replication slot \"{}\" has lost changes: the worker will copy the tables "
+          "again and derive every view anew",
+          options_.slot));
+    } else {
+      Note(checked);
+    }
+  }
+
+  /// `checked`, when it is an error, is a problem.
+  void Note(const Status& checked) {
+    if (!checked.ok()) report_.problems.push_back(checked.message());
   }
 
   /// For the slot that the worker will make, and for the walsender that will follow it.
@@ -207,7 +235,7 @@ class SourceCheck {
   PreflightReport& report_;
   std::string role_;
   bool publication_is_there_ = false;
-  bool slot_is_there_ = false;
+  SlotFacts slot_;
 };
 
 }  // namespace

@@ -26,7 +26,7 @@ Result<LogGlance> LogGlance::Open(const std::string& path) {
 Status LogGlance::Read() {
   INDOUBT_RETURN_IF_ERROR(db_->Execute("BEGIN"));  // one state of the file
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery log,
-                           db_->Prepare("SELECT version, id, state, complete FROM log"));
+                           db_->Prepare("SELECT version, id, state, complete, slot FROM log"));
   INDOUBT_ASSIGN_OR_RETURN(const bool found, log.Next());
   if (!found || log.U64(0) < kOldestEventLogVersion || log.U64(0) > kEventLogVersion ||
       log.U64(2) > 2) {
@@ -36,6 +36,7 @@ Status LogGlance::Read() {
   id_ = log.Bytes(1);
   state_ = static_cast<EventLogState>(log.U64(2));
   end_.complete = Lsn{log.U64(3)};
+  slot_ = log.Bytes(4);
   // Events of an unfinished snapshot are nobody's yet.
   if (state_ == EventLogState::kStreaming) {
     INDOUBT_RETURN_IF_ERROR(ReadLastEvent(*db_, end_));

@@ -26,6 +26,8 @@ class LogGlance {
 
   const std::string& id() const { return id_; }
   EventLogState state() const { return state_; }
+  /// That the log was begun with; empty in kNew.
+  const std::string& slot() const { return slot_; }
   const LogEnd& end() const { return end_; }
   /// Whether `id` was this log's before a slot was lost.
   Result<bool> WasId(const std::string& id);
@@ -49,6 +51,7 @@ class LogGlance {
   std::unique_ptr<SqliteDatabase> db_;
   std::string id_;
   EventLogState state_ = EventLogState::kNew;
+  std::string slot_;
   LogEnd end_;
   LogBegin begin_;
 };

@@ -29,76 +29,7 @@ int64_t PostgresMicrosNow() {
          kUnixToPostgresSeconds * 1'000'000;
 }
 
-// What is missing when the slot cannot go on after `from`.
-std::string Gap(Lsn from, Lsn to) {
-  return fmt::format(
-      "the changes from {} to {} are missing for good; set on_slot_loss = "
-      "\"snapshot\" and start again, or remove the event log and the views' data",
-      from.ToString(), to.ToString());
-}
-
-Result<Lsn> SourceEnd(PgConnection& connection, TimePoint deadline) {
-  INDOUBT_ASSIGN_OR_RETURN(const PgRows rows,
-                           connection.Query("SELECT pg_current_wal_flush_lsn()", deadline));
-  return Lsn::Parse(rows.empty() ? "" : rows[0][0].value_or(""));
-}
-
-// Whether the slot decodes in two phases.
-Result<bool> CheckSlot(PgConnection& connection, const SlotOptions& options, Lsn from,
-                       TimePoint deadline) {
-  INDOUBT_ASSIGN_OR_RETURN(
-      const PgRows rows,
-      connection.Query("SELECT plugin, database = current_database(), "
-                       "coalesce(wal_status, 'lost'), confirmed_flush_lsn, two_phase "
-                       "FROM pg_replication_slots WHERE slot_name = " +
-                           connection.Literal(options.slot),
-                       deadline));
-  if (rows.empty()) {
-    INDOUBT_ASSIGN_OR_RETURN(const Lsn end, SourceEnd(connection, deadline));
-    return Status(StatusCode::kNotFound, fmt::format("replication slot \"{}\" is gone: {}",
-                                                     options.slot, Gap(from, end)));
-  }
-  const auto& row = rows[0];
-  if (row[0] != "pgoutput" || row[1] != "t") {
-    return Status(StatusCode::kRefused,
-                  fmt::format("replication slot \"{}\" is not ours (plugin {}, or another "
-                              "database); name another slot",
-                              options.slot, row[0].value_or("none")));
-  }
-  if (row[2] == "lost") {
-    INDOUBT_ASSIGN_OR_RETURN(const Lsn end, SourceEnd(connection, deadline));
-    return Status(StatusCode::kCorrupt,
-                  fmt::format("replication slot \"{}\" was invalidated by the server "
-                              "(max_slot_wal_keep_size): {}",
-                              options.slot, Gap(from, end)));
-  }
-  INDOUBT_ASSIGN_OR_RETURN(const Lsn confirmed, Lsn::Parse(row[3].value_or("0/0")));
-  if (confirmed > from) {
-    return Status(
-        StatusCode::kCorrupt,
-        fmt::format("replication slot \"{}\" was moved beyond the event log's end: {}",
-                    options.slot, Gap(from, confirmed)));
-  }
-  return row[4] == "t";
-}
-
 }  // namespace
-
-Status CheckSlot(const SlotOptions& options, Lsn from, const StopSignal& stop,
-                 TimePoint deadline) {
-  INDOUBT_ASSIGN_OR_RETURN(auto connection,
-                           PgConnection::Connect(options.dsn, false, stop, deadline));
-  return CheckSlot(*connection, options, from, deadline).status();
-}
-
-bool ANewSnapshotHelps(const Status& checked) {
-  return checked.code() == StatusCode::kNotFound || checked.code() == StatusCode::kCorrupt;
-}
-
-bool SlotIsLost(const Status& status) {
-  return status.code() == StatusCode::kNotFound || status.code() == StatusCode::kCorrupt ||
-         status.code() == StatusCode::kRefused || status.code() == StatusCode::kUnsupported;
-}
 
 Result<std::unique_ptr<ReplicationStream>> ReplicationStream::Start(const SlotOptions& options,
                                                                     Lsn from,
@@ -107,15 +38,15 @@ Result<std::unique_ptr<ReplicationStream>> ReplicationStream::Start(const SlotOp
                                                                     TimePoint deadline) {
   INDOUBT_ASSIGN_OR_RETURN(auto connection,
                            PgConnection::Connect(options.dsn, true, stop, deadline));
-  INDOUBT_ASSIGN_OR_RETURN(const bool two_phase,
-                           CheckSlot(*connection, options, from, deadline));
+  INDOUBT_ASSIGN_OR_RETURN(const SlotFacts slot, ReadSlot(*connection, options.slot, deadline));
+  INDOUBT_RETURN_IF_ERROR(CheckSlot(slot, from));
   // The option's value is a list of identifiers inside of a literal.
   const std::string publications =
       connection->Literal(connection->Identifier(options.publication));
   const Status started = connection->StartCopy(
       fmt::format("START_REPLICATION SLOT {} LOGICAL {} ({}, publication_names {})",
                   connection->Identifier(options.slot), from.ToString(),
-                  two_phase ? "proto_version '3', two_phase 'on'" : "proto_version '1'",
+                  slot.two_phase ? "proto_version '3', two_phase 'on'" : "proto_version '1'",
                   publications),
       deadline);
   if (!started.ok()) {

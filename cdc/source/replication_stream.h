@@ -11,16 +11,9 @@
 #include "cdc/lsn.h"
 #include "cdc/pg_connection.h"
 #include "cdc/source/pgoutput.h"
+#include "cdc/source/slot.h"
 
 namespace indoubt::cdc_internal {
-
-struct SlotOptions {
-  std::string dsn;
-  std::string slot;
-  std::string publication;
-  /// How long the making of a slot may wait for one transaction of the source.
-  Duration lock_timeout = std::chrono::seconds(30);
-};
 
 /// Belongs to one thread.
 class ReplicationStream {
@@ -34,10 +27,9 @@ class ReplicationStream {
     bool reply_requested = false;
   };
 
-  /// Starts after `from`: everything before it is durable in the log. First looks at
-  /// the slot: kNotFound when it is gone, kCorrupt when it was invalidated, or
-  /// confirmed beyond `from` (a gap), kRefused when it is another kind of slot,
-  /// kLocked while another process streams from it. `shapes`, the log's, must outlive it.
+  /// Starts after `from`: everything before it is durable in the log. First looks at the
+  /// slot, and fails as CheckSlot does; kLocked while another process streams from it.
+  /// `shapes`, the log's, must outlive it.
   static Result<std::unique_ptr<ReplicationStream>> Start(const SlotOptions& options, Lsn from,
                                                           ShapeTable& shapes,
                                                           const StopSignal& stop,
@@ -65,15 +57,5 @@ class ReplicationStream {
   uint64_t messages_ = 0;
   size_t bytes_ = 0;  // of messages since the last transaction
 };
-
-/// What Start looks at first: whether the slot can go on after `from`.
-Status CheckSlot(const SlotOptions& options, Lsn from, const StopSignal& stop,
-                 TimePoint deadline);
-
-/// Whether `checked`, of CheckSlot, means that changes are missing.
-bool ANewSnapshotHelps(const Status& checked);
-
-/// Whether `status` of Start or Read means that the slot can never go on.
-bool SlotIsLost(const Status& status);
 
 }  // namespace indoubt::cdc_internal

@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 
 #include "base/failpoint.h"
+#include "cdc/source/publication.h"
 #include "cdc/source/source_table.h"
 
 namespace indoubt::cdc_internal {
@@ -17,42 +18,6 @@ constexpr int kChunkRows = 1000;
 
 using Table = events::SnapshotProgress::Table;
 using Progress = events::SnapshotProgress;
-
-Status EnsurePublication(PgConnection& connection, const SlotOptions& options,
-                         const std::vector<Table>& tables, TimePoint deadline) {
-  const std::string name = connection.Literal(options.publication);
-  INDOUBT_ASSIGN_OR_RETURN(
-      const PgRows known,
-      connection.Query("SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate FROM "
-                       "pg_publication WHERE pubname = " +
-                           name,
-                       deadline));
-  std::set<std::string> wanted;
-  for (const Table& table : tables) wanted.insert(table.qualified());
-  if (known.empty()) {
-    return connection
-        .Query(fmt::format("CREATE PUBLICATION {} FOR TABLE {}",
-                           connection.Identifier(options.publication), fmt::join(wanted, ", ")),
-               deadline)
-        .status();
-  }
-  INDOUBT_ASSIGN_OR_RETURN(
-      const PgRows rows,
-      connection.Query("SELECT format('%I.%I', schemaname, tablename) FROM "
-                       "pg_publication_tables WHERE rowfilter IS NULL AND pubname = " +
-                           name,
-                       deadline));
-  std::set<std::string> published;
-  for (const auto& row : rows) published.insert(row[0].value_or(""));
-  if (published != wanted || known[0][0] != "t") {
-    return Status(
-        StatusCode::kRefused,
-        fmt::format("publication \"{}\" publishes {{{}}}, not all changes of {{{}}}; "
-                    "name another publication, slot and event log",
-                    options.publication, fmt::join(published, ", "), fmt::join(wanted, ", ")));
-  }
-  return Status::Ok();
-}
 
 /// Lets an idle source go on, and the log and its views with it, beyond the LSN that all chunks
 /// share: there, a view that has them all cannot be told from one that has the first.
@@ -130,15 +95,6 @@ class SnapshotCopy {
   const Duration patience_;
 };
 
-Result<bool> SlotExists(PgConnection& connection, const std::string& slot, TimePoint deadline) {
-  INDOUBT_ASSIGN_OR_RETURN(
-      const PgRows rows,
-      connection.Query(
-          "SELECT 1 FROM pg_replication_slots WHERE slot_name = " + connection.Literal(slot),
-          deadline));
-  return !rows.empty();
-}
-
 // What made the creation of a slot wait too long, for a person.
 Status WaitedTooLong(const Status& why, const SlotOptions& options, const StopSignal& stop,
                      TimePoint deadline) {
@@ -200,16 +156,10 @@ Status BeginCopy(const SlotOptions& options, const std::vector<Table>& tables, E
   const TimePoint deadline = SystemClock().Now() + patience;
   INDOUBT_ASSIGN_OR_RETURN(auto walsender,
                            PgConnection::Connect(options.dsn, true, stop, deadline));
-  INDOUBT_ASSIGN_OR_RETURN(const bool exists, SlotExists(*walsender, options.slot, deadline));
+  INDOUBT_ASSIGN_OR_RETURN(const SlotFacts known, ReadSlot(*walsender, options.slot, deadline));
   const std::string slot = walsender->Identifier(options.slot);
-  if (exists && log.state() == EventLogState::kNew) {
-    return Status(StatusCode::kRefused,
-                  fmt::format("replication slot \"{}\" exists, but the event log is empty: it "
-                              "belongs to another log; name another slot, or drop it with "
-                              "SELECT pg_drop_replication_slot('{}')",
-                              options.slot, options.slot));
-  }
-  if (exists) {  // left by an attempt with which nobody can go on
+  if (log.state() == EventLogState::kNew) INDOUBT_RETURN_IF_ERROR(CheckNoSlot(known));
+  if (known.exists) {  // left by an attempt with which nobody can go on
     INDOUBT_RETURN_IF_ERROR(
         walsender->Query(fmt::format("DROP_REPLICATION_SLOT {} WAIT", slot), deadline)
             .status());
@@ -319,17 +269,15 @@ Status PrepareSource(const SlotOptions& options, const std::vector<std::string>&
   const TimePoint deadline = SystemClock().Now() + patience;
   INDOUBT_ASSIGN_OR_RETURN(auto connection,
                            PgConnection::Connect(options.dsn, false, stop, deadline));
-  if (log.state() != EventLogState::kNew && log.slot() != options.slot) {
-    return Status(StatusCode::kRefused,
-                  fmt::format("the event log was begun with slot \"{}\", not \"{}\"",
-                              log.slot(), options.slot));
-  }
   std::vector<Table> shapes;
   for (const std::string& name : tables) {
     INDOUBT_ASSIGN_OR_RETURN(shapes.emplace_back(),
                              ReadSourceTable(*connection, name, deadline));
   }
-  INDOUBT_RETURN_IF_ERROR(EnsurePublication(*connection, options, shapes, deadline));
+  std::set<std::string> published;
+  for (const Table& table : shapes) published.insert(table.qualified());
+  INDOUBT_RETURN_IF_ERROR(
+      EnsurePublication(*connection, options.publication, published, deadline));
   if (log.state() == EventLogState::kStreaming) return Status::Ok();
   INDOUBT_ASSIGN_OR_RETURN(auto progress, log.ReadSnapshotProgress());
   if (log.state() == EventLogState::kSnapshot && progress) {

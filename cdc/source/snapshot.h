@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "cdc/event_log.h"
-#include "cdc/source/replication_stream.h"
+#include "cdc/source/slot.h"
 
 namespace indoubt::cdc_internal {
 

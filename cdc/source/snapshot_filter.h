@@ -12,8 +12,9 @@
 #include <vector>
 
 #include "base/status.h"
+#include "cdc/log/shape_table.h"
 #include "cdc/pg_connection.h"
-#include "cdc/source/replication_stream.h"
+#include "cdc/source/slot.h"
 #include "proto/events.pb.h"
 
 namespace indoubt::cdc_internal {

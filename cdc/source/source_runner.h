@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "cdc/event_log.h"
-#include "cdc/source/replication_stream.h"
+#include "cdc/source/slot.h"
 #include "cdc/source/snapshot_filter.h"
 
 namespace indoubt::cdc_internal {

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "cdc/event_log.h"
-#include "cdc/source/replication_stream.h"
+#include "cdc/source/slot.h"
 #include "cdc/view.h"
 
 namespace indoubt::cdc_internal {

@@ -15,15 +15,17 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using Json = nlohmann::json;
 
-/// What doctor says of [cdc] from `source` over `tables`, with `more` in the configuration.
+/// What doctor says of [cdc] from `source` over `tables`, with `more_of_cdc` in it and `more`
+/// beside it in the configuration.
 Json CdcOf(Stores& stores, const std::string& source, const std::string& tables,
-           const std::string& more = "") {
+           const std::string& more = "", const std::string& more_of_cdc = "",
+           const std::string& slot = "indoubt") {
   const std::string path = stores.folder() + "/doctor.toml";
   std::ofstream(path) << ReadText(stores.config_path()) << more
                       << fmt::format(
-                             "[cdc]\nsource = \"{}\"\ntables = [{}]\nslot = \"indoubt\"\n"
-                             "log = {{ kind = \"sqlite\", path = \"events.db\" }}\n",
-                             source, tables);
+                             "[cdc]\nsource = \"{}\"\ntables = [{}]\nslot = \"{}\"\n"
+                             "log = {{ kind = \"sqlite\", path = \"events.db\" }}\n{}",
+                             source, tables, slot, more_of_cdc);
   const Ran ran = stores.Indoubt({"doctor", "-c", path, "--json"});
   const Json found = Json::parse(ran.out, nullptr, false);
   EXPECT_TRUE(found.contains("cdc")) << ran.out << ran.err;
@@ -73,7 +75,41 @@ TEST(CdcDoctor, DoesNotTakeTheSlotOfAnother) {
   Stores stores;
   stores.AskPostgres("SELECT pg_create_logical_replication_slot('indoubt', 'test_decoding')");
   const Json found = CdcOf(stores, "accounts", R"("orders")");
-  EXPECT_THAT(found.at("problems").dump(), HasSubstr("not ours (plugin test_decoding"));
+  EXPECT_THAT(found.at("problems").dump(), HasSubstr("it belongs to another log"));
+}
+
+TEST(CdcDoctor, HoldsThePublicationAgainstTheTables) {
+  Stores stores;
+  stores.AskPostgres("CREATE PUBLICATION indoubt FOR TABLE orders");
+  EXPECT_THAT(CdcOf(stores, "accounts", R"("orders")").at("problems"), IsEmpty());
+  const Json found = CdcOf(stores, "accounts", R"("orders", "account")");
+  EXPECT_THAT(found.at("problems").dump(),
+              HasSubstr("publishes {public.orders}, not all changes of "
+                        "{public.account, public.orders}"));
+}
+
+TEST(CdcDoctor, SaysWhatIsMissingWhenTheLogsSlotIsGone) {
+  CdcShop shop;
+  shop.StartWorker();  // which ends at once, and has made log and slot
+  ASSERT_TRUE(Eventually([&] {
+    return shop.stores().AskPostgres("SELECT active FROM pg_replication_slots") == "f";
+  }));
+  shop.stores().AskPostgres("SELECT pg_drop_replication_slot('indoubt')");
+  const std::string tables = R"("orders", "account")";
+  const Json stops = CdcOf(shop.stores(), "accounts", tables);
+  EXPECT_THAT(stops.at("problems").dump(), HasSubstr("is gone: the changes from "));
+  const Json copies =
+      CdcOf(shop.stores(), "accounts", tables, "", "on_slot_loss = \"snapshot\"\n");
+  EXPECT_THAT(copies.at("problems"), IsEmpty()) << copies;
+  EXPECT_THAT(copies.at("warnings").dump(), HasSubstr("copy the tables again"));
+}
+
+TEST(CdcDoctor, KnowsThatTheLogWasBegunWithAnotherSlot) {
+  CdcShop shop;
+  shop.StartWorker();
+  const Json found =
+      CdcOf(shop.stores(), "accounts", R"("orders", "account")", "", "", "another");
+  EXPECT_THAT(found.at("problems").dump(), HasSubstr("was begun with slot"));
 }
 
 }  // namespace

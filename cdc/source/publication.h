@@ -1,0 +1,24 @@
+// The publication at the source: which tables' changes the slot's stream carries. Private to
+// this room.
+#pragma once
+
+#include <set>
+#include <string>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "cdc/pg_connection.h"
+
+namespace indoubt::cdc_internal {
+
+/// Ok when the publication `name` publishes all changes of `tables`, and of no others: each is
+/// "schema.table", quoted where it has to be. kNotFound when there is none, kRefused when it
+/// publishes something else, which the message names.
+Status CheckPublication(PgConnection& connection, const std::string& name,
+                        const std::set<std::string>& tables, TimePoint deadline);
+
+/// Makes the publication unless it is there; otherwise as CheckPublication.
+Status EnsurePublication(PgConnection& connection, const std::string& name,
+                         const std::set<std::string>& tables, TimePoint deadline);
+
+}  // namespace indoubt::cdc_internal
