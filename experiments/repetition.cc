@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "experiments/decision_record.h"
+#include "experiments/event_record.h"
 #include "experiments/fault_director.h"
 #include "experiments/faults/fault.h"
 #include "experiments/final_state.h"
@@ -57,7 +58,15 @@ class Repetition {
   }
 
   Status Run(const std::function<void(const StoreEndpoints&)>& stores_up) {
-    Note("stores");
+    INDOUBT_ASSIGN_OR_RETURN(events_, EventRecord::Create(plan_.folder + "/events.ndjson"));
+    const Status ran = RunOnStores(stores_up);
+    const Status closed = events_->Close();
+    return ran.ok() ? closed : ran;
+  }
+
+ private:
+  Status RunOnStores(const std::function<void(const StoreEndpoints&)>& stores_up) {
+    Enter("stores");
     LabStoresOptions stores{options_.postgres_dsn,
                             options_.redis_uri,
                             options_.keep,
@@ -78,7 +87,6 @@ class Repetition {
     return ran;
   }
 
- private:
   Status StartPath() {
     INDOUBT_ASSIGN_OR_RETURN(path_, MakePath(plan_.cell.path));
     PathContext context;
@@ -133,14 +141,17 @@ class Repetition {
     FaultDirector director(fault_.get(), Planned() == nullptr ? FaultPlan{} : *Planned(),
                            times.measure_from);
     HandFaults by_hand(*path_, options_.by_hand, plan_.cell.name, plan_.n);
+    events_->Phase("warmup", times.warmup_from);
     load.Start(times);
     Status status = Watch(load, *observer, times, director, by_hand);
     outcome_.disturbed = by_hand.acted();
     load.StopIssuing();
     if (SystemClock().Now() < times.measure_to) times.measure_to = SystemClock().Now();
+    events_->Phase("drain", times.measure_to);
     const std::string broken = Both(director.Active(), by_hand.Active());
     if (status.ok()) status = by_hand.HealNow();
     if (status.ok()) status = director.HealNow();
+    events_->Faults(FaultRecords(director, by_hand));
     if (status.ok() && !broken.empty()) NoteMended(load, *observer, times, broken);
     if (status.ok()) status = Drain(load, *observer, times);
     // The load first: every order that counts as committed is in the observer's hands.
@@ -151,9 +162,13 @@ class Repetition {
     AddWarnings(director.warnings());
     AddWarnings(observer->Troubles());
     INDOUBT_RETURN_IF_ERROR(status);
+    return WriteRecord(times, drained, FaultRecords(director, by_hand), told);
+  }
+
+  static json FaultRecords(const FaultDirector& director, const HandFaults& by_hand) {
     json faults = director.Records();
     for (json& fault : by_hand.Records()) faults.push_back(std::move(fault));
-    return WriteRecord(times, drained, std::move(faults), told);
+    return faults;
   }
 
   /// Until the load is over or somebody stops it.
@@ -167,7 +182,9 @@ class Repetition {
         outcome_.interrupted = true;
         return Status::Ok();
       }
+      if (now >= times.measure_from) events_->Phase("measure", times.measure_from);
       INDOUBT_ASSIGN_OR_RETURN(const std::string event, BreakAndMend(director, by_hand));
+      if (!event.empty()) events_->Faults(FaultRecords(director, by_hand));
       if (!event.empty() || now >= next_note) {
         const bool warmup = now < times.measure_from;
         RunProgress progress = Progress(warmup ? "warmup" : "measure", &load);
@@ -226,7 +243,7 @@ class Repetition {
 
   Status WriteRecord(const LoadTimes& times, TimePoint drained, json faults,
                      const std::vector<ToldOperation>& told) {
-    Note("compare");
+    Enter("compare");
     // Before another recovery cleans away what has ended.
     if (!path_->decision_log().empty()) {
       const Status kept =
@@ -288,7 +305,10 @@ class Repetition {
     }
   }
 
-  void Note(const std::string& phase) { note_(Progress(phase, nullptr)); }
+  void Enter(const std::string& phase) {
+    events_->Phase(phase, SystemClock().Now());
+    note_(Progress(phase, nullptr));
+  }
 
   RunProgress Progress(const std::string& phase, const LoadGenerator* load) const {
     RunProgress progress;
@@ -311,6 +331,7 @@ class Repetition {
   const std::function<void(RunProgress)>& note_;
   RepetitionOutcome& outcome_;
   LoadPlan load_;
+  std::unique_ptr<EventRecord> events_;
   std::optional<Shop> shop_;
   std::unique_ptr<LabStores> stores_;
   std::unique_ptr<Path> path_;

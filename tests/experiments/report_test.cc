@@ -219,6 +219,25 @@ TEST_F(ReportTest, VerifyJudgesTheRecordedLastStateAgain) {
   EXPECT_THAT(Verify().output, HasSubstr("final.resurrected lacks order:2"));
 }
 
+TEST_F(ReportTest, VerifyHoldsTheFaultsAgainstTheEvents) {
+  SampleRep& rep = sample_.rep("2pc");
+  const json fault = rep.rep["faults"][0];
+  const auto line = [&](const char* event, const char* time) {
+    return json{{"event", event}, {"target", fault["target"]}, {"at_ns", fault[time]}};
+  };
+  auto& events = rep.files["events.ndjson"];
+  events = {{{"event", "phase"}, {"phase", "stores"}, {"at_ns", 0}},
+            line("fault_requested", "requested_at_ns"),
+            line("fault_observed", "observed_at_ns"),
+            line("fault_healed", "healed_at_ns")};
+  Write();
+  EXPECT_EQ(Verify().exit_code, 0) << Verify().output;
+  events.pop_back();
+  Write();
+  EXPECT_EQ(Verify().exit_code, 1);
+  EXPECT_THAT(Verify().output, HasSubstr("faults have fault_healed of coordinator"));
+}
+
 TEST_F(ReportTest, WarningsAreOnThePageAndInTheText) {
   sample_.env["fdatasync_us"]["p50"] = 3.0;
   Write();

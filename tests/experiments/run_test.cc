@@ -60,6 +60,24 @@ void ExpectVotesAndDecisions(const std::string& rep) {
   EXPECT_TRUE(std::includes(committed.begin(), committed.end(), logged.begin(), logged.end()));
 }
 
+/// Each phase once and in order, and the fault of rep.json at the times that it has there.
+void ExpectPhasesAndFault(const std::string& rep, const json& fault) {
+  std::vector<std::string> phases;
+  std::map<std::string, json> faults;
+  for (const json& line : ReadLines(rep + "/events.ndjson")) {
+    if (line["event"] == "phase") {
+      phases.push_back(line["phase"]);
+    } else {
+      EXPECT_EQ(line["target"], fault["target"]);
+      faults[line["event"]] = line["at_ns"];
+    }
+  }
+  EXPECT_THAT(phases, testing::ElementsAre("stores", "warmup", "measure", "drain", "compare"));
+  EXPECT_EQ(faults["fault_requested"], fault["requested_at_ns"]);
+  EXPECT_EQ(faults["fault_observed"], fault["observed_at_ns"]);
+  EXPECT_EQ(faults["fault_healed"], fault["healed_at_ns"]);
+}
+
 TEST_F(RunTest, EveryPathDiesHealsAndLeavesItsRecords) {
   const auto scenario = ParseScenario(kShort, "short.toml");
   ASSERT_TRUE(scenario) << scenario.error().ToString();
@@ -90,6 +108,7 @@ TEST_F(RunTest, EveryPathDiesHealsAndLeavesItsRecords) {
     const json& fault = record["faults"][0];
     EXPECT_GE(fault["healed_at_ns"].get<int64_t>() - fault["observed_at_ns"].get<int64_t>(),
               1'500'000'000);
+    ExpectPhasesAndFault(rep, fault);
     inconsistent[path] = record["final"]["inconsistent"].size();
     EXPECT_TRUE(record["final"]["unwritable"].empty());
     EXPECT_GT(ReadLines(rep + "/ops.ndjson").size(), 150u);
