@@ -20,6 +20,9 @@ void AddViolations(const std::string& label, const json& rep, Reasons& reasons) 
   add(rep.at("resurrected"), "transaction(s) present that were answered as rolled back");
   add(rep.at("leftovers"), "prepared branch(es), intent(s), lock(s) or staged row(s) left");
   add(rep.at("unwritable"), "key(s) not writable after recovery");
+  add(rep.at("own_reads").at("with_token").at("stale"), "read(s) stale in spite of a token");
+  add(rep.at("pair_reads").at("with_cut").at("fractured"),
+      "pair(s) read apart in spite of a consistent cut");
   if (rep.at("recovery_idempotent") == false) {
     reasons.push_back(label + ": a second recovery found something to do");
   }

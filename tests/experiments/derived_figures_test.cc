@@ -5,6 +5,7 @@
 #include "experiments/report/derived_tables.h"
 #include "experiments/report/report.h"
 #include "experiments/report/writers.h"
+#include "experiments/summary/judgement.h"
 #include "tests/experiments/summarised_run.h"
 
 namespace indoubt {
@@ -53,6 +54,19 @@ TEST_F(DerivedFiguresTest, PlantedStaleAndFracturedReadsAreCountedWithAndWithout
   EXPECT_EQ(rep.at("pair_reads"), json({{"without_cut", torn}, {"with_cut", torn}}));
   EXPECT_EQ(rep.at("token_wait_ms").at("n"), 2);
   EXPECT_EQ(rep.at("cut_wait_ms").at("max"), 4);
+}
+
+TEST_F(DerivedFiguresTest, ABrokenPromiseOfATokenOrACutIsExitElevenWithoutOneAResult) {
+  const std::vector<json> all = sample_.rep("cdc").files["token_reads.ndjson"];
+  for (const auto& [kind, exit] :
+       {std::pair("own", 11), std::pair("pair", 11), std::pair("without", 0)}) {
+    auto& reads = sample_.rep("cdc").files["token_reads.ndjson"];
+    reads.clear();
+    for (const json& read : all) {
+      if (read.at("with") == false || read.at("kind") == kind) reads.push_back(read);
+    }
+    EXPECT_EQ(Judge(Summary()).exit_code(), exit) << kind;
+  }
 }
 
 TEST_F(DerivedFiguresTest, RetainedLogHasADistributionAnEndAndAValueASecond) {
