@@ -20,9 +20,7 @@ Status CheckOptions(const CdcOptions& options) {
   if (options.tables.empty()) return wrong("no tables; name at least one");
   if (options.event_log_path.empty()) return wrong("no path for the event log");
   if (options.publication.empty()) return wrong("no name for the publication");
-  if (options.slot.empty() || options.slot.size() > 63 ||
-      options.slot.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") !=
-          std::string::npos) {
+  if (!IsSlotName(options.slot)) {
     return wrong("a slot's name is 1 to 63 characters of a-z, 0-9 and _");
   }
   std::set<std::string> names;

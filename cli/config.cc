@@ -12,6 +12,7 @@
 #include "base/duration.h"
 #include "base/gid.h"
 #include "base/small_file.h"
+#include "cdc/worker.h"
 #include "cli/toml_reader.h"
 #include "coordinator/executor.h"
 
@@ -232,6 +233,7 @@ Status ReadCdc(const toml::table* table, Config& config) {
   }
   cdc.tables = reader.RequiredStrings("tables");
   cdc.slot = reader.RequiredString("slot");
+  if (!IsSlotName(cdc.slot)) reader.Wrong("slot", "a slot's name is 1 to 63 of [a-z0-9_]");
   cdc.metrics = reader.String("metrics", "");
   if (!cdc.metrics.empty() &&
       (cdc.metrics.starts_with("unix:") || !IsListenAddress(cdc.metrics))) {

@@ -78,7 +78,7 @@ int Run(const std::string& config) {
     Note(fmt::format("indoubt: cdc: metrics at http://{}/metrics", metrics->address()));
   }
   auto worker = CdcWorker::Start(options);
-  if (!worker) return Fail(worker.error());
+  if (!worker) return FailCdc(worker.error(), false);
   Note("indoubt: cdc: streaming");
   Teller teller;
   AwaitTermination([&] {
@@ -89,7 +89,7 @@ int Run(const std::string& config) {
   const Status health = (*worker)->health();
   (*worker)->Stop();
   if (!lost) return kDone;
-  return health.ok() ? static_cast<int>(kEnvironment) : Fail(health);
+  return health.ok() ? static_cast<int>(kEnvironment) : FailCdc(health, false);
 }
 
 using OfView = int (*)(const std::string& config, const std::string& view, Duration timeout,

@@ -259,7 +259,7 @@ Result<bool> GoOnWithCopy(const SlotOptions& options, const std::vector<std::str
 Result<ExportedSnapshot> ExportSnapshot(PgConnection& walsender, const SlotOptions& options,
                                         const StopSignal& stop, TimePoint deadline) {
   SlotOptions own = options;
-  own.slot = fmt::format("{}_{:08x}", options.slot, std::random_device()());
+  own.slot = fmt::format("{}_{:08x}", options.slot.substr(0, 54), std::random_device()());
   return MakeSlot(walsender, own, "TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')", stop,
                   deadline);
 }

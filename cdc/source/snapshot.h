@@ -31,8 +31,8 @@ struct ExportedSnapshot {
 
 /// Makes a temporary slot on `walsender`, for the snapshot that comes with it: there as long as
 /// `walsender` does nothing else. The slot goes with the connection, some time after its end:
-/// so its name is options.slot, of at most 54 bytes, and eight random digits. kLocked, naming
-/// them, when transactions of the source are in the slot's way for longer than
+/// so its name is what of options.slot leaves room for them, and eight random digits. kLocked,
+/// naming them, when transactions of the source are in the slot's way for longer than
 /// options.lock_timeout.
 Result<ExportedSnapshot> ExportSnapshot(PgConnection& walsender, const SlotOptions& options,
                                         const StopSignal& stop, TimePoint deadline);

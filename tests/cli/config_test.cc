@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -123,6 +124,17 @@ TEST(Config, ViewMustNameAParticipantOfItsKind) {
                       "log = { kind = \"sqlite\", path = \"e.db\" }\n"
                       "[views.cache]\nkind = \"redis\"\nsink = \"ledger\"\n"),
               HasSubstr("views.cache.sink"));
+}
+
+TEST(Config, ASlotHasANameThatPostgresTakes) {
+  for (const std::string& wrong :
+       {std::string("Shop-1"), std::string(), std::string(64, 's')}) {
+    EXPECT_THAT(ErrorOf(fmt::format("{}[cdc]\nsource = \"accounts\"\ntables = [\"t\"]\n"
+                                    "slot = \"{}\"\nlog = {{ kind = \"sqlite\", path = "
+                                    "\"e.db\" }}\n",
+                                    kShop, wrong)),
+                HasSubstr("cdc.slot"));
+  }
 }
 
 TEST(Config, MetricsNeedAHostAndAPort) {
