@@ -1,5 +1,7 @@
 #include "participants/sqlite/write_queue.h"
 
+#include <iterator>
+
 #include <fmt/format.h>
 
 namespace indoubt::sqlite {
@@ -164,11 +166,11 @@ std::vector<Job> WriteQueue::AfterLoss(std::vector<Job> done, std::vector<Job> r
     Job stopped = std::move(done.back());
     done.pop_back();
     AnswerFailure(stopped, Status(stopped.attempt.status), false);
-    for (Job& job : done) {
-      UndoInMemory(job);
-      rest.push_back(std::move(job));
-    }
-    return rest;
+    for (Job& job : done) UndoInMemory(job);
+    // In front, as they came: a branch's roll back must not overtake its prepare.
+    done.insert(done.end(), std::make_move_iterator(rest.begin()),
+                std::make_move_iterator(rest.end()));
+    return done;
   }
   const Status lost(StatusCode::kIoError,
                     fmt::format("SQLite rolled its transaction on {} back: {}", options_.path,

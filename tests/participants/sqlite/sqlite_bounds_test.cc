@@ -62,6 +62,32 @@ TEST_F(SqliteBounds, OthersOfTheSameTransactionGoOnWhenAWritingStatementIsStoppe
   EXPECT_EQ(Ask(path_, "SELECT group_concat(note) FROM person"), "first,last");
 }
 
+TEST_F(SqliteBounds, ARollbackTakesEffectAfterItsPrepareWhenAWritingStatementIsStopped) {
+  const std::string count = fmt::format("SELECT count(*) FROM ({})", kEndlessRows);
+  const std::string write =
+      fmt::format("INSERT INTO person (id) SELECT max(x) FROM ({})", kEndlessRows);
+  auto busy = participant_->Begin(NewTestGid(), TestDeadline(std::chrono::milliseconds(100)));
+  auto stopped =
+      participant_->Begin(NewTestGid(), TestDeadline(std::chrono::milliseconds(500)));
+  const Gid gid = NewTestGid();
+  auto first = participant_->Begin(gid, TestDeadline());
+  // While the first one keeps the writer busy, the others gather for its next transaction.
+  auto busy_vote = StartPrepare(*busy, {{count, {}, {}}});
+  auto first_vote =
+      StartPrepare(*first, {{"UPDATE person SET note = 'first' WHERE id = 1", {}, 1}});
+  auto stopped_vote = StartPrepare(*stopped, {{write, {}, {}}});
+  std::promise<Ack> rolled_back;
+  participant_->Rollback(gid, "", TestDeadline(),
+                         [&](const Ack& ack) { rolled_back.set_value(ack); });
+  EXPECT_EQ(busy_vote.get().vote.kind, VoteKind::kNo);
+  EXPECT_EQ(stopped_vote.get().vote.kind, VoteKind::kNo);
+  first_vote.wait();
+  EXPECT_EQ(rolled_back.get_future().get().kind, AckKind::kDone);
+  const auto prepared = participant_->ListPrepared(TestDeadline());
+  ASSERT_TRUE(prepared) << prepared.error().ToString();
+  EXPECT_TRUE(prepared->empty());
+}
+
 TEST_F(SqliteBounds, AReadOfUnboundedRowsOrSizeIsANo) {
   const std::string rows = fmt::format("SELECT x, zeroblob(1000) FROM ({})", kEndlessRows);
   const std::string sizes = fmt::format("SELECT zeroblob(30000000) FROM ({})", kEndlessRows);
