@@ -117,7 +117,8 @@ class DecisionLog {
   /// Makes a person's decision durable; from then on Find, Unended and Decide go by it,
   /// and it stays until Forget. The caller sees to it that nobody else acts on `gid`.
   virtual void RecordOperatorDecision(OperatorDecision decision, LogCallback done) = 0;
-  /// Drops durably what is heuristic about `gid`, and what a person decided on it.
+  /// Drops durably what is heuristic about `gid`, and what a person decided on it. The
+  /// request id of what a person rolled back is free then.
   virtual void Forget(const Gid& gid, OperatorTrace by, LogCallback done) = 0;
 
   /// Commits without an end record, oldest first: what recovery reads as T.

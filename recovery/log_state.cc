@@ -151,6 +151,8 @@ void LogState::Apply(LogRecord&& record, TimePoint now) {
   } else if (auto* forget = std::get_if<ForgetRecord>(&record)) {
     heuristics_.erase(heuristics_.lower_bound({forget->gid, ""}),
                       heuristics_.upper_bound({forget->gid, std::string(64, '\x7f')}));
+    // Nothing of it is known from now on, and a request of its id must get an answer.
+    if (RolledBackByPerson(forget->gid)) requests_.Free(forget->gid);
     operator_decisions_.erase(forget->gid);
   } else if (auto* opened = std::get_if<OpenedRecord>(&record)) {
     incarnation_ = std::max(incarnation_, opened->incarnation);

@@ -25,6 +25,10 @@ void RequestIndex::Add(const AnsweredRecord& record, TimePoint now, int64_t wall
   by_end_.emplace_back(now - age, record.request_id);
 }
 
+void RequestIndex::Free(const Gid& gid) {
+  std::erase_if(requests_, [&](const auto& entry) { return entry.second.gid == gid; });
+}
+
 std::optional<Gid> RequestIndex::Find(const std::string& id, TimePoint now) const {
   const auto found = requests_.find(id);
   if (found == requests_.end() || IsOver(found->second, now)) return std::nullopt;

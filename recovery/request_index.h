@@ -32,6 +32,9 @@ class RequestIndex {
   /// to a whole retention.
   void Add(const AnsweredRecord& record, TimePoint now, int64_t wall_now_s);
 
+  /// `gid` answers no request any more: its id is free.
+  void Free(const Gid& gid);
+
   std::optional<Gid> Find(const std::string& id, TimePoint now) const;
   /// Whether another id can be taken on.
   bool HasRoom(TimePoint now);

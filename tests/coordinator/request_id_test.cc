@@ -137,6 +137,27 @@ TEST_F(RequestIdTest, WhatAPersonRolledBackIsNotAnsweredAsCommitted) {
   EXPECT_EQ(Ask("order:1").outcome, Outcome::kHeuristic);
 }
 
+TEST_F(RequestIdTest, IdOfWhatAPersonRolledBackAndForgotIsFree) {
+  options_.apply_timeout = std::chrono::milliseconds(30);
+  stores_["b"].commit_acks.assign(1000, AckKind::kRetry);
+  Start();
+  const Gid gid = *Gid::Parse(Ask("order:1").gid);
+  ASSERT_TRUE(coordinator_->Resolve({gid, DecisionOutcome::kAborted, kAnn, true, {}},
+                                    In(std::chrono::seconds(10))));
+  const Status forgotten = coordinator_->Forget(gid, kAnn);
+  ASSERT_TRUE(forgotten.ok()) << forgotten.ToString();
+  stores_["b"].With([](FakeStore& store) {
+    store.commit_acks.clear();
+    return 0;
+  });
+  const TransactionOutcome anew = Ask("order:1");
+  EXPECT_EQ(anew.outcome, Outcome::kCommitted) << anew.reason;
+  EXPECT_NE(anew.gid, gid.ToString());
+  EXPECT_FALSE(anew.asked_before);
+  Restart();
+  EXPECT_EQ(Ask("order:1").gid, anew.gid);
+}
+
 TEST_F(RequestIdTest, ForgottenIdIsFree) {
   Start();
   const TransactionOutcome first = Ask("order:1");

@@ -80,6 +80,38 @@ TEST_F(LoggedRequestTest, IdIsForgottenAfterTheRetentionAndUnendedOnesAreNot) {
   EXPECT_EQ(log_->FindRequest("order:2"), open);
 }
 
+TEST_F(LoggedRequestTest, IdOfWhatAPersonRolledBackIsFreeOnceItIsForgotten) {
+  Open();
+  const Gid rolled_back = Asked("order:1"), kept = Asked("order:2");
+  ASSERT_TRUE(RecordOperatorDecision(rolled_back, DecisionOutcome::kAborted,
+                                     DecisionOutcome::kCommitted)
+                  .ok());
+  EXPECT_EQ(log_->FindRequest("order:1"), rolled_back) << "a person's decision is its answer";
+  Rotate();  // the checkpoint carries the id, and the record that frees it comes after
+  ASSERT_TRUE(Forget(rolled_back).ok());
+  EXPECT_EQ(log_->FindRequest("order:1"), std::nullopt);
+  EXPECT_EQ(log_->FindRequest("order:2"), kept);
+  CutPowerAndReopen(Unsynced::kLost);
+  EXPECT_EQ(log_->FindRequest("order:1"), std::nullopt);
+  const Gid later = Asked("order:1");
+  Reopen();
+  EXPECT_EQ(log_->FindRequest("order:1"), later);
+  EXPECT_EQ(log_->FindRequest("order:2"), kept);
+}
+
+TEST_F(LoggedRequestTest, IdOfWhatAPersonCommittedStaysWhenThatIsForgotten) {
+  Open();
+  const Gid gid = Asked("order:1");
+  log_->End(gid);
+  ASSERT_TRUE(
+      RecordOperatorDecision(gid, DecisionOutcome::kCommitted, DecisionOutcome::kCommitted)
+          .ok());
+  ASSERT_TRUE(Forget(gid).ok());
+  EXPECT_EQ(log_->FindRequest("order:1"), gid);
+  Reopen();
+  EXPECT_EQ(log_->FindRequest("order:1"), gid);
+}
+
 TEST_F(LoggedRequestTest, IdThatIsGivenAgainNamesTheLaterCommit) {
   options_.outcome_retention = {};
   Open();

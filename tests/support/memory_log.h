@@ -170,7 +170,14 @@ class MemoryLog final : public DecisionLog {
       if (status.ok()) {
         std::erase_if(state_->heuristics,
                       [&](const auto& entry) { return entry.first.first == gid; });
-        state_->operator_decisions.erase(gid);
+        const auto decided = state_->operator_decisions.find(gid);
+        if (decided != state_->operator_decisions.end()) {
+          if (decided->second.decided == DecisionOutcome::kAborted) {
+            std::erase_if(state_->requests,
+                          [&](const auto& entry) { return entry.second == gid; });
+          }
+          state_->operator_decisions.erase(decided);
+        }
       }
     }
     Answer([done = std::move(done), status = std::move(status)] { done(status); });
