@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "participants/sqlite/foreign_keys.h"
+
 namespace indoubt::sqlite {
 namespace {
 
@@ -49,21 +51,10 @@ class LockList {
   }
 
   Status AddParent(const DatabaseModel& model, const ForeignKey& foreign, const Row& child) {
+    INDOUBT_ASSIGN_OR_RETURN(auto rows, ParentOf(connection_, model, foreign, child));
     const TableModel& parent = *model.Find(foreign.parent);
-    std::string sql = "SELECT ";
-    for (size_t i = 0; i < parent.columns.size(); ++i) {
-      sql += (i > 0 ? "," : "") + QuoteName(parent.columns[i].name);
-    }
-    sql += " FROM " + QuoteName(parent.name) + " WHERE ";
-    std::vector<SqlValue> values;
-    for (size_t i = 0; i < foreign.columns.size(); ++i) {
-      const auto parent_at = static_cast<size_t>(foreign.parent_columns[i]);
-      sql += fmt::format("{}{}=?{}", i > 0 ? " AND " : "",
-                         QuoteName(parent.columns[parent_at].name), i + 1);
-      values.push_back(At(child, foreign.columns[i]));
-    }
-    INDOUBT_ASSIGN_OR_RETURN(auto rows, connection_.Query(sql, values));
-    // None: the branch itself inserts the parent, and holds its keys already.
+    // None: the branch itself inserts the parent, and holds its keys already. The vote has
+    // seen that there is one.
     for (const Row& row : rows) {
       for (const UniqueKey& key : parent.keys) INDOUBT_RETURN_IF_ERROR(Add(key, row, 'r'));
     }
@@ -88,14 +79,8 @@ Status AddChange(const DatabaseModel& model, const RowChange& change, LockList& 
     }
     if (key.referenced && moves) INDOUBT_RETURN_IF_ERROR(list.Add(key, *change.before, 'g'));
   }
-  if (!change.after) return Status::Ok();
   for (const ForeignKey& foreign : table.foreign_keys) {
-    bool points = true, same = change.before.has_value();
-    for (int column : foreign.columns) {
-      points &= !IsNull(At(*change.after, column));
-      same = same && At(*change.before, column) == At(*change.after, column);
-    }
-    if (points && !same) {
+    if (PointsAnew(foreign, change)) {
       INDOUBT_RETURN_IF_ERROR(list.AddParent(model, foreign, *change.after));
     }
   }

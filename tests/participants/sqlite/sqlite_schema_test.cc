@@ -38,6 +38,35 @@ class SqliteSchemas : public SqliteGuards {
     EXPECT_EQ(vote.kind, VoteKind::kNo);
     EXPECT_THAT(vote.reason, HasSubstr(reason));
   }
+  /// Somebody does `outside` between a branch's work and its vote.
+  PrepareReply PrepareAfter(Branch& branch, const std::vector<std::string>& work,
+                            const std::string& outside, const std::vector<std::string>& last) {
+    for (const std::string& sql : work) {
+      EXPECT_TRUE(WorkNow(branch, {{sql, {}, {}}})) << sql;
+    }
+    EXPECT_EQ(Ask(path_, outside), "");
+    std::vector<Statement> statements;
+    for (const std::string& sql : last) statements.push_back({sql, {}, {}});
+    return PrepareNow(branch, statements);
+  }
+  void ExpectNoAfter(const std::vector<std::string>& work, const std::string& outside,
+                     const std::vector<std::string>& last, const std::string& reason) {
+    SCOPED_TRACE(work[0] + "; " + outside);
+    auto branch = participant_->Begin(NewTestGid(), TestDeadline());
+    const Vote vote = PrepareAfter(*branch, work, outside, last).vote;
+    EXPECT_EQ(vote.kind, VoteKind::kNo);
+    EXPECT_THAT(vote.reason, HasSubstr("foreign key"));
+    EXPECT_THAT(vote.reason, HasSubstr(reason));
+  }
+  void ExpectYesAfter(const std::vector<std::string>& work,
+                      const std::vector<std::string>& last) {
+    SCOPED_TRACE(work[0]);
+    const Gid gid = NewTestGid();
+    auto branch = participant_->Begin(gid, TestDeadline());
+    const Vote vote = PrepareAfter(*branch, work, "", last).vote;
+    ASSERT_EQ(vote.kind, VoteKind::kYes) << vote.reason;
+    ExpectCommits(gid, vote.token);
+  }
   void ExpectNo(const std::string& work, const std::string& reason) {
     const Vote vote = Prepare(NewTestGid(), work);
     EXPECT_EQ(vote.kind, VoteKind::kNo) << work;
@@ -143,6 +172,50 @@ TEST_F(SqliteSchemas, DeferredForeignKeyOfSeveralColumnsIsHeldAndChecked) {
                                         {"INSERT INTO pa VALUES (2, 'late')", {}, 1}});
   ASSERT_EQ(both.vote.kind, VoteKind::kYes) << both.vote.reason;
   ExpectCommits(gid, both.vote.token);
+}
+
+TEST_F(SqliteSchemas, DeferredForeignKeyOfEarlierWorkIsCheckedAtTheVote) {
+  Create(
+      "CREATE TABLE pa (id INTEGER PRIMARY KEY, note);"
+      "CREATE TABLE ch (id INTEGER PRIMARY KEY, pa REFERENCES pa DEFERRABLE INITIALLY "
+      "DEFERRED);"
+      "INSERT INTO pa VALUES (1, ''); INSERT INTO ch VALUES (1, 1), (50, 500)",
+      {"pa", "ch"});
+  ExpectNoAfter({"INSERT INTO ch VALUES (2, 99)"}, "", {}, "table pa that does not exist");
+  ExpectNoAfter({"DELETE FROM pa WHERE id = 1"}, "", {}, "table ch points to a row");
+  ExpectNoAfter({"INSERT INTO ch VALUES (2, 99)"}, "",
+                {"INSERT INTO ch VALUES (3, 98)", "INSERT INTO pa VALUES (99, '')"},
+                "table pa that does not exist");
+  ExpectYesAfter({"INSERT INTO ch VALUES (2, 99)"}, {"INSERT INTO pa VALUES (99, '')"});
+  ExpectYesAfter({"INSERT INTO ch VALUES (3, 97)"}, {"UPDATE ch SET pa = NULL WHERE id = 3"});
+  ExpectYesAfter({"DELETE FROM pa WHERE id = 1"}, {"DELETE FROM ch WHERE id = 1"});
+  EXPECT_EQ(Ask(path_, "SELECT group_concat(\"rowid\") FROM pragma_foreign_key_check"), "50")
+      << "that which was there before, and was not held against anybody";
+}
+
+TEST_F(SqliteSchemas, ForeignKeyThatSomebodyBreaksAfterTheWorkIsANo) {
+  Create(
+      "CREATE TABLE pa (a, b TEXT COLLATE NOCASE UNIQUE, c INTEGER PRIMARY KEY);"
+      "CREATE TABLE ch (id INTEGER PRIMARY KEY, b REFERENCES pa (b) ON DELETE CASCADE, "
+      "c REFERENCES pa);"
+      "INSERT INTO pa VALUES (1, 'Key', 1), (2, 'x', 2); "
+      "INSERT INTO ch VALUES (50, 'none', NULL)",
+      {"pa", "ch"});
+  const std::string add = "INSERT INTO ch VALUES (1, 'KEY', NULL)";
+  const std::string gone = "table ch points to a row of table pa that goes";
+  ExpectNoAfter({add}, "DELETE FROM pa WHERE c = 1", {}, "table pa that does not exist");
+  Ask(path_, "INSERT INTO pa VALUES (1, 'Key', 1)");
+  ExpectNoAfter({"DELETE FROM pa WHERE c = 1"}, add, {}, gone);
+  Ask(path_, "DELETE FROM ch WHERE id = 1");
+  ExpectNoAfter({"UPDATE pa SET b = 'y' WHERE c = 1"}, add, {}, gone);
+  Ask(path_, "DELETE FROM ch WHERE id = 1");
+  // The child's column has no type: SQLite takes its '2' for the parent's number.
+  ExpectNoAfter({"DELETE FROM pa WHERE c = 2"}, "INSERT INTO ch VALUES (2, NULL, '2')", {},
+                gone);
+  Ask(path_, "DELETE FROM ch WHERE id = 2");
+  ExpectYesAfter({add, "DELETE FROM pa WHERE c = 1"}, {});
+  ExpectYesAfter({"DELETE FROM pa WHERE c = 2", "INSERT INTO pa VALUES (2, 'X', 3)"}, {});
+  EXPECT_EQ(Ask(path_, "SELECT group_concat(\"rowid\") FROM pragma_foreign_key_check"), "50");
 }
 
 TEST_F(SqliteSchemas, TriggersOfTheUserThatRewriteOrRefuseARowActOnce) {
