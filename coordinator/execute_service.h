@@ -6,10 +6,15 @@
 #include <grpcpp/grpcpp.h>
 
 #include "coordinator/executor.h"
+#include "participants/result_limit.h"
 
 namespace indoubt {
 
+/// Of a request, and of every message but an Execute's reply.
 inline constexpr int kMaxMessageBytes = 64 << 20;
+/// What a client takes of an Execute's reply: the results of the branches that prepare, those
+/// of a last resource, and beside them gid, reason, votes and warnings.
+inline constexpr int kMaxReplyBytes = 2 * int{kMaxResultBytes} + (1 << 20);
 
 /// `executor` must outlive it.
 std::unique_ptr<grpc::Service> MakeExecuteService(TransactionExecutor& executor);

@@ -4,6 +4,7 @@
 
 #include "base/failpoint.h"
 #include "coordinator/live_transaction.h"
+#include "participants/result_limit.h"
 
 namespace indoubt {
 namespace {
@@ -12,6 +13,12 @@ namespace {
 constexpr Duration kAttempt = std::chrono::seconds(5);
 
 Vote UnknownVote(const Status& why) { return {VoteKind::kUnknown, "", why.message()}; }
+
+size_t SizeInMemory(const std::vector<StatementResult>& results) {
+  size_t size = 0;
+  for (const StatementResult& result : results) size += indoubt::SizeInMemory(result);
+  return size;
+}
 
 }  // namespace
 
@@ -54,7 +61,12 @@ void LiveTransaction::SendPrepare(size_t part, std::vector<Statement> last) {
 
 void LiveTransaction::OnPrepared(size_t part, PrepareReply reply) {
   const Status after = HitFailPoint("after_prepare", NameOf(part));
+  const size_t bytes = SizeInMemory(reply.results);
+  const bool fits = result_bytes_.fetch_add(bytes) + bytes <= kMaxResultBytes;
+  if (!fits) reply.results.clear();
   KeepReply(part, std::move(reply.results));
+  // Before this vote can be the last yes: the answer to a commit could not be delivered.
+  if (!fits) Post(GaveUp{StatusCode::kAborted, std::string(kTooManyResultsTogether)});
   if (!after.ok()) reply.vote = UnknownVote(after);
   if (reply.vote.kind == VoteKind::kUnknown) {
     engine_.readiness().Suspect(parts_[part].participant);

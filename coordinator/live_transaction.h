@@ -173,7 +173,8 @@ class LiveTransaction : public std::enable_shared_from_this<LiveTransaction> {
   std::string forced_abort_;                  // why a commit is not even proposed
   std::atomic<const void*> runner_{nullptr};  // the thread, by an address of its own
 
-  std::atomic<uint32_t> owed_{0};  // answers
+  std::atomic<uint32_t> owed_{0};        // answers
+  std::atomic<size_t> result_bytes_{0};  // of the results that came with votes
 
   mutable std::mutex mutex_;
   Transaction machine_;                        // guarded by mutex_

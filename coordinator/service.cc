@@ -89,7 +89,7 @@ class Client final : public TransactionExecutor {
   explicit Client(const std::string& address) {
     KeepLibraryUp();
     grpc::ChannelArguments arguments;
-    arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+    arguments.SetMaxReceiveMessageSize(kMaxReplyBytes);
     // A coordinator that was killed is back within a second of its restart.
     arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
     arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 50);

@@ -1,5 +1,5 @@
-// How much a branch may bring back: its results are held in memory and go to a client in
-// one message, which has the same bound.
+// How much a transaction may bring back: its results are held in memory and go to a client
+// in one message, which has room for as much (kMaxReplyBytes).
 #pragma once
 
 #include <string_view>
@@ -8,12 +8,20 @@
 
 namespace indoubt {
 
-/// Of all results of one branch together, as SizeInMemory counts.
+/// Of all results of one branch together, as SizeInMemory counts; and of those of all
+/// branches of a transaction that prepare. The branch that commits with its answer, a last
+/// resource's, comes after the others' votes and counts apart.
 inline constexpr size_t kMaxResultBytes = size_t{64} << 20;
 
 /// Why a branch whose results pass the bound votes no.
 inline constexpr std::string_view kTooManyResults =
     "the results of this transaction take more than 64 MiB here; narrow the query, or ask "
+    "outside of the transaction";
+
+/// Why a transaction whose branches pass the bound together is rolled back.
+inline constexpr std::string_view kTooManyResultsTogether =
+    "the results of all participants together take more than 64 MiB; narrow the queries, or "
+    "ask "
     "outside of the transaction";
 
 /// About what a value takes, never less than it takes in a message.

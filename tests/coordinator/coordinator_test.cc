@@ -2,6 +2,7 @@
 // participants are.
 #include "coordinator/coordinator.h"
 
+#include "participants/result_limit.h"
 #include "tests/coordinator/fixture.h"
 
 namespace indoubt {
@@ -63,6 +64,41 @@ TEST_F(CoordinatorTest, NoRollsEverybodyBackAndNamesTheParticipant) {
     EXPECT_TRUE(store.committed.empty()) << name;
   }
   EXPECT_TRUE(stores_["b"].rollbacks_told.empty()) << "a no needs no roll back";
+}
+
+TEST_F(CoordinatorTest, ResultsThatAreTooManyTogetherRollEverybodyBack) {
+  Start();
+  const std::string text(size_t{40} << 20, 'x');  // what the fake participant returns
+  for (const VoteKind vote : {VoteKind::kYes, VoteKind::kReadOnly}) {
+    for (const char* name : {"a", "b", "c"}) {
+      stores_[name].With([&](FakeStore& store) {
+        store.votes = {vote};
+        return 0;
+      });
+    }
+    TransactionRequest request = Request({"c"});
+    request.statements.push_back({"a", {text, {}, {}}});
+    request.statements.push_back({"b", {text, {}, {}}});
+    const TransactionOutcome outcome = Submit(std::move(request)).get();
+    EXPECT_EQ(outcome.outcome, Outcome::kRolledBack);
+    EXPECT_EQ(outcome.code, StatusCode::kAborted);
+    EXPECT_THAT(outcome.reason, HasSubstr("more than 64 MiB"));
+    EXPECT_THAT(outcome.reason, HasSubstr("narrow"));
+    size_t bytes = 0;
+    for (const StatementResult& result : outcome.results) bytes += SizeInMemory(result);
+    EXPECT_LT(bytes, kMaxResultBytes) << "they go to the client all the same";
+  }
+  const Gid first = OwnGid(1);
+  for (const char* name : {"a", "b", "c"}) {
+    Await([&] {
+      return stores_[name].With(
+          [&](const FakeStore& store) { return store.rolled_back.contains(first); });
+    });
+    EXPECT_TRUE(stores_[name].committed.empty()) << name;
+  }
+  TransactionRequest alone = Request({"a", "c"});
+  alone.statements.push_back({"b", {text, {}, {}}});
+  EXPECT_EQ(Submit(std::move(alone)).get().outcome, Outcome::kCommitted);
 }
 
 TEST_F(CoordinatorTest, LostVoteAbortsAndThatParticipantIsToldToo) {

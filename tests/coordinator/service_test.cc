@@ -2,6 +2,7 @@
 #include "coordinator/service.h"
 
 #include <atomic>
+#include <future>
 #include <limits>
 
 #include <fmt/format.h>
@@ -9,6 +10,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include "participants/result_limit.h"
 #include "proto/coordinator.grpc.pb.h"
 
 namespace indoubt {
@@ -27,6 +29,34 @@ class CountingExecutor : public TransactionExecutor {
   }
   std::atomic<int> executed{0};
 };
+
+/// Commits with as many results as a transaction may bring back: of those that prepare, and
+/// of a last resource as many again.
+class LargeExecutor : public TransactionExecutor {
+ public:
+  void Execute(TransactionRequest, OutcomeCallback done) override {
+    TransactionOutcome outcome;
+    outcome.outcome = Outcome::kCommitted;
+    const std::string text(kMaxResultBytes - sizeof(Value) - sizeof(StatementResult), 'x');
+    outcome.results.assign(2, StatementResult{1, {Value{text}}});
+    outcome.warnings.assign(100, "a warning goes along with them");
+    done(std::move(outcome));
+  }
+};
+
+TEST(ServiceTest, AllThatATransactionMayBringBackReachesTheClient) {
+  LargeExecutor executor;
+  auto server = ExecutorServer::Start(executor, "127.0.0.1:0");
+  ASSERT_TRUE(server) << server.error().ToString();
+  const auto client = ConnectExecutor(fmt::format("127.0.0.1:{}", (*server)->port()));
+  std::promise<TransactionOutcome> answer;
+  client->Execute({},
+                  [&](TransactionOutcome outcome) { answer.set_value(std::move(outcome)); });
+  const TransactionOutcome outcome = answer.get_future().get();
+  EXPECT_EQ(outcome.outcome, Outcome::kCommitted) << outcome.reason;
+  ASSERT_EQ(outcome.results.size(), 2u);
+  EXPECT_EQ(SizeInMemory(outcome.results[0]), kMaxResultBytes);
+}
 
 TEST(ServiceTest, TimeoutOutOfBoundsIsRefusedBeforeAnybodyIsAsked) {
   CountingExecutor executor;
