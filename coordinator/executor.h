@@ -122,7 +122,8 @@ class TransactionExecutor {
   ///   rolled back   kInvalidArgument: an unknown participant, a bad timeout or id;
   ///                 kUnavailable, kRefused: a participant cannot be reached, or cannot
   ///                 keep the promise of a yes vote, or the coordinator stops or is full;
-  ///                 kAborted: a participant's no; kDeadlineExceeded: the timeout
+  ///                 kAborted: a participant's no, or too many results together;
+  ///                 kDeadlineExceeded: the timeout; kIoError: the log had stopped
   ///   in doubt      kDeadlineExceeded: decided and not applied everywhere in time, or no
   ///                 word from the log yet; kIoError: the decision's write or sync failed;
   ///                 kUnavailable: a lone participant, or a server, has not answered

@@ -13,7 +13,7 @@
 namespace indoubt {
 
 struct FileLogOptions {
-  std::string node;  // written into the log, for people
+  std::string node;  // [A-Za-z0-9_-]{1,32}; written into the log, for people
   Duration outcome_retention = std::chrono::hours(1);
   uint64_t segment_bytes = 16u << 20;  // 4 KiB to 1 GiB
   /// kNotFound, and nothing is written, when there is no log yet.
@@ -28,7 +28,8 @@ struct FileLogOptions {
 
 /// Opens the log in the folder `path` (made if absent, 0700), reads it, re-syncs
 /// what it read of the tail into a fresh segment, and raises the incarnation
-/// durably. `files` must outlive the log. Errors: kLocked names the holder's pid;
+/// durably. `files` must outlive the log. Errors: kInvalidArgument for a node or
+/// segment_bytes out of its form or range; kLocked names the holder's pid;
 /// kCorrupt names file and offset of damage that is no torn tail, or two segments that
 /// are of different logs; kRefused names a format version that this one cannot read;
 /// kIoError; kNotFound with must_exist. A process that may run under a limit on file size

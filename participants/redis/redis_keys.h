@@ -1,5 +1,6 @@
 // The keys that the adapter keeps in a Redis database; library/head.lua has the same.
-// Every key that starts with "indoubt:" is the adapter's own.
+// Every key that starts with "indoubt:" is indoubt's own: "indoubt:cdc:" those of the derived
+// views (cdc/views/redis_view.h), the others the adapter's.
 #pragma once
 
 #include <string_view>
