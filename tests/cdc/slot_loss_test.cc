@@ -111,6 +111,17 @@ TEST_F(CdcSlotLossTest, ADroppedSlotIsMadeAnewWithASnapshotWhileTheWorkerRuns) {
   }
 }
 
+TEST_F(CdcSlotLossTest, AnotherNameForTheSlotIsRefusedAndNoLoss) {
+  RunOnce();
+  CdcOptions renamed = WithSnapshot();
+  renamed.slot = "another";
+  const auto worker = CdcWorker::Start(renamed);
+  ASSERT_FALSE(worker);
+  EXPECT_EQ(worker.error().code(), StatusCode::kRefused);
+  EXPECT_THAT(worker.error().message(), HasSubstr("was begun with slot \"indoubt\""));
+  RunOnce();  // with the old name it goes on
+}
+
 TEST_F(CdcSlotLossTest, AnInvalidatedOrMovedSlotIsMadeAnewAtTheNextStart) {
   RunOnce();
   ChangeUnseen();
