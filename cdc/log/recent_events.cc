@@ -77,11 +77,11 @@ RecentEvents::Batch RecentEvents::After(EventPosition position) const {
   return nullptr;
 }
 
-std::optional<uint64_t> RecentEvents::NextBegin(uint64_t sequence) const {
+std::optional<uint64_t> RecentEvents::NextBegin(EventPosition position) const {
   const std::lock_guard lock(mutex_);
   for (const Entry& entry : entries_) {
-    const uint64_t first = entry.events->front().sequence;
-    if (first > sequence + 1) return first;
+    // Not by sequence: compaction may have left none of those up to `position`.
+    if (entry.before > position) return entry.events->front().sequence;
   }
   return std::nullopt;
 }

@@ -27,8 +27,9 @@ class RecentEvents {
 
   /// The batch whose events are the first after `position`; null when there is none.
   Batch After(EventPosition position) const;
-  /// The sequence of the first event of the first batch that begins behind `sequence` + 1.
-  std::optional<uint64_t> NextBegin(uint64_t sequence) const;
+  /// The sequence of the first event of the first batch that `position` and an event behind it
+  /// are before.
+  std::optional<uint64_t> NextBegin(EventPosition position) const;
   /// Transactions of batches that are gone.
   std::vector<events::Transaction> Reclaim();
 

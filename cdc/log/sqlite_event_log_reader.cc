@@ -130,7 +130,7 @@ class SqliteEventLogReader : public EventLogReader {
   // a batch begins in memory, with which a reader that catches up then goes on.
   uint64_t ReadableUpTo() const {
     const uint64_t last = tail_.Get().last_sequence;
-    const auto next = tail_.recent.NextBegin(read_sequence_);
+    const auto next = tail_.recent.NextBegin(read_to_);
     return next ? std::min(last, *next - 1) : last;
   }
 

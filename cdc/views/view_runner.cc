@@ -206,15 +206,24 @@ Status ViewRunner::ApplyParts(std::vector<LoggedEvent> events, EventLogReader& r
   }
 }
 
+Result<std::vector<LoggedEvent>> ViewRunner::ReadNext(EventLogReader& reader,
+                                                      const LogEnd& end) {
+  INDOUBT_ASSIGN_OR_RETURN(
+      auto events,
+      reader.Read(position_, position_ < careful_until_ ? 1 : kMaxEvents, kMaxBytes));
+  if (events.empty() && end.last > position_) {
+    return Status(StatusCode::kCorrupt, "the event log ends before its end");
+  }
+  return events;
+}
+
 // Up to where a reader holds the view, and there exactly, although no event may be there.
-Status ViewRunner::ApplyUpTo(EventPosition held, EventLogReader& reader) {
+Status ViewRunner::ApplyUpTo(EventPosition held, EventLogReader& reader, const LogEnd& end) {
   if (position_ >= held) {
     stop_.SleepUntil(SystemClock().Now() + kHeldLook);
     return Status::Ok();
   }
-  INDOUBT_ASSIGN_OR_RETURN(
-      auto events,
-      reader.Read(position_, position_ < careful_until_ ? 1 : kMaxEvents, kMaxBytes));
+  INDOUBT_ASSIGN_OR_RETURN(auto events, ReadNext(reader, end));
   const bool all =
       std::erase_if(events, [&](const LoggedEvent& event) { return event.position > held; }) >
           0 ||
@@ -233,16 +242,12 @@ Status ViewRunner::ApplyUpTo(EventPosition held, EventLogReader& reader) {
 Status ViewRunner::ApplyNext(EventLogReader& reader, const LogEnd& end) {
   INDOUBT_ASSIGN_OR_RETURN(const auto held, view_->Held());
   if (held && *held <= std::max(end.last, EventPosition{end.complete, 0})) {
-    return ApplyUpTo(*held, reader);
+    return ApplyUpTo(*held, reader, end);
   }
   if (end.last > position_) {
     INDOUBT_ASSIGN_OR_RETURN(const bool applied_recent, ApplyRecent(reader));
     if (applied_recent) return Status::Ok();
-    INDOUBT_ASSIGN_OR_RETURN(
-        auto events,
-        reader.Read(position_, position_ < careful_until_ ? 1 : kMaxEvents, kMaxBytes));
-    if (events.empty())
-      return Status(StatusCode::kCorrupt, "the event log ends before its end");
+    INDOUBT_ASSIGN_OR_RETURN(auto events, ReadNext(reader, end));
     if (EndsInParts(events)) return ApplyParts(std::move(events), reader);
     const Status admitted = Admit(events, reader);
     if (events.empty()) return admitted;

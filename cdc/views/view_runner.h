@@ -60,7 +60,9 @@ class ViewRunner {
   Status RetryIfAsked(EventLogReader& reader);
   /// Applies the parked event, or keeps it with the new reason.
   Status Retry(const ParkedEvent& event, EventLogReader& reader, ParkedRows& still_held);
-  Status ApplyUpTo(EventPosition held, EventLogReader& reader);
+  /// What follows on the view's position: something, when the log's end is behind it.
+  Result<std::vector<LoggedEvent>> ReadNext(EventLogReader& reader, const LogEnd& end);
+  Status ApplyUpTo(EventPosition held, EventLogReader& reader, const LogEnd& end);
   uint64_t applied() const;  // sequence number of the last event applied
   /// Whether `events` ends within a large transaction: then only whole ones are left in it,
   /// or, when there is none, the large one's first parts.

@@ -48,6 +48,16 @@ class Source {
     }
     return transaction;
   }
+  /// One row by its key, and nothing else.
+  events::Transaction DeleteKeyed(uint64_t lsn) {
+    events::Transaction transaction;
+    transaction.set_commit_end_lsn(lsn);
+    *transaction.add_relations() = Shape(kKeyed);
+    const auto found = keyed_.begin();
+    SetKey(Make(transaction, events::Change::DELETE, kKeyed), found->first);
+    keyed_.erase(found);
+    return transaction;
+  }
   const Keyed& keyed() const { return keyed_; }
   const Bag& bag() const { return bag_; }
 
@@ -242,6 +252,23 @@ TEST_F(LogCompactionTest, ItStaysBehindEveryViewAndReadersBeforeItAreRefused) {
   Reopen();
   EXPECT_EQ(log_->begin().compacted, passed);
   EXPECT_EQ(log_->end().last_sequence, 1000u);
+}
+
+TEST_F(LogCompactionTest, WhatFollowsIsReadAlthoughTheEventBeforeIsGoneAndABatchBeginsThere) {
+  Append(600);
+  ASSERT_TRUE(log_->Append({source_.DeleteKeyed(lsn_ += 10)}).ok());
+  const EventPosition deleted = log_->end().last;
+  const auto reader = log_->NewReader();
+  ASSERT_TRUE(reader);
+  ASSERT_NE((*reader)->Recent({Lsn{5}, 0}), nullptr);  // what follows begins a batch
+  Append(3);
+  while (log_->CompactOldest(deleted).value_or(false)) {
+  }
+  ASSERT_EQ(log_->begin().compacted, deleted);
+  ASSERT_EQ(SqliteOne(path_, "SELECT count(*) FROM events WHERE sequence = 601"), "0");
+  const auto rest = (*reader)->Read(deleted, 100, 1 << 20);
+  ASSERT_TRUE(rest) << rest.error().ToString();
+  EXPECT_EQ(rest->size(), 3u);
 }
 
 TEST_F(LogCompactionTest, AFewNewEventsAreNotWorthAPass) {

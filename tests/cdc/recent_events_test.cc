@@ -49,11 +49,14 @@ TEST(RecentEventsTest, KeepsABoundedAmountAndTellsWhereItBegins) {
   for (uint64_t i = 0; i < 20; ++i) recent.Add(At(10 * i), Events(i + 1, 1), kLarge);
   EXPECT_EQ(recent.After(At(0)), nullptr);
   ASSERT_NE(recent.After(At(190)), nullptr);
-  const auto begin = recent.NextBegin(0);
+  const auto begin = recent.NextBegin(At(0));
   ASSERT_TRUE(begin);
   EXPECT_GT(*begin, 10u);
   EXPECT_NE(recent.After(At(10 * (*begin - 1))), nullptr);
-  EXPECT_EQ(recent.NextBegin(19), std::nullopt) << "the next event is the first of a batch";
+  EXPECT_EQ(recent.NextBegin(At(10 * (*begin - 1) - 1)), begin);
+  EXPECT_EQ(recent.NextBegin(At(190)), std::nullopt)
+      << "the next event is the first of a batch";
+  EXPECT_EQ(recent.NextBegin(At(195)), std::nullopt) << "and there only others have written";
   recent.Clear();
   EXPECT_EQ(recent.After(At(190)), nullptr);
 }
