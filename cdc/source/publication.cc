@@ -19,10 +19,16 @@ Status CheckPublication(PgConnection& connection, const std::string& name,
   }
   INDOUBT_ASSIGN_OR_RETURN(
       const PgRows rows,
-      connection.Query("SELECT format('%I.%I', schemaname, tablename) FROM "
-                       "pg_publication_tables WHERE rowfilter IS NULL AND pubname = " +
-                           literal,
-                       deadline));
+      // A list may name all columns there are: a later one it does not.
+      connection.Query(
+          "SELECT format('%I.%I%s', t.schemaname, t.tablename, CASE WHEN t.rowfilter IS NOT "
+          "NULL THEN ' (only some rows)' WHEN EXISTS (SELECT FROM pg_publication_rel r JOIN "
+          "pg_publication p ON p.oid = r.prpubid JOIN pg_class c ON c.oid = r.prrelid JOIN "
+          "pg_namespace n ON n.oid = c.relnamespace WHERE r.prattrs IS NOT NULL AND p.pubname "
+          "= t.pubname AND n.nspname = t.schemaname AND c.relname = t.tablename) THEN "
+          "' (only listed columns)' END) FROM pg_publication_tables t WHERE t.pubname = " +
+              literal,
+          deadline));
   std::set<std::string> published;
   for (const auto& row : rows) published.insert(row[0].value_or(""));
   if (published != tables || known[0][0] != "t") {

@@ -11,9 +11,10 @@
 
 namespace indoubt::cdc_internal {
 
-/// Ok when the publication `name` publishes all changes of `tables`, and of no others: each is
-/// "schema.table", quoted where it has to be. kNotFound when there is none, kRefused when it
-/// publishes something else, which the message names.
+/// Ok when the publication `name` publishes all changes of `tables`, whole, and of no others:
+/// each is "schema.table", quoted where it has to be. kNotFound when there is none, kRefused
+/// when it publishes something else, which the message names: other tables, some rows of one
+/// (WHERE), or a list of its columns.
 Status CheckPublication(PgConnection& connection, const std::string& name,
                         const std::set<std::string>& tables, TimePoint deadline);
 

@@ -194,6 +194,14 @@ TEST_F(CdcWorkerTest, ADroppedSlotIsAnErrorWhileRunningAndAtTheNextStart) {
   EXPECT_EQ(again.error().code(), StatusCode::kNotFound);
 }
 
+TEST_F(CdcWorkerTest, APublicationThatListsColumnsIsRefused) {
+  Client().Run("CREATE PUBLICATION indoubt FOR TABLE moves (id, item)");
+  const auto worker = CdcWorker::Start(Options());
+  ASSERT_FALSE(worker);
+  EXPECT_EQ(worker.error().code(), StatusCode::kRefused);
+  EXPECT_THAT(worker.error().message(), HasSubstr("public.moves (only listed columns)"));
+}
+
 TEST_F(CdcWorkerTest, ALogThatWasLostIsRefusedBecauseTheSlotIsOfAnother) {
   { ASSERT_TRUE(CdcWorker::Start(Options())); }
   CdcOptions other = Options();

@@ -88,6 +88,21 @@ TEST(CdcDoctor, HoldsThePublicationAgainstTheTables) {
                         "{public.account, public.orders}"));
 }
 
+TEST(CdcDoctor, TakesNoPublicationWithAColumnListAndEachOneWithout) {
+  Stores stores;
+  stores.AskPostgres(
+      "ALTER TABLE orders ADD twice bigint GENERATED ALWAYS AS (id * 2) STORED;"
+      "CREATE PUBLICATION indoubt FOR TABLE orders (id, account)");
+  const Json listed = CdcOf(stores, "accounts", R"("orders")");
+  EXPECT_THAT(listed.at("problems").dump(),
+              HasSubstr("publishes {public.orders (only listed columns)}"));
+  stores.AskPostgres("ALTER PUBLICATION indoubt SET TABLE orders");
+  EXPECT_THAT(CdcOf(stores, "accounts", R"("orders")").at("problems"), IsEmpty());
+  stores.AskPostgres("DROP TABLE account; DROP PUBLICATION indoubt");
+  stores.AskPostgres("CREATE PUBLICATION indoubt FOR ALL TABLES");
+  EXPECT_THAT(CdcOf(stores, "accounts", R"("orders")").at("problems"), IsEmpty());
+}
+
 TEST(CdcDoctor, SaysWhatIsMissingWhenTheLogsSlotIsGone) {
   CdcShop shop;
   shop.StartWorker();  // which ends at once, and has made log and slot
