@@ -53,11 +53,15 @@ void SourceRunner::TryUntilLost() {
     progress_ = false;
     const Status ended = Stream();
     if (stop_.is_set()) return;
-    const bool lost = SlotIsLost(ended);
+    bool lost = false;
     bool slot_lost = false;
-    if (lost) {
+    if (SlotIsLost(ended)) {
       const TimePoint answer_by = SystemClock().Now() + kAnswerWithin;
-      slot_lost = ANewSnapshotHelps(CheckSlot(options_, log_.end().complete, stop_, answer_by));
+      const Status slot = CheckSlot(options_, log_.end().complete, stop_, answer_by);
+      // With its slot as it was, a stream ends for what no other attempt would mend either.
+      // Where nobody could look, the next attempt ends for the same, and looks again.
+      lost = slot.ok() || SlotIsLost(slot);
+      slot_lost = ANewSnapshotHelps(slot);
     }
     {
       const std::lock_guard lock(mutex_);

@@ -1,9 +1,11 @@
 // The slot is dropped, moved or invalidated under the worker's feet. Never silence: an
 // error that names the gap, or a new snapshot after which the views equal the source.
 #include <csignal>
+#include <filesystem>
 
 #include <gmock/gmock.h>
 
+#include "faults/proxy.h"
 #include "tests/cdc/kill_fixture.h"
 
 namespace indoubt {
@@ -109,6 +111,35 @@ TEST_F(CdcSlotLossTest, ADroppedSlotIsMadeAnewWithASnapshotWhileTheWorkerRuns) {
     ExpectEverythingEqualsSource();
     EXPECT_FALSE((*worker)->source_lost());
   }
+}
+
+TEST_F(CdcSlotLossTest, ALossThatCannotBeLookedIntoAtOnceIsMendedAllTheSame) {
+  const std::string folder = folder_.path() + "/proxy";
+  constexpr char kSocket[] = "/.s.PGSQL.5432";
+  std::filesystem::create_directory(folder);
+  const auto proxy = Proxy::Start({.listen = "unix:" + folder + kSocket,
+                                   .server = "unix:" + postgres_->socket_folder() + kSocket});
+  ASSERT_TRUE(proxy) << proxy.error().ToString();
+  CdcOptions options = WithSnapshot();
+  options.source_dsn += " host=" + folder;
+  const auto worker = CdcWorker::Start(options);
+  ASSERT_TRUE(worker) << worker.error().ToString();
+  Client().Run("INSERT INTO moves(item, amount) VALUES ('a1', 1), ('gone', 7)");
+  ExpectEverythingEqualsSource();
+  (*proxy)->Refuse(true);
+  (*proxy)->StrikeAll(ProxyAction::kCut);
+  DropSlot();
+  ChangeUnseen();
+  // The stream's own look at the slot finds it gone; the one that asks whether a new snapshot
+  // would help is lost.
+  (*proxy)->Arm(
+      {.direction = Direction::kToServer, .turn = 2, .containing = "pg_replication_slots"});
+  (*proxy)->Refuse(false);
+  ASSERT_TRUE(Eventually([&] { return !(*worker)->status().last_loss.ok(); }))
+      << (*worker)->health().ToString();
+  EXPECT_TRUE((*proxy)->strike());
+  EXPECT_FALSE((*worker)->source_lost());
+  ExpectEverythingEqualsSource();
 }
 
 TEST_F(CdcSlotLossTest, AnotherNameForTheSlotIsRefusedAndNoLoss) {
