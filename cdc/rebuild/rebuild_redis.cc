@@ -284,6 +284,12 @@ class RedisRebuildSink : public RebuildSink {
       }
       std::this_thread::sleep_for(kBetweenLooks);
     }
+    // An EXEC that was given up may still come to the server: not after the new version was
+    // removed, with which its mark goes. The hold would not do, for it may run out before a
+    // swap that nobody has disturbed.
+    INDOUBT_RETURN_IF_ERROR(Select(places_[0]));
+    INDOUBT_RETURN_IF_ERROR(connection_->Ask({"WATCH", kMark}).status());
+    INDOUBT_RETURN_IF_ERROR(Select(live_));
     INDOUBT_RETURN_IF_ERROR(connection_->Ask({"WATCH", RedisPositionKey(view_.name)}).status());
     return OldPosition();  // a write may have come before the hold, and none after
   }
@@ -401,10 +407,12 @@ class RedisRebuildSink : public RebuildSink {
     return CheckMoved(**done, new_keys.size());
   }
 
-  // The swap itself left a mark in the new version's database.
+  // The swap itself left kSwapped in the new version's database. One that did not yet happen
+  // will not any more: it watches what is written here.
   Status AfterLostReply(const Status& lost) {
     INDOUBT_ASSIGN_OR_RETURN(connection_, RedisConnection::Connect(view_.sink));
     INDOUBT_RETURN_IF_ERROR(Select(places_[0]));
+    INDOUBT_RETURN_IF_ERROR(connection_->Ask({"SET", kMark, mark_}).status());
     INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr swapped,
                              connection_->Ask({"EXISTS", kSwapped}));
     INDOUBT_RETURN_IF_ERROR(Select(live_));
