@@ -74,7 +74,8 @@ struct Removal {
 /// What the log is at, between being made and streaming.
 enum class EventLogState {
   kNew,       // nothing was asked of the source yet
-  kSnapshot,  // a snapshot was begun and not finished: it must be begun anew
+  kSnapshot,  // a snapshot was begun and not finished: it goes on from its progress, or is
+              // begun anew where there is none, or nobody can: another table, a lost slot
   kStreaming,
 };
 

@@ -16,7 +16,9 @@ namespace indoubt {
 /// A connection to one view's sink. Keep it: it is made once. Thread-compatible.
 class ViewWaiter {
  public:
-  /// kUnavailable when the sink cannot be reached, kNotFound when the view has nothing yet.
+  /// kUnavailable when the sink cannot be reached. kNotFound when a view in a file (SQLite,
+  /// search) has nothing yet: there may be no file to wait in. A Redis view that has nothing
+  /// yet is at 0/0.
   static Result<std::unique_ptr<ViewWaiter>> Connect(const ViewOptions& view);
   virtual ~ViewWaiter() = default;
 

@@ -90,11 +90,13 @@ class CdcWorker {
  public:
   /// Opens or makes log, publication and slot; on the first start copies the
   /// tables (a snapshot that the stream continues without gap or overlap) into the
-  /// log; then streams in the background. kLocked when another worker has the log, or a
-  /// transaction of the source is in the slot's way,
-  /// kUnavailable when the source cannot be reached, kNotFound when the slot of an
-  /// existing log is gone, kRefused when the slot, the publication or a view
-  /// belongs to something else. A view whose sink is down does not fail the start.
+  /// log; then streams in the background. kInvalidArgument for options that are wrong in
+  /// themselves, kLocked when another worker has the log, or a transaction of the source is in
+  /// the slot's way, kUnavailable when the source cannot be reached, kNotFound when a table is
+  /// missing, kRefused when the slot, the publication or a view belongs to something else.
+  /// With OnSlotLoss::kStop kNotFound, too, when the slot of an existing log is gone, and
+  /// kCorrupt when it was invalidated, or moved beyond what the log has. A view whose sink is
+  /// down does not fail the start.
   static Result<std::unique_ptr<CdcWorker>> Start(const CdcOptions& options);
   ~CdcWorker();
 
@@ -102,7 +104,7 @@ class CdcWorker {
   /// Ok, or the worst of what is wrong now: a lost slot (nothing more comes in; code kNotFound
   /// or kCorrupt), the source unreachable, a view that fails, what retention cannot remove.
   Status health() const;
-  /// Whether the source has stopped for good (a lost slot); health() says why.
+  /// Whether the source has stopped for good (a lost slot, say); health() says why.
   bool source_lost() const;
   /// Stops and joins all threads; what is applied stays. Idempotent.
   void Stop();

@@ -31,10 +31,12 @@ struct RebuildReport {
 /// moment, the view is what it was, or the new version; what a killed one leaves beside it,
 /// the next rebuild of it removes. `patience` is for each wait (for the source's running
 /// transactions, for the log to reach an LSN, for another's hold). kInvalidArgument for a name
-/// that is none of the views', kLocked while another rebuild of the view runs or transactions
-/// of the source are in the way of its snapshot, kUnsupported where the derivation does not say
-/// which Redis keys are its own or Redis has no database to spare, kDeadlineExceeded, kAborted
-/// when the event log was begun anew meanwhile. Blocks; may be called from any thread.
+/// that is none of the views', kNotFound when there is no event log yet, kUnavailable while its
+/// first snapshot is not complete, or when source or sink cannot be reached, kLocked while
+/// another rebuild of the view runs or transactions of the source are in the way of its
+/// snapshot, kUnsupported where the derivation does not say which Redis keys are its own or
+/// Redis has no database to spare, kDeadlineExceeded, kAborted when the event log was begun
+/// anew meanwhile. Blocks; may be called from any thread.
 Result<RebuildReport> RebuildView(const CdcOptions& options, const std::string& name,
                                   Duration patience);
 
