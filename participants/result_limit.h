@@ -21,8 +21,7 @@ inline constexpr std::string_view kTooManyResults =
 /// Why a transaction whose branches pass the bound together is rolled back.
 inline constexpr std::string_view kTooManyResultsTogether =
     "the results of all participants together take more than 64 MiB; narrow the queries, or "
-    "ask "
-    "outside of the transaction";
+    "ask outside of the transaction";
 
 /// About what a value takes, never less than it takes in a message.
 inline size_t SizeInMemory(const Value& value) {
