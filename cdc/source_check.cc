@@ -40,9 +40,8 @@ class SourceCheck {
     INDOUBT_RETURN_IF_ERROR(CheckPublication());
     INDOUBT_RETURN_IF_ERROR(CheckTables());
     INDOUBT_RETURN_IF_ERROR(CheckSlot());
-    if (slot_.exists) return Status::Ok();
     INDOUBT_RETURN_IF_ERROR(CheckRoom());
-    return CheckPrepared();
+    return slot_.exists ? Status::Ok() : CheckPrepared();
   }
 
  private:
@@ -191,25 +190,26 @@ class SourceCheck {
     if (!checked.ok()) report_.problems.push_back(checked.message());
   }
 
-  /// For the slot that the worker will make, and for the walsender that will follow it.
+  /// For the worker's slot and the walsender that follows it, and for one more of each, which
+  /// a rebuild, or a view's copy, needs for a while.
   Status CheckRoom() {
     INDOUBT_ASSIGN_OR_RETURN(
         const auto row,
         Ask("SELECT current_setting('max_replication_slots'), (SELECT count(*) FROM "
             "pg_replication_slots), current_setting('max_wal_senders'), (SELECT count(*) FROM "
             "pg_stat_replication)"));
-    CheckRoomFor("max_replication_slots", Number(row[0]), Number(row[1]));
-    CheckRoomFor("max_wal_senders", Number(row[2]), Number(row[3]));
+    CheckRoomFor("max_replication_slots", Number(row[0]), Number(row[1]) - slot_.exists);
+    CheckRoomFor("max_wal_senders", Number(row[2]), Number(row[3]) - slot_.followed);
     return Status::Ok();
   }
 
-  void CheckRoomFor(const char* setting, int64_t limit, int64_t used) {
-    const int64_t enough = used + 2;
+  void CheckRoomFor(const char* setting, int64_t limit, int64_t used_by_others) {
+    const int64_t enough = used_by_others + 2;
     const std::string remedy =
         fmt::format("ALTER SYSTEM SET {} = {}, then restart the server", setting, enough);
-    if (used >= limit) {
+    if (used_by_others >= limit) {
       Problem("{} = {}, and all are used; {}", setting, limit, remedy);
-    } else if (used + 1 == limit) {
+    } else if (used_by_others + 1 == limit) {
       report_.warnings.push_back(
           fmt::format("{} = {} has room for the worker, and none for a rebuild beside it; {}",
                       setting, limit, remedy));

@@ -9,11 +9,12 @@
 namespace indoubt {
 
 /// Looks, and changes nothing: version, wal_level, the role's rights, the tables and their
-/// replica identities, room for the slot and its walsender, and the slot, when it is there.
+/// replica identities, the slot, when it is there, and room for slot and walsender.
 /// Problems are what CdcWorker::Start, or the source's own writers after it, would fail with;
 /// each names the remedy. A prepared transaction that making the slot would wait for is a
-/// warning. kUnavailable or kInvalidArgument (a DSN that cannot be parsed) when there is nobody
-/// to ask, kDeadlineExceeded when it has not answered by `deadline`. Source: PostgreSQL's
+/// warning, and that there is no room for another slot and walsender, as a rebuild needs them.
+/// kUnavailable or kInvalidArgument (a DSN that cannot be parsed) when there is nobody to ask,
+/// kDeadlineExceeded when it has not answered by `deadline`. Source: PostgreSQL's
 /// documentation, "Logical Decoding" and "Logical Replication".
 Result<PreflightReport> CheckCdcSource(const CdcOptions& options, TimePoint deadline);
 

@@ -10,6 +10,7 @@
 namespace indoubt::testing {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -117,6 +118,22 @@ TEST(CdcDoctor, SaysWhatIsMissingWhenTheLogsSlotIsGone) {
       CdcOf(shop.stores(), "accounts", tables, "", "on_slot_loss = \"snapshot\"\n");
   EXPECT_THAT(copies.at("problems"), IsEmpty()) << copies;
   EXPECT_THAT(copies.at("warnings").dump(), HasSubstr("copy the tables again"));
+}
+
+TEST(CdcDoctor, WarnsThatARebuildHasNoRoomBesideTheWorkersSlot) {
+  CdcShop shop;
+  const auto worker = shop.StartWorker();
+  const auto cdc = [&] { return CdcOf(shop.stores(), "accounts", R"("orders", "account")"); };
+  EXPECT_THAT(cdc().at("warnings"), IsEmpty());
+  shop.stores().AskPostgres(
+      "SELECT pg_create_physical_replication_slot('other_' || n) FROM "
+      "generate_series(1, current_setting('max_replication_slots')::int - 1) n");
+  const Json found = cdc();
+  EXPECT_THAT(found.at("problems"), IsEmpty()) << found;
+  const int limit = std::stoi(shop.stores().AskPostgres("SHOW max_replication_slots"));
+  EXPECT_THAT(found.at("warnings").dump(),
+              AllOf(HasSubstr("none for a rebuild"),
+                    HasSubstr(fmt::format("SET max_replication_slots = {},", limit + 1))));
 }
 
 TEST(CdcDoctor, KnowsThatTheLogWasBegunWithAnotherSlot) {
