@@ -6,6 +6,7 @@
 
 #include "base/gid.h"
 #include "cdc/log/sqlite_event_log.h"
+#include "cdc/slot_name.h"
 #include "cdc/source/snapshot.h"
 #include "cdc/views/make_view.h"
 #include "cdc/views/view_copy.h"

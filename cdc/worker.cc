@@ -154,11 +154,6 @@ bool CdcWorker::source_lost() const { return impl_->source_lost(); }
 
 void CdcWorker::Stop() { impl_->Stop(); }
 
-bool IsSlotName(const std::string& name) {
-  return !name.empty() && name.size() <= 63 &&
-         name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
-}
-
 Result<ViewOptions> FindView(const CdcOptions& options, const std::string& name) {
   std::string known;
   for (const ViewOptions& view : options.views) {

@@ -115,9 +115,6 @@ class CdcWorker {
   std::unique_ptr<Impl> impl_;
 };
 
-/// What PostgreSQL takes for a slot's name: 1 to 63 of [a-z0-9_].
-bool IsSlotName(const std::string& name);
-
 /// The view `name` of the options; kInvalidArgument, with the names there are, when it is
 /// none of them.
 Result<ViewOptions> FindView(const CdcOptions& options, const std::string& name);

@@ -12,7 +12,7 @@
 #include "base/duration.h"
 #include "base/gid.h"
 #include "base/small_file.h"
-#include "cdc/worker.h"
+#include "cdc/slot_name.h"
 #include "cli/toml_reader.h"
 #include "coordinator/executor.h"
 

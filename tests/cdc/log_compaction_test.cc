@@ -48,20 +48,30 @@ class Source {
     }
     return transaction;
   }
-  /// One row by its key, and nothing else.
-  events::Transaction DeleteKeyed(uint64_t lsn) {
-    events::Transaction transaction;
-    transaction.set_commit_end_lsn(lsn);
-    *transaction.add_relations() = Shape(kKeyed);
-    const auto found = keyed_.begin();
-    SetKey(Make(transaction, events::Change::DELETE, kKeyed), found->first);
-    keyed_.erase(found);
+  /// A row of a key that no other change has, and nothing else; or its end.
+  events::Transaction InsertLone(uint64_t lsn) {
+    events::Transaction transaction = Empty(lsn);
+    Put(Make(transaction, events::Change::INSERT, kKeyed), kLoneKey, Fresh(), Fresh());
+    return transaction;
+  }
+  events::Transaction DeleteLone(uint64_t lsn) {
+    events::Transaction transaction = Empty(lsn);
+    SetKey(Make(transaction, events::Change::DELETE, kKeyed), kLoneKey);
+    keyed_.erase(kLoneKey);
     return transaction;
   }
   const Keyed& keyed() const { return keyed_; }
   const Bag& bag() const { return bag_; }
 
  private:
+  static constexpr const char* kLoneKey = "lone";
+
+  static events::Transaction Empty(uint64_t lsn) {
+    events::Transaction transaction;
+    transaction.set_commit_end_lsn(lsn);
+    *transaction.add_relations() = Shape(kKeyed);
+    return transaction;
+  }
   uint64_t Below(uint64_t bound) { return random_() % bound; }
   std::string AnyKey() { return std::to_string(Below(30)); }
   std::string Fresh() { return std::to_string(++fresh_); }
@@ -256,7 +266,8 @@ TEST_F(LogCompactionTest, ItStaysBehindEveryViewAndReadersBeforeItAreRefused) {
 
 TEST_F(LogCompactionTest, WhatFollowsIsReadAlthoughTheEventBeforeIsGoneAndABatchBeginsThere) {
   Append(600);
-  ASSERT_TRUE(log_->Append({source_.DeleteKeyed(lsn_ += 10)}).ok());
+  ASSERT_TRUE(log_->Append({source_.InsertLone(lsn_ += 10)}).ok());
+  ASSERT_TRUE(log_->Append({source_.DeleteLone(lsn_ += 10)}).ok());
   const EventPosition deleted = log_->end().last;
   const auto reader = log_->NewReader();
   ASSERT_TRUE(reader);
@@ -265,7 +276,7 @@ TEST_F(LogCompactionTest, WhatFollowsIsReadAlthoughTheEventBeforeIsGoneAndABatch
   while (log_->CompactOldest(deleted).value_or(false)) {
   }
   ASSERT_EQ(log_->begin().compacted, deleted);
-  ASSERT_EQ(SqliteOne(path_, "SELECT count(*) FROM events WHERE sequence = 601"), "0");
+  ASSERT_EQ(SqliteOne(path_, "SELECT count(*) FROM events WHERE sequence = 602"), "0");
   const auto rest = (*reader)->Read(deleted, 100, 1 << 20);
   ASSERT_TRUE(rest) << rest.error().ToString();
   EXPECT_EQ(rest->size(), 3u);
