@@ -15,6 +15,8 @@ namespace indoubt::cdc_internal {
 namespace {
 
 constexpr int kChunkRows = 1000;
+// Of a slot's 63 characters, with room for "_" and eight digits.
+constexpr size_t kSlotPrefix = 54;
 
 using Table = events::SnapshotProgress::Table;
 using Progress = events::SnapshotProgress;
@@ -259,7 +261,8 @@ Result<bool> GoOnWithCopy(const SlotOptions& options, const std::vector<std::str
 Result<ExportedSnapshot> ExportSnapshot(PgConnection& walsender, const SlotOptions& options,
                                         const StopSignal& stop, TimePoint deadline) {
   SlotOptions own = options;
-  own.slot = fmt::format("{}_{:08x}", options.slot.substr(0, 54), std::random_device()());
+  own.slot =
+      fmt::format("{}_{:08x}", options.slot.substr(0, kSlotPrefix), std::random_device()());
   return MakeSlot(walsender, own, "TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')", stop,
                   deadline);
 }

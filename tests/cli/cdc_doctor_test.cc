@@ -106,11 +106,7 @@ TEST(CdcDoctor, TakesNoPublicationWithAColumnListAndEachOneWithout) {
 
 TEST(CdcDoctor, SaysWhatIsMissingWhenTheLogsSlotIsGone) {
   CdcShop shop;
-  shop.StartWorker();  // which ends at once, and has made log and slot
-  ASSERT_TRUE(Eventually([&] {
-    return shop.stores().AskPostgres("SELECT active FROM pg_replication_slots") == "f";
-  }));
-  shop.stores().AskPostgres("SELECT pg_drop_replication_slot('indoubt')");
+  shop.LoseSlot();
   const std::string tables = R"("orders", "account")";
   const Json stops = CdcOf(shop.stores(), "accounts", tables);
   EXPECT_THAT(stops.at("problems").dump(), HasSubstr("is gone: the changes from "));

@@ -33,11 +33,7 @@ TEST(CdcRun, TellsThatTheLogCannotLetEventsGoAndWhenItCanAgain) {
 
 TEST(CdcRun, ASlotThatIsGoneIsTheEnvironmentAndNoUsageError) {
   CdcShop shop;
-  shop.StartWorker();  // which ends at once, and has made log and slot
-  ASSERT_TRUE(Eventually([&] {
-    return shop.stores().AskPostgres("SELECT active FROM pg_replication_slots") == "f";
-  }));
-  shop.stores().AskPostgres("SELECT pg_drop_replication_slot('indoubt')");
+  shop.LoseSlot();
   const Ran ran = shop.Cdc({"run"});
   EXPECT_TRUE(ran.Exited(3)) << ran.err;
   EXPECT_NE(ran.err.find("is gone: the changes from "), std::string::npos) << ran.err;

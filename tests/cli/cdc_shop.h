@@ -63,6 +63,15 @@ class CdcShop {
     return std::move(*worker);
   }
 
+  /// A worker runs for a moment, so that log and slot are there, and then the slot is gone.
+  void LoseSlot() {
+    StartWorker()->KillAndWait();
+    const bool free = Eventually(
+        [&] { return stores_.AskPostgres("SELECT active FROM pg_replication_slots") == "f"; });
+    INDOUBT_CHECK(free, "the source still takes the killed worker for alive");
+    stores_.AskPostgres("SELECT pg_drop_replication_slot('indoubt')");
+  }
+
   /// Waits until both views show `order`.
   bool ShowOrder(int64_t order) {
     return Eventually([&] {

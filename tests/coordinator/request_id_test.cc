@@ -18,6 +18,16 @@ class RequestIdTest : public CoordinatorFixture {
                          std::initializer_list<const char*> names = {"a", "b"}) {
     return Submit(Named(id, names)).get();
   }
+  /// `id` commits, `b` does not apply it, and a person rolls it back all the same.
+  Gid RollBackByHand(const std::string& id) {
+    options_.apply_timeout = std::chrono::milliseconds(30);
+    stores_["b"].commit_acks.assign(1000, AckKind::kRetry);
+    Start();
+    const Gid gid = *Gid::Parse(Ask(id).gid);
+    EXPECT_TRUE(coordinator_->Resolve({gid, DecisionOutcome::kAborted, kAnn, true, {}},
+                                      In(std::chrono::seconds(10))));
+    return gid;
+  }
   size_t CommittedAt(const std::string& name) {
     return stores_[name].With([](FakeStore& store) { return store.committed.size(); });
   }
@@ -128,22 +138,12 @@ TEST_F(RequestIdTest, HeuristicOutcomeIsTheAnswerTheSecondTimeToo) {
 }
 
 TEST_F(RequestIdTest, WhatAPersonRolledBackIsNotAnsweredAsCommitted) {
-  options_.apply_timeout = std::chrono::milliseconds(30);
-  stores_["b"].commit_acks.assign(1000, AckKind::kRetry);
-  Start();
-  const Gid gid = *Gid::Parse(Ask("order:1").gid);
-  ASSERT_TRUE(coordinator_->Resolve({gid, DecisionOutcome::kAborted, kAnn, true, {}},
-                                    In(std::chrono::seconds(10))));
+  RollBackByHand("order:1");
   EXPECT_EQ(Ask("order:1").outcome, Outcome::kHeuristic);
 }
 
 TEST_F(RequestIdTest, IdOfWhatAPersonRolledBackAndForgotIsFree) {
-  options_.apply_timeout = std::chrono::milliseconds(30);
-  stores_["b"].commit_acks.assign(1000, AckKind::kRetry);
-  Start();
-  const Gid gid = *Gid::Parse(Ask("order:1").gid);
-  ASSERT_TRUE(coordinator_->Resolve({gid, DecisionOutcome::kAborted, kAnn, true, {}},
-                                    In(std::chrono::seconds(10))));
+  const Gid gid = RollBackByHand("order:1");
   const Status forgotten = coordinator_->Forget(gid, kAnn);
   ASSERT_TRUE(forgotten.ok()) << forgotten.ToString();
   stores_["b"].With([](FakeStore& store) {

@@ -6,17 +6,23 @@ namespace {
 
 using ::testing::HasSubstr;
 
-class SqliteBounds : public SqliteGuards {};
-
 constexpr const char* kEndlessRows =
     "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c";
 
+/// `read_` and `write_` do not end by themselves.
+class SqliteBounds : public SqliteGuards {
+ protected:
+  std::unique_ptr<Branch> BeginWithin(std::chrono::milliseconds limit) {
+    return participant_->Begin(NewTestGid(), TestDeadline(limit));
+  }
+  const std::string read_ = fmt::format("SELECT count(*) FROM ({})", kEndlessRows);
+  const std::string write_ =
+      fmt::format("INSERT INTO person (id) SELECT max(x) FROM ({})", kEndlessRows);
+};
+
 TEST_F(SqliteBounds, AnEndlessStatementEndsAtItsDeadlineAndOthersGoOn) {
-  for (const std::string& endless :
-       {fmt::format("SELECT count(*) FROM ({})", kEndlessRows),
-        fmt::format("INSERT INTO person (id) SELECT max(x) FROM ({})", kEndlessRows)}) {
-    auto branch =
-        participant_->Begin(NewTestGid(), TestDeadline(std::chrono::milliseconds(100)));
+  for (const std::string& endless : {read_, write_}) {
+    auto branch = BeginWithin(std::chrono::milliseconds(100));
     const Vote vote = PrepareNow(*branch, {{endless, {}, {}}}).vote;
     EXPECT_EQ(vote.kind, VoteKind::kNo) << endless;
     EXPECT_THAT(vote.reason, HasSubstr("deadline")) << endless;
@@ -27,24 +33,20 @@ TEST_F(SqliteBounds, AnEndlessStatementEndsAtItsDeadlineAndOthersGoOn) {
 
 TEST_F(SqliteBounds, OthersOfTheSameTransactionGoOnWhenAWritingStatementIsStopped) {
   Ask(path_, "INSERT INTO pet VALUES (1, 1)");
-  const std::string count = fmt::format("SELECT count(*) FROM ({})", kEndlessRows);
-  const std::string write =
-      fmt::format("INSERT INTO person (id) SELECT max(x) FROM ({})", kEndlessRows);
-  auto busy = participant_->Begin(NewTestGid(), TestDeadline(std::chrono::milliseconds(100)));
-  auto stopped =
-      participant_->Begin(NewTestGid(), TestDeadline(std::chrono::milliseconds(500)));
+  auto busy = BeginWithin(std::chrono::milliseconds(100));
+  auto stopped = BeginWithin(std::chrono::milliseconds(500));
   const Gid before = NewTestGid(), after = NewTestGid();
   auto first = participant_->Begin(before, TestDeadline());
   auto last = participant_->Begin(after, TestDeadline());
   auto interactive = participant_->Begin(NewTestGid(), TestDeadline());
   // While the first one keeps the writer busy, the others gather for its next transaction.
-  auto busy_vote = StartPrepare(*busy, {{count, {}, {}}});
+  auto busy_vote = StartPrepare(*busy, {{read_, {}, {}}});
   std::promise<size_t> worked;
   interactive->Work({{"UPDATE pet SET owner = 2 WHERE id = 1", {}, 1}, {"SELECT 1", {}, 1}},
                     [&](auto results) { worked.set_value(results ? results->size() : 0); });
   auto first_vote =
       StartPrepare(*first, {{"UPDATE person SET note = 'first' WHERE id = 1", {}, 1}});
-  auto stopped_vote = StartPrepare(*stopped, {{write, {}, {}}});
+  auto stopped_vote = StartPrepare(*stopped, {{write_, {}, {}}});
   auto last_vote =
       StartPrepare(*last, {{"UPDATE person SET note = 'last' WHERE id = 2", {}, 1}});
   EXPECT_EQ(busy_vote.get().vote.kind, VoteKind::kNo);
@@ -63,19 +65,15 @@ TEST_F(SqliteBounds, OthersOfTheSameTransactionGoOnWhenAWritingStatementIsStoppe
 }
 
 TEST_F(SqliteBounds, ARollbackTakesEffectAfterItsPrepareWhenAWritingStatementIsStopped) {
-  const std::string count = fmt::format("SELECT count(*) FROM ({})", kEndlessRows);
-  const std::string write =
-      fmt::format("INSERT INTO person (id) SELECT max(x) FROM ({})", kEndlessRows);
-  auto busy = participant_->Begin(NewTestGid(), TestDeadline(std::chrono::milliseconds(100)));
-  auto stopped =
-      participant_->Begin(NewTestGid(), TestDeadline(std::chrono::milliseconds(500)));
+  auto busy = BeginWithin(std::chrono::milliseconds(100));
+  auto stopped = BeginWithin(std::chrono::milliseconds(500));
   const Gid gid = NewTestGid();
   auto first = participant_->Begin(gid, TestDeadline());
   // While the first one keeps the writer busy, the others gather for its next transaction.
-  auto busy_vote = StartPrepare(*busy, {{count, {}, {}}});
+  auto busy_vote = StartPrepare(*busy, {{read_, {}, {}}});
   auto first_vote =
       StartPrepare(*first, {{"UPDATE person SET note = 'first' WHERE id = 1", {}, 1}});
-  auto stopped_vote = StartPrepare(*stopped, {{write, {}, {}}});
+  auto stopped_vote = StartPrepare(*stopped, {{write_, {}, {}}});
   std::promise<Ack> rolled_back;
   participant_->Rollback(gid, "", TestDeadline(),
                          [&](const Ack& ack) { rolled_back.set_value(ack); });
