@@ -39,8 +39,8 @@ struct SourceRelation {
 };
 
 /// Column name to value in PostgreSQL's text format; nullopt is NULL. A column
-/// that is missing was not sent: a large value that an update did not touch, or,
-/// in `before`, a column outside the key.
+/// that is missing was not sent: a large value that an update did not touch and
+/// that `before` does not have, or, in `before`, a column outside the key.
 using RowImage = std::map<std::string, std::optional<std::string>>;
 
 struct RowChange {

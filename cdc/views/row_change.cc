@@ -65,6 +65,15 @@ std::optional<RowImage> ToRowImage(const SourceRelation& relation, std::string_v
   return tuple.empty() ? std::optional(std::move(image)) : std::nullopt;
 }
 
+// A value that the update left alone is what it was, where the old key or row says that.
+void FillUnchanged(const events::Relation& shape, events::Change& change) {
+  for (int i = 0; i < change.after().values_size(); ++i) {
+    if (!change.after().values(i).unchanged()) continue;
+    if (change.before_is_key() && !shape.columns(i).key()) continue;
+    *change.mutable_after()->mutable_values(i) = change.before().values(i);
+  }
+}
+
 std::optional<ChangeKind> ToChangeKind(events::Change::Kind kind) {
   if (kind == events::Change::INSERT) return ChangeKind::kInsert;
   if (kind == events::Change::UPDATE) return ChangeKind::kUpdate;
@@ -113,6 +122,10 @@ Status ForEachRowChange(const LoggedEvent& event,
     if (has_before != change.before.has_value() || has_after != change.after.has_value()) {
       return Misfit(event);
     }
+    // As FillUnchanged.
+    if (change.before && change.after) {
+      change.after->insert(change.before->begin(), change.before->end());
+    }
     const bool needs_after = *kind == ChangeKind::kInsert || *kind == ChangeKind::kUpdate;
     if (needs_after != change.after.has_value()) return Misfit(event);
     if (*kind == ChangeKind::kDelete && !change.before) return Misfit(event);
@@ -153,6 +166,9 @@ Status ExpandRows(events::Transaction& transaction, const ShapeTable* shapes) {
     if ((!before.empty() && !expand(change, before, change.mutable_before())) ||
         (!after.empty() && !expand(change, after, change.mutable_after()))) {
       return Status(StatusCode::kCorrupt, "a row of the source does not fit its shape");
+    }
+    if (!before.empty() && !after.empty()) {
+      FillUnchanged(*FindShape(transaction, shapes, change.relation_oid()), change);
     }
   }
   return Status::Ok();

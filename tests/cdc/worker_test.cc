@@ -3,6 +3,7 @@
 #include <atomic>
 #include <thread>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "cdc/log/sqlite_event_log.h"
@@ -261,6 +262,40 @@ TEST_F(CdcWorkerTest, RowsOfEveryShapeAreMirrored) {
   EXPECT_EQ(RedisOne(socket, {"HGET", "moves:1003", "note"}), "");
   EXPECT_EQ(RedisOne(socket, {"HGET", "moves:1001", "item"}), "");
   EXPECT_EQ(RedisOne(socket, {"HGET", "moves:1002", "item"}), "");
+}
+
+TEST_F(CdcWorkerTest, ALargeValueThatAnUpdateLeavesAloneIsKept) {
+  SourceClient client = Client();
+  client.Run("ALTER TABLE moves ADD big text, ALTER big SET STORAGE EXTERNAL");
+  client.Run("CREATE TABLE whole(big text, note text)");
+  client.Run("ALTER TABLE whole ALTER big SET STORAGE EXTERNAL, REPLICA IDENTITY FULL");
+  client.Run("CREATE TABLE long_key(big text PRIMARY KEY, note text)");
+  client.Run("ALTER TABLE long_key ALTER big SET STORAGE EXTERNAL");
+  CdcOptions options = OptionsForRows();
+  options.tables = {"moves", "whole", "long_key"};
+  auto worker = CdcWorker::Start(options);
+  ASSERT_TRUE(worker) << worker.error().ToString();
+  const std::string big(2100, 'x');
+  client.Run("INSERT INTO moves(id, item, amount, big) VALUES (1, 'a', 1, '" + big + "')");
+  client.Run("UPDATE moves SET item = 'b' WHERE id = 1");
+  for (const std::string table : {"whole", "long_key"}) {
+    client.Run("INSERT INTO " + table + " VALUES ('" + big + "', 'first')");
+    client.Run("UPDATE " + table + " SET note = 'second'");
+  }
+  const Status reached = WaitForViews(options, SystemClock().Now() + std::chrono::seconds(30));
+  ASSERT_TRUE(reached.ok()) << reached.ToString() << (*worker)->health().ToString();
+  const std::string socket = redis_->socket_path();
+  EXPECT_EQ(SqliteOne(sqlite_path_, "SELECT big FROM moves WHERE item = 'b'"), big);
+  EXPECT_EQ(RedisOne(socket, {"HGET", "moves:1", "big"}), big);
+  EXPECT_EQ(RedisOne(socket, {"HGET", "moves:1", "item"}), "b");
+  // Here the large value is in the name of the row, and comes with the old row only.
+  for (const auto& [table, key] : {std::pair("whole", "whole:" + big + ":second"),
+                                   std::pair("long_key", "long_key:" + big)}) {
+    EXPECT_EQ(SqliteOne(sqlite_path_, fmt::format("SELECT big || note FROM {}", table)),
+              big + "second");
+    EXPECT_EQ(RedisOne(socket, {"HGET", key, "big"}), big) << table;
+    EXPECT_EQ(RedisOne(socket, {"HGET", key, "note"}), "second") << table;
+  }
 }
 
 TEST_F(CdcWorkerTest, AColumnAddedAtTheSourceComesToTheViewsOfRows) {
