@@ -120,7 +120,17 @@ Result<bool> PgOutputDecoder::Decode(std::string_view message, events::Transacti
   }
   if (!status.ok()) return status;
   INDOUBT_RETURN_IF_ERROR(reader.Finished());
+  INDOUBT_RETURN_IF_ERROR(CheckPrepared());
   return TakePart(out);
+}
+
+Status PgOutputDecoder::CheckPrepared() const {
+  if (!is_open_ || !preparing_ || open_bytes_ <= kMaxPreparedBytes) return Status::Ok();
+  return Status(StatusCode::kUnsupported,
+                fmt::format("prepared transaction {} has more than {} MiB of changes; drop "
+                            "the slot and begin with a new event log, and write in smaller "
+                            "transactions",
+                            open_.xid(), kMaxPreparedBytes >> 20));
 }
 
 bool PgOutputDecoder::TakePart(events::Transaction& out) {
@@ -286,6 +296,7 @@ Result<events::Change*> PgOutputDecoder::NewChange(uint32_t relation_oid,
   events::Change* change = open_.add_changes();
   change->set_kind(kind);
   change->set_relation_oid(relation_oid);
+  open_bytes_ += sizeof(events::Change);
   return change;
 }
 
@@ -307,14 +318,7 @@ Status PgOutputDecoder::ReadRow(Reader& reader, std::string* tuple) {
   }
   if (reader.failed()) return Corrupt("row is cut short");
   tuple->assign(rest.data(), rest.size() - reader.rest().size());
-  open_bytes_ += tuple->size() + sizeof(events::Change);
-  if (preparing_ && open_bytes_ > kMaxPreparedBytes) {
-    return Status(StatusCode::kUnsupported,
-                  fmt::format("prepared transaction {} has more than {} MiB of changes; drop "
-                              "the slot and begin with a new event log, and write in smaller "
-                              "transactions",
-                              open_.xid(), kMaxPreparedBytes >> 20));
-  }
+  open_bytes_ += tuple->size();
   return Status::Ok();
 }
 

@@ -19,7 +19,8 @@ namespace indoubt {
 /// later, alone, how it ended. Pure: no I/O. Thread-compatible.
 class PgOutputDecoder {
  public:
-  /// A transaction with more row data than this comes in parts, so that memory is bounded.
+  /// A transaction with more row data than this comes in parts, so that memory is bounded. Each
+  /// change counts as what it takes in memory beside its rows, too.
   static constexpr size_t kPartBytes = size_t{1} << 20;
   /// Bound on a prepared transaction's row data: what may be discarded comes whole.
   static constexpr size_t kMaxPreparedBytes = size_t{256} << 20;
@@ -61,6 +62,8 @@ class PgOutputDecoder {
   Result<events::Change*> NewChange(uint32_t relation_oid, events::Change::Kind kind);
   /// Of the relation that the last NewChange was of.
   Status ReadRow(Reader& reader, std::string* tuple);
+  /// Whether the open transaction is within the bound on prepared ones.
+  Status CheckPrepared() const;
   /// Gives the open transaction so far, if it has become large; it goes on without.
   bool TakePart(events::Transaction& out);
 

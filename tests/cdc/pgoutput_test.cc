@@ -113,6 +113,22 @@ TEST(PgOutputDecoder, GivesALargeTransactionInPartsThatNameTheirShapes) {
   EXPECT_EQ(rows, 25);
 }
 
+TEST(PgOutputDecoder, ChangesWithoutRowsCountForAPartToo) {
+  Decoder decoder;
+  ASSERT_TRUE(decoder.Decode(Relation()));
+  ASSERT_TRUE(decoder.Decode(Begin()));
+  constexpr size_t kChange = sizeof(events::Change);
+  constexpr int kMost = (PgOutputDecoder::kPartBytes + kChange - 1) / kChange;
+  for (int i = 1; i < kMost; ++i) {
+    const auto decoded = decoder.Decode(Truncate());
+    ASSERT_TRUE(decoded && !*decoded) << i;
+  }
+  const auto part = decoder.Decode(Truncate());
+  ASSERT_TRUE(part && *part);
+  EXPECT_EQ((*part)->part(), 1u);
+  EXPECT_EQ((*part)->changes_size(), kMost);
+}
+
 TEST(PgOutputDecoder, RemembersShapesForLaterTransactions) {
   Decoder decoder;
   ASSERT_TRUE(decoder.Decode(Relation()));
@@ -169,6 +185,24 @@ TEST(PgOutputDecoder, APreparedTransactionComesWholeAndItsEndAlone) {
     EXPECT_EQ((*ended)->commit_end_lsn(), 220u);
     EXPECT_EQ((*ended)->changes_size(), 0);
   }
+}
+
+TEST(PgOutputDecoder, APreparedTransactionAboveTheBoundIsRefused) {
+  Decoder decoder;
+  ASSERT_TRUE(decoder.Decode(Relation()));
+  ASSERT_TRUE(decoder.Decode(BeginPrepare()));
+  constexpr size_t kRow = PgOutputDecoder::kMaxPreparedBytes / 8;
+  const std::string row =
+      "I" + Int(16, 4) + "N" + Int(2, 2) + Text("7") + Text(std::string(kRow, 'x'));
+  for (int i = 0; i < 7; ++i) {
+    const auto decoded = decoder.Decode(row);
+    ASSERT_TRUE(decoded && !*decoded) << "comes whole, however large";
+  }
+  const auto refused = decoder.Decode(row);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), StatusCode::kUnsupported);
+  EXPECT_THAT(refused.error().message(),
+              HasSubstr("prepared transaction 77 has more than 256"));
 }
 
 TEST(PgOutputDecoder, TwoPhaseMessagesOutOfPlaceOrCutAreCorrupt) {
