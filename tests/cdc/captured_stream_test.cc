@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "cdc/source/pgoutput.h"
@@ -42,8 +43,8 @@ TEST(CapturedStream, RowChangesOfTablesWithAPrimaryKey) {
           "insert public.item: id='1' note='one' data='\\x00ff0a'",
           "insert public.item: id='2' note='' data='\\x'",
           "insert public.item: id='3' note=null data=null",
-          "insert public.item: id='-9223372036854775808' note='tab\t, new line\n, ü, 'quote'' "
-          "data='\\x'",
+          ("insert public.item: id='-9223372036854775808' note='tab\t, new line\n, ü, 'quote'' "
+           "data='\\x'"),
           "committed",
           "update public.item: id='1' note='ONE' data='\\x00ff0a'",
           "committed",
@@ -106,8 +107,8 @@ TEST(CapturedStream, LargeValuesThatWereLeftAlone) {
           "committed",
           "update public.document: id='1' body=unchanged extra=1100 x E note='second'",
           "committed",
-          "update public.document: key id='1' -> id='2' body=unchanged extra=unchanged "
-          "note='second'",
+          ("update public.document: key id='1' -> id='2' body=unchanged extra=unchanged "
+           "note='second'"),
           "committed",
           "update public.document: id='2' body='short' extra=unchanged note='second'",
           "committed",

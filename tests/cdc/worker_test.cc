@@ -278,9 +278,9 @@ TEST_F(CdcWorkerTest, ALargeValueThatAnUpdateLeavesAloneIsKept) {
   const std::string big(2100, 'x');
   client.Run("INSERT INTO moves(id, item, amount, big) VALUES (1, 'a', 1, '" + big + "')");
   client.Run("UPDATE moves SET item = 'b' WHERE id = 1");
-  for (const std::string table : {"whole", "long_key"}) {
-    client.Run("INSERT INTO " + table + " VALUES ('" + big + "', 'first')");
-    client.Run("UPDATE " + table + " SET note = 'second'");
+  for (const char* table : {"whole", "long_key"}) {
+    client.Run(fmt::format("INSERT INTO {} VALUES ('{}', 'first')", table, big));
+    client.Run(fmt::format("UPDATE {} SET note = 'second'", table));
   }
   const Status reached = WaitForViews(options, SystemClock().Now() + std::chrono::seconds(30));
   ASSERT_TRUE(reached.ok()) << reached.ToString() << (*worker)->health().ToString();
