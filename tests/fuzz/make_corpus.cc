@@ -1,5 +1,6 @@
 // make_corpus FOLDER: what the fuzzers start from. A real log is opened, written to and
-// opened again on the disk; its segments and its records become seeds.
+// opened again on the disk; its segments and its records become seeds, as do the streams
+// captured from PostgreSQL in tests/cdc/streams.
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -14,6 +15,7 @@
 #include "base/check.h"
 #include "recovery/file_log.h"
 #include "recovery/log_records.h"
+#include "tests/cdc/captured_stream.h"
 
 namespace {
 
@@ -106,6 +108,29 @@ void MakeLogs(const fs::path& corpus) {
   fs::remove_all(folder);
 }
 
+/// In the form that fuzz_pgoutput.cc takes: each stream as it was, and with each insert sent
+/// 4096 times, so that its transaction comes in parts.
+void MakeStreams(const fs::path& corpus) {
+  const auto files = CapturedStreams(INDOUBT_STREAMS_FOLDER);
+  INDOUBT_CHECK(!files.empty(), "there are captured streams");
+  for (const fs::path& file : files) {
+    const auto stream = ReadCapturedStream(file);
+    INDOUBT_CHECK(stream.has_value(), stream.status().ToString());
+    std::string once, often;
+    for (const std::string& message : stream->messages) {
+      const char low = static_cast<char>(message.size() & 0xff);
+      const size_t high = message.size() >> 8 & 0x3f;
+      const size_t repeat = message[0] == 'I' ? 0xc0 : 0;
+      once += {low, static_cast<char>(high)};
+      often += {low, static_cast<char>(repeat | high)};
+      once += message;
+      often += message;
+    }
+    Save(corpus / "pgoutput", once);
+    Save(corpus / "pgoutput", often);
+  }
+}
+
 void MakeTexts(const fs::path& corpus) {
   for (const char* text :
        {"shop-1.k3j5x2a7qz.2.1f4", "idt:shop-1.k3j5x2a7qz.2.1f4:ledger", "k3j5x2a7qz",
@@ -140,6 +165,7 @@ int main(int argc, char** argv) {
   fs::create_directories(argv[1]);
   MakeLogs(argv[1]);
   MakeRecords(argv[1]);
+  MakeStreams(argv[1]);
   MakeTexts(argv[1]);
   std::printf("%d seeds\n", seeds);
   return 0;

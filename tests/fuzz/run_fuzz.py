@@ -3,8 +3,8 @@
 
     run_fuzz.py [--seconds N] [--seed N] [TARGET...]
 
-10 s each, 300 s with INDOUBT_LONG=1, from seeds that make_corpus writes anew (a real log
-among them). The seed is printed; --seed repeats a run. An input that fails is kept as
+10 s each, 60 s with INDOUBT_LONG=1, from seeds that make_corpus writes anew (a real log
+and streams captured from PostgreSQL among them). The seed is printed; --seed repeats a run. An input that fails is kept as
 build/fuzz/findings/TARGET-*, with the command that runs it again; exit code 1.
 """
 import argparse
@@ -18,7 +18,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / "build" / "fuzz"
-TARGETS = ["gid", "config", "log_reader", "log_records"]
+TARGETS = ["gid", "config", "log_reader", "log_records", "pgoutput"]
 
 
 def must(command):
@@ -63,7 +63,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int,
-                        default=300 if os.environ.get("INDOUBT_LONG") else 10)
+                        default=60 if os.environ.get("INDOUBT_LONG") else 10)
     parser.add_argument("--seed", type=int, default=random.randrange(1, 2**31))
     parser.add_argument("targets", nargs="*", choices=[*TARGETS, []])
     given = parser.parse_args()
