@@ -183,7 +183,18 @@ Status PostgresServer::StartProcess(const std::vector<std::string>& wrapper) {
 
 void PostgresServer::Kill() {
   if (!process_) return;
-  std::vector<pid_t> pids = ChildrenOf(process_->pid());
+  // Stopped first: a backend that it starts between the look at its children and its death
+  // would live on, and hold the shared memory that the next start wants.
+  process_->Signal(SIGSTOP);
+  const auto at_rest = [pid = process_->pid()] {
+    const auto state = StateOf(pid);
+    return !state || std::string_view("TtZX").find(state->state) != std::string_view::npos;
+  };
+  const TimePoint stopped_by = SystemClock().Now() + kStartLimit;
+  while (!at_rest() && SystemClock().Now() < stopped_by) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  const std::vector<pid_t> pids = ChildrenOf(process_->pid());
   process_->KillAndWait();
   for (const pid_t pid : pids) kill(pid, SIGKILL);
   const TimePoint deadline = SystemClock().Now() + kStartLimit;

@@ -114,8 +114,9 @@ class PowerCut : public ::testing::TestWithParam<bool> {
     files.Restore(tail, random);
     // Shared memory of SQLite is no file of the disk: it is made anew.
     std::filesystem::remove(stores_.sqlite_path() + "-shm");
-    ASSERT_TRUE(stores_.redis().Restart().ok());
-    ASSERT_TRUE(stores_.postgres().Restart().ok());
+    for (const Status& started : {stores_.redis().Restart(), stores_.postgres().Restart()}) {
+      ASSERT_TRUE(started.ok()) << started.ToString();
+    }
   }
 
   void CheckAfterRecovery(int64_t first) {
