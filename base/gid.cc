@@ -11,8 +11,6 @@ namespace indoubt {
 namespace {
 
 constexpr std::string_view kBase32 = "abcdefghijklmnopqrstuvwxyz234567";
-constexpr size_t kLogIdLength = 10;
-constexpr size_t kHomeLength = 5;
 constexpr uint64_t kMaxIncarnation = 0xfffff;
 constexpr uint64_t kMaxNumber = 0xfffffffffff;
 
@@ -69,7 +67,7 @@ Result<LogId> LogId::Parse(std::string_view text) {
       text.find_first_not_of(kBase32) != std::string_view::npos) {
     return Malformed("a log identity (10 characters of [a-z2-7])", text);
   }
-  return LogId(std::string(text));
+  return LogId(text);
 }
 
 Result<Gid> Gid::Parse(std::string_view text) {
@@ -89,8 +87,7 @@ Result<Gid> Gid::Parse(std::string_view text) {
   auto incarnation = ParseHex(parts[2], kMaxIncarnation);
   auto number = ParseHex(parts[3], kMaxNumber);
   if (!IsValidName(parts[0]) || !log || !incarnation || !number) return Malformed(kForm, text);
-  return Gid{std::string(parts[0]), *log, static_cast<uint32_t>(*incarnation), *number,
-             std::string(parts[4])};
+  return Gid{parts[0], *log, static_cast<uint32_t>(*incarnation), *number, parts[4]};
 }
 
 std::string Gid::ToString() const {
@@ -98,7 +95,7 @@ std::string Gid::ToString() const {
   constexpr size_t kNumbers = 5 + 11;  // hexadecimal digits at most
   std::string text;
   text.reserve(node.size() + log.text().size() + kNumbers + 4 + home.size());
-  text += node;
+  text += node.view();
   text += '.';
   text += log.text();
   for (const uint64_t part : {uint64_t{incarnation}, number}) {
@@ -109,7 +106,7 @@ std::string Gid::ToString() const {
   }
   if (!home.empty()) {
     text += '.';
-    text += home;
+    text += home.view();
   }
   return text;
 }

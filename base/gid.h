@@ -18,7 +18,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
+#include "base/short_text.h"
 #include "base/status.h"
 
 namespace indoubt {
@@ -28,6 +30,10 @@ inline constexpr size_t kMaxNameLength = 32;
 
 /// Longest name of a node that has a last resource: its gids have one part more.
 inline constexpr size_t kMaxNodeLengthWithHome = 28;
+
+/// Lengths of the identities of a decision log and of a decision table, in bytes.
+inline constexpr size_t kLogIdLength = 10;
+inline constexpr size_t kHomeLength = 5;
 
 /// Whether `name` may name a node or a participant: [A-Za-z0-9_-]{1,32}.
 bool IsValidName(std::string_view name);
@@ -40,12 +46,13 @@ class LogId {
   static LogId Random();
   /// kInvalidArgument unless `text` is 10 characters of [a-z2-7].
   static Result<LogId> Parse(std::string_view text);
-  const std::string& text() const { return text_; }
+  /// Empty of a LogId that was only made. Lives as long as this.
+  std::string_view text() const { return text_.view(); }
   friend auto operator<=>(const LogId&, const LogId&) = default;
 
  private:
-  explicit LogId(std::string text) : text_(std::move(text)) {}
-  std::string text_;
+  explicit LogId(std::string_view text) : text_(text) {}
+  ShortText<kLogIdLength> text_;
 };
 
 /// Whether `text` may be the identity of a decision table: 5 characters of [a-z2-7].
@@ -53,16 +60,16 @@ bool IsValidHome(std::string_view text);
 /// A new one: 25 bits from the kernel's random source.
 std::string RandomHome();
 
-/// A global transaction identifier. A value; compares by age within one log:
-/// an older incarnation first, then the smaller number.
+/// A global transaction identifier. A value of 64 bytes, copied without a call; compares by
+/// age within one log: an older incarnation first, then the smaller number.
 struct Gid {
-  std::string node;  // [A-Za-z0-9_-]{1,32}
+  ShortText<kMaxNameLength> node;  // [A-Za-z0-9_-]{1,32}
   LogId log;
   uint32_t incarnation = 0;  // at most 0xfffff
   uint64_t number = 0;       // at most 0xfffffffffff (44 bits)
   /// Where the decision lives: the identity of a last resource's decision table, or empty
   /// for the log. The number is unique without it.
-  std::string home{};
+  ShortText<kHomeLength> home{};
 
   /// Parses the text form. kInvalidArgument for anything ToString() cannot give,
   /// leading zeros included; never echoes more than 80 bytes of a bad input.
@@ -75,6 +82,7 @@ struct Gid {
            a.log == b.log && a.node == b.node;
   }
 };
+static_assert(std::is_trivially_copyable_v<Gid> && sizeof(Gid) == 64);
 
 /// One participant's part of a transaction.
 struct BranchId {

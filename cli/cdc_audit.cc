@@ -72,7 +72,8 @@ Result<Sources> Collect(const CdcVerbConfig& loaded) {
 KnownDecision DecisionOn(const Sources& sources, const Gid& gid) {
   const LoggedDecisions& log = *sources.log;
   if (gid.log != log.id()) {
-    return {DecisionOutcome::kUnknown, "it belongs to another decision log, " + gid.log.text()};
+    return {DecisionOutcome::kUnknown,
+            fmt::format("it belongs to another decision log, {}", gid.log.text())};
   }
   const auto heuristic = sources.heuristics.find(gid);
   std::string note = heuristic == sources.heuristics.end()
@@ -89,7 +90,7 @@ KnownDecision DecisionOn(const Sources& sources, const Gid& gid) {
     return {DecisionOutcome::kUnknown,
             fmt::format("it was decided in decision table {}, which is not that of a last "
                         "resource of this configuration",
-                        gid.home)};
+                        gid.home.view())};
   }
   const auto row = sources.rows.outcomes.find(gid);
   return {row == sources.rows.outcomes.end() ? DecisionOutcome::kAborted : row->second,

@@ -53,7 +53,7 @@ Result<std::unique_ptr<Coordinator>> StartOn(
   options.default_timeout = config.default_timeout;
   options.recovery_interval = choices.recovery_interval;
   options.empty_log = choices.empty_log;
-  const std::string id = log->id().text();
+  const std::string id(log->id().text());
   INDOUBT_ASSIGN_OR_RETURN(
       auto coordinator, Coordinator::Start(options, std::move(log), std::move(participants)));
   if (choices.empty_log == EmptyLog::kAccept) {

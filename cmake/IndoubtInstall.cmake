@@ -36,8 +36,8 @@ endfunction()
 indoubt_component(base
   TARGETS base participants
   HEADERS base/check.h base/clock.h base/duration.h base/failpoint.h base/file.h base/gid.h
-          base/status.h base/text.h participants/decision.h participants/last_resource.h
-          participants/participant.h)
+          base/short_text.h base/status.h base/text.h participants/decision.h
+          participants/last_resource.h participants/participant.h)
 indoubt_component(coordinator
   TARGETS orphans coordinator
   HEADERS coordinator/coordinator.h coordinator/executor.h coordinator/operations.h

@@ -60,7 +60,7 @@ class Client final : public ControlClient {
 
   Result<RecoveryReport> Recover(TimePoint deadline, std::optional<LogId> adopt) override {
     v1::RecoverRequest request;
-    if (adopt) request.set_adopt(adopt->text());
+    if (adopt) request.set_adopt(std::string(adopt->text()));
     v1::RecoverReply reply;
     INDOUBT_RETURN_IF_ERROR(Ask(&v1::Control::Stub::Recover, request, deadline, reply));
     return DecodeReport(reply);

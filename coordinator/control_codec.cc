@@ -116,7 +116,7 @@ void EncodeResolve(const ResolveRequest& request, v1::ResolveRequest& message) {
   message.set_decision(ToString(request.decision));
   EncodeTrace(request.by, *message.mutable_by());
   message.set_force(request.force);
-  if (request.adopt) message.set_adopt(request.adopt->text());
+  if (request.adopt) message.set_adopt(std::string(request.adopt->text()));
 }
 
 Result<ResolveRequest> DecodeResolve(const v1::ResolveRequest& message) {

@@ -60,7 +60,7 @@ void DecisionRows::StartBatch() {
 }
 
 void DecisionRows::RemoveRows(const Batch& batch) {
-  LastResource* last_resource = At(batch->front().gid.home);
+  LastResource* last_resource = At(batch->front().gid.home.view());
   if (last_resource == nullptr) return OnRemoved(batch, false);
   std::vector<Gid> gids;
   gids.reserve(batch->size());
@@ -113,7 +113,7 @@ void DecisionRows::Flush(TimePoint deadline) {
   }
 }
 
-LastResource* DecisionRows::At(const std::string& home) const {
+LastResource* DecisionRows::At(std::string_view home) const {
   for (const auto& participant : participants_) {
     LastResource* last_resource = participant->last_resource();
     if (last_resource != nullptr && last_resource->home() == home) return last_resource;

@@ -58,7 +58,7 @@ class DecisionRows {
   void StartBatch();
   void RemoveRows(const Batch& batch);
   void OnRemoved(const Batch& batch, bool removed);
-  LastResource* At(const std::string& home) const;
+  LastResource* At(std::string_view home) const;
 
   Runtime& runtime_;
   DecisionLog& log_;

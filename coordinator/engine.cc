@@ -39,7 +39,7 @@ std::optional<size_t> Engine::Position(const std::string& name) const {
   return std::nullopt;
 }
 
-LastResource* Engine::LastResourceAt(const std::string& home) const {
+LastResource* Engine::LastResourceAt(std::string_view home) const {
   LastResource* last_resource = TheLastResource();
   const bool at_home = last_resource != nullptr && last_resource->home() == home;
   return at_home ? last_resource : nullptr;

@@ -45,7 +45,7 @@ class Engine {
   /// The position of the participant `name`; none when there is no such.
   std::optional<size_t> Position(const std::string& name) const;
   /// The last resource whose decision table has the identity `home`; null if none is here.
-  LastResource* LastResourceAt(const std::string& home) const;
+  LastResource* LastResourceAt(std::string_view home) const;
   /// The one that is configured, if any.
   LastResource* TheLastResource() const;
   Readiness& readiness() { return readiness_; }

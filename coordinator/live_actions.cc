@@ -56,10 +56,10 @@ void LiveTransaction::SendPrepare(size_t part, std::vector<Statement> last) {
   Branch* branch = OwedBranch(part);
   if (branch == nullptr) return;
   branch->Prepare(std::move(last),
-                  [this, part](PrepareReply reply) { OnPrepared(part, std::move(reply)); });
+                  [this, part](PrepareReply&& reply) { OnPrepared(part, std::move(reply)); });
 }
 
-void LiveTransaction::OnPrepared(size_t part, PrepareReply reply) {
+void LiveTransaction::OnPrepared(size_t part, PrepareReply&& reply) {
   const Status after = HitFailPoint("after_prepare", NameOf(part));
   const size_t bytes = SizeInMemory(reply.results);
   const bool fits = result_bytes_.fetch_add(bytes) + bytes <= kMaxResultBytes;
@@ -93,12 +93,12 @@ void LiveTransaction::SendOnePhase(size_t part, std::vector<Statement> last) {
   }
   Branch* branch = OwedBranch(part);
   if (branch == nullptr) return;
-  branch->CommitOnePhase(std::move(last), [this, part](OnePhaseReply reply) {
+  branch->CommitOnePhase(std::move(last), [this, part](OnePhaseReply&& reply) {
     OnOnePhase(part, std::move(reply));
   });
 }
 
-void LiveTransaction::OnOnePhase(size_t part, OnePhaseReply reply) {
+void LiveTransaction::OnOnePhase(size_t part, OnePhaseReply&& reply) {
   const Status after = HitFailPoint("one_phase_after", NameOf(part));
   KeepReply(part, std::move(reply.results));
   if (!after.ok()) reply = {OnePhaseKind::kUnknown, after.message(), {}};
@@ -139,7 +139,7 @@ void LiveTransaction::OnDecided(DecisionOutcome outcome, const Status& why,
     PostOwed(std::move(decided));
   } else {
     PostLater(std::move(decided));
-    Deliver(std::nullopt, /*owed=*/true);
+    SettleOwed();
   }
   // This may be gone by now.
   if (outcome != DecisionOutcome::kCommitted || !engine.Enter()) return;
@@ -190,7 +190,7 @@ void LiveTransaction::Tell(size_t part, bool commit) {
   }
   Participant& participant = *engine_.participants()[parts_[part].participant];
   const TimePoint deadline = StepTime() + kAttempt;
-  auto done = [this, part = static_cast<uint32_t>(part), commit](Ack ack) {
+  auto done = [this, part = static_cast<uint32_t>(part), commit](Ack&& ack) {
     OnTold(part, commit, std::move(ack));
   };
   static_assert(sizeof done <= 2 * sizeof(void*), "std::function holds it without memory");
@@ -208,7 +208,7 @@ void LiveTransaction::Tell(size_t part, bool commit) {
   participant.Rollback(gid_, token, deadline, done);
 }
 
-void LiveTransaction::OnTold(size_t part, bool commit, Ack ack) {
+void LiveTransaction::OnTold(size_t part, bool commit, Ack&& ack) {
   if (Status after = HitFailPoint(PointName(false, commit), NameOf(part)); !after.ok()) {
     ack = {AckKind::kRetry, after.message()};
   }

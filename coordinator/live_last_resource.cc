@@ -35,10 +35,10 @@ void LiveTransaction::SendLastResource(const AskLastResource& ask,
   if (OwedBranch(part) == nullptr) return;
   last_branch_->CommitDecision(
       std::move(last), ask.branches,
-      [this, part](OnePhaseReply reply) { OnLastResource(part, std::move(reply)); });
+      [this, part](OnePhaseReply&& reply) { OnLastResource(part, std::move(reply)); });
 }
 
-void LiveTransaction::OnLastResource(size_t part, OnePhaseReply reply) {
+void LiveTransaction::OnLastResource(size_t part, OnePhaseReply&& reply) {
   const Status after = HitFailPoint("last_resource_after", NameOf(part));
   KeepReply(part, std::move(reply.results));
   // A rollback is certain whatever became of the answer.
@@ -58,7 +58,7 @@ void LiveTransaction::OnLastResource(size_t part, OnePhaseReply reply) {
     PostOwed(std::move(ended));
   } else {
     PostLater(std::move(ended));
-    Deliver(std::nullopt, /*owed=*/true);
+    SettleOwed();
   }
 }
 
@@ -74,11 +74,12 @@ void LiveTransaction::Do(const AskDecision& ask) {
 }
 
 void LiveTransaction::SendAsk() {
-  LastResource* last_resource = engine_.LastResourceAt(gid_.home);
+  LastResource* last_resource = engine_.LastResourceAt(gid_.home.view());
   if (last_resource == nullptr) {
     // Its table was there when this transaction began, and is another one now.
-    return Post(Decided{DecisionOutcome::kUnknown,
-                        "the decision table " + gid_.home + " is not there any more"});
+    return Post(
+        Decided{DecisionOutcome::kUnknown,
+                fmt::format("the decision table {} is not there any more", gid_.home.view())});
   }
   if (!OweUnlessOver()) return;
   last_resource->Ask(gid_, engine_.Now() + kAskAttempt, [this](StandingDecision standing) {

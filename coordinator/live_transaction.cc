@@ -9,14 +9,11 @@
 #include "base/failpoint.h"
 
 namespace indoubt {
-namespace {
 
-const void* ThisThread() {
+const void* LiveTransaction::ThisThread() {
   static thread_local char here;
   return &here;
 }
-
-}  // namespace
 
 LiveTransaction::LiveTransaction(OnlyHere, Engine& engine, Transaction machine, bool recovered)
     : engine_(engine),
@@ -131,26 +128,16 @@ Branch* LiveTransaction::OwedBranch(size_t part) {
   return branches_[part].get();
 }
 
-void LiveTransaction::PostOwed(Event event) { Deliver(std::move(event), /*owed=*/true); }
-
-bool LiveTransaction::InStrand() const {
-  return runner_.load(std::memory_order_relaxed) == ThisThread();
-}
-
-// After it, with `owed`, this may be gone unless the caller holds it.
-void LiveTransaction::Deliver(std::optional<Event> event, bool owed) {
-  if (InStrand()) {
-    if (owed) owed_.fetch_sub(1, std::memory_order_relaxed);
-    if (event) own_.push_back(std::move(*event));
-    return;
-  }
+// From outside the strand; null when there is no event but that the answer is there. After
+// it, with `owed`, this may be gone unless the caller holds it.
+void LiveTransaction::Deliver(Event* event, bool owed) {
   std::shared_ptr<LiveTransaction> self;  // the register's reference may go within
   {
-    std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     if (owed && owed_.fetch_sub(1, std::memory_order_relaxed) == 1 && released_) {
       self = engine_.LetGo(*this);
     }
-    if (!event || superseded_) return;
+    if (event == nullptr || superseded_) return;
     if (running_) {
       inbox_.push_back(std::move(*event));
       return;
@@ -158,33 +145,33 @@ void LiveTransaction::Deliver(std::optional<Event> event, bool owed) {
     running_ = true;
     own_.push_back(std::move(*event));
     if (!self) self = shared_from_this();
+    if (!engine_.Enter()) return;  // the engine ends: nothing is done any more
+    RunStrand(std::move(lock));
   }
-  if (!engine_.Enter()) return;  // the engine ends: nothing is done any more
-  RunStrand();
   engine_.Leave();
 }
 
-void LiveTransaction::RunStrand() {
+// With mutex_ held by `lock`, and running_ set.
+void LiveTransaction::RunStrand(std::unique_lock<std::mutex> lock) {
   runner_.store(ThisThread(), std::memory_order_relaxed);
   for (;;) {
-    actions_.clear();
-    step_time_.reset();
-    {
-      std::lock_guard lock(mutex_);
-      std::move(inbox_.begin(), inbox_.end(), std::back_inserter(own_));
-      inbox_.clear();
-      if (own_.empty() || superseded_) {
-        own_.clear();
-        runner_.store(nullptr, std::memory_order_relaxed);
-        running_ = false;
-        return;
-      }
-      for (const Event& event : own_) machine_.Step(event, actions_);
+    std::move(inbox_.begin(), inbox_.end(), std::back_inserter(own_));
+    inbox_.clear();
+    if (own_.empty() || superseded_) {
       own_.clear();
+      runner_.store(nullptr, std::memory_order_relaxed);
+      running_ = false;
+      return;
     }
+    for (const Event& event : own_) machine_.Step(event, actions_);
+    own_.clear();
+    lock.unlock();
     for (Action& action : actions_) {
       std::visit([this](auto& specific) { Do(specific); }, action);
     }
+    actions_.clear();
+    step_time_.reset();
+    lock.lock();
   }
 }
 
@@ -195,8 +182,10 @@ TimePoint LiveTransaction::StepTime() {
 }
 
 void LiveTransaction::PostAt(TimePoint when, Event event) {
-  engine_.runtime().ScheduleAt(
-      when, [self = shared_from_this(), event = std::move(event)] { self->Post(event); });
+  engine_.runtime().ScheduleAt(when,
+                               [self = shared_from_this(), event = std::move(event)]() mutable {
+                                 self->Deliver(&event, /*owed=*/false);
+                               });
 }
 
 void LiveTransaction::PostLater(Event event) {

@@ -106,11 +106,35 @@ class LiveTransaction : public std::enable_shared_from_this<LiveTransaction> {
   bool OweUnlessOver();
   /// The branch, for a call whose answer is owed from now on; null likewise.
   Branch* OwedBranch(size_t part);
-  void PostOwed(Event event);
-  void Post(Event event) { Deliver(std::move(event), /*owed=*/false); }
-  void Deliver(std::optional<Event> event, bool owed);
-  bool InStrand() const;
-  void RunStrand();
+  template <typename Specific>
+  void PostOwed(Specific event) {
+    Bring(std::move(event), /*owed=*/true);
+  }
+  template <typename Specific>
+  void Post(Specific event) {
+    Bring(std::move(event), /*owed=*/false);
+  }
+  /// Most come from within the strand, and are made in their place there: moving one that
+  /// may hold anything costs as much as the machine's step.
+  template <typename Specific>
+  void Bring(Specific&& event, bool owed) {
+    if (!InStrand()) {
+      Event whole(std::move(event));
+      return Deliver(&whole, owed);
+    }
+    if (owed) owed_.fetch_sub(1, std::memory_order_relaxed);
+    own_.emplace_back(std::move(event));
+  }
+  /// An answer that was owed is there, and brings no event.
+  void SettleOwed() {
+    if (!InStrand()) return Deliver(nullptr, /*owed=*/true);
+    owed_.fetch_sub(1, std::memory_order_relaxed);
+  }
+  void Deliver(Event* event, bool owed);
+  bool InStrand() const { return runner_.load(std::memory_order_relaxed) == ThisThread(); }
+  /// An address of the calling thread's own.
+  static const void* ThisThread();
+  void RunStrand(std::unique_lock<std::mutex> lock);
   TimePoint StepTime();
   void PostAt(TimePoint when, Event event);
   void PostLater(Event event);
@@ -130,15 +154,15 @@ class LiveTransaction : public std::enable_shared_from_this<LiveTransaction> {
   void Work(size_t part, std::function<void(Status)> then);
   void SendPrepare(size_t part, std::vector<Statement> last);
   void SendOnePhase(size_t part, std::vector<Statement> last);
-  void OnOnePhase(size_t part, OnePhaseReply reply);
+  void OnOnePhase(size_t part, OnePhaseReply&& reply);
   void SendLastResource(const AskLastResource& ask, std::vector<Statement> last);
-  void OnLastResource(size_t part, OnePhaseReply reply);
+  void OnLastResource(size_t part, OnePhaseReply&& reply);
   void SendAsk();
-  void OnPrepared(size_t part, PrepareReply reply);
+  void OnPrepared(size_t part, PrepareReply&& reply);
   void OnDecided(DecisionOutcome outcome, const Status& why, uint64_t ended_before);
   void TellAfterBackoff(size_t part, int attempt, bool commit);
   void Tell(size_t part, bool commit);
-  void OnTold(size_t part, bool commit, Ack ack);
+  void OnTold(size_t part, bool commit, Ack&& ack);
   void KeepReply(size_t part, std::vector<StatementResult> results);
   void BeginBranches(TimePoint deadline);
   void SetDeadline(TimePoint when, Deadline meaning);

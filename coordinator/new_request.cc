@@ -83,14 +83,14 @@ void LiveCoordinator::Execute(TransactionRequest request, OutcomeCallback done) 
     return Refuse(done, engine_.Now() - began, id);
   }
   if (request.request_id.empty()) {
-    ExecuteNew(std::move(request), std::move(done));
+    ExecuteNew(std::move(request), began, std::move(done));
   } else {
     ExecuteOnce(std::move(request), std::move(done));
   }
 }
 
-void LiveCoordinator::ExecuteNew(TransactionRequest request, OutcomeCallback done) {
-  const TimePoint began = engine_.Now();
+void LiveCoordinator::ExecuteNew(TransactionRequest request, TimePoint began,
+                                 OutcomeCallback done) {
   Result<SplitRequest> split = Split(request);
   if (!split) return Refuse(done, engine_.Now() - began, split.error());
   std::vector<std::string> warnings;

@@ -25,7 +25,7 @@ std::map<Gid, StandingDecision> AskAll(Engine& engine, const std::vector<Decisio
   const auto answers = std::make_shared<Answers>();
   size_t asked = 0;
   for (const Decision& orphan : orphans) {
-    LastResource* last_resource = engine.LastResourceAt(orphan.gid.home);
+    LastResource* last_resource = engine.LastResourceAt(orphan.gid.home.view());
     if (last_resource == nullptr) continue;
     ++asked;
     last_resource->Ask(orphan.gid, deadline,
@@ -47,11 +47,11 @@ std::map<Gid, StandingDecision> AskAll(Engine& engine, const std::vector<Decisio
 }
 
 std::string WhyUndecided(Engine& engine, const Gid& gid, const StandingDecision* answer) {
-  if (engine.LastResourceAt(gid.home) == nullptr) {
+  if (engine.LastResourceAt(gid.home.view()) == nullptr) {
     return fmt::format(
         "{}: prepared, and decided in the decision table {} of a last resource that is not "
         "reachable under this configuration; in doubt until it is",
-        gid.ToString(), gid.home);
+        gid.ToString(), gid.home.view());
   }
   return fmt::format("{}: prepared, and its last resource cannot tell the decision yet: {}",
                      gid.ToString(), answer == nullptr ? "no answer" : answer->reason);
@@ -94,15 +94,15 @@ std::vector<Decision> ListDecisionRows(Engine& engine, const std::string& node,
 }
 
 Result<bool> HasDecisionRow(Engine& engine, const Gid& gid, TimePoint deadline) {
-  LastResource* last_resource = engine.LastResourceAt(gid.home);
+  LastResource* last_resource = engine.LastResourceAt(gid.home.view());
   if (last_resource == nullptr) {
     return Status(StatusCode::kUnavailable,
                   fmt::format("{}: its decision lives in the decision table {}, and the last "
                               "resource with that table cannot be asked",
-                              gid.ToString(), gid.home));
+                              gid.ToString(), gid.home.view()));
   }
   INDOUBT_ASSIGN_OR_RETURN(const std::vector<Decision> rows,
-                           last_resource->ListDecisions(gid.node, gid.log, 0, deadline));
+                           last_resource->ListDecisions(gid.node.view(), gid.log, 0, deadline));
   return std::any_of(rows.begin(), rows.end(),
                      [&](const Decision& row) { return row.gid == gid; });
 }

@@ -71,9 +71,10 @@ void LiveCoordinator::ExecuteOnce(TransactionRequest request, OutcomeCallback do
                       "outcome_retention; shorten that, ask later, or leave the id out")),
                   done);
   }
-  ExecuteNew(std::move(request), [answer, done = std::move(done)](TransactionOutcome outcome) {
-    answer(std::move(outcome), done);
-  });
+  ExecuteNew(std::move(request), began,
+             [answer, done = std::move(done)](TransactionOutcome outcome) {
+               answer(std::move(outcome), done);
+             });
 }
 
 }  // namespace indoubt

@@ -57,7 +57,7 @@ Status CheckWhose(const ResolveRequest& request, const std::string& node,
     return Status(
         StatusCode::kInvalidArgument,
         fmt::format("{}: is of the node {}, and this is {}; ask that node's coordinator",
-                    gid.ToString(), gid.node, node));
+                    gid.ToString(), gid.node.view(), node));
   }
   const bool own = gid.log == log.id() && gid.incarnation <= log.incarnation();
   if (own || request.adopt == gid.log) return Status::Ok();
@@ -250,7 +250,7 @@ Result<TransactionList> LiveCoordinator::Resolve(const ResolveRequest& request,
         StatusCode::kRefused,
         fmt::format("{}: is decided in the decision table {} of its last resource, and "
                     "not by hand; bring that PostgreSQL back, and `recover` asks there",
-                    request.gid.ToString(), request.gid.home));
+                    request.gid.ToString(), request.gid.home.view()));
   }
   INDOUBT_RETURN_IF_ERROR(engine_.log().health().WithContext("decision log"));
   if (!engine_.log().accepted()) INDOUBT_RETURN_IF_ERROR(RefuseForeignBranches(deadline));

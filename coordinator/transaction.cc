@@ -133,7 +133,10 @@ void Transaction::CountVotes(std::vector<Action>& actions) {
   }
   commit.branches.reserve(branches_.size());
   for (const BranchState& branch : branches_) {
-    if (branch.vote == VoteKind::kYes) commit.branches.push_back({branch.name, branch.token});
+    if (branch.vote != VoteKind::kYes) continue;
+    BranchRecord& record = commit.branches.emplace_back();
+    record.participant = branch.name;
+    record.token = branch.token;
   }
   if (last_resource_) {
     branches_[*last_resource_].phase = BranchPhase::kAsked;

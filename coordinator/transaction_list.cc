@@ -87,8 +87,9 @@ std::vector<std::string> AddPrepared(Engine& engine, const std::string& node,
       } else if (engine.log().Find(gid) != LoggedState::kUnknown) {
         view.note = "prepared here, and committed elsewhere; recovery commits it";
       } else if (!gid.home.empty()) {
-        view.note = fmt::format(
-            "prepared, and decided in the decision table {}; recovery asks there", gid.home);
+        view.note =
+            fmt::format("prepared, and decided in the decision table {}; recovery asks there",
+                        gid.home.view());
       } else {
         view.note = "prepared, and no commit in the log; recovery rolls it back";
       }

@@ -62,7 +62,7 @@ class LastResource {
   /// The commit rows of `node` and `log` but for those of `incarnation`, about kMostListed
   /// at most: what is removed makes room for the rest. Blocks until `deadline`.
   static constexpr int kMostListed = 16384;
-  virtual Result<std::vector<Decision>> ListDecisions(const std::string& node, const LogId& log,
+  virtual Result<std::vector<Decision>> ListDecisions(std::string_view node, const LogId& log,
                                                       uint32_t incarnation,
                                                       TimePoint deadline) = 0;
 

@@ -2,7 +2,9 @@
 
 #include <array>
 #include <charconv>
+#include <cstring>
 
+#include <boost/endian/conversion.hpp>
 #include <fmt/format.h>
 
 #include "base/check.h"
@@ -14,7 +16,6 @@ namespace {
 constexpr std::string_view kSegmentMagic = "IDTSEG";  // and two digits: the version
 constexpr size_t kMagicBytes = 8;
 constexpr size_t kHeaderCrcAt = kSegmentHeaderBytes - sizeof(uint32_t);
-constexpr size_t kLogIdBytes = 10;
 
 // Each frame begins and ends with a tag of several bits, so that neither a
 // lost sector (zeros) nor one flipped bit looks like the other.
@@ -50,26 +51,23 @@ bool IsInPlace(const Frame& frame, FrameKind kind, uint64_t position) {
 
 template <typename T>
 void Put(std::string& out, T value) {
+  boost::endian::native_to_little_inplace(value);
   std::array<char, sizeof(T)> bytes;
-  for (size_t i = 0; i < sizeof(T); ++i) {
-    bytes[i] = static_cast<char>(static_cast<uint64_t>(value) >> (8 * i) & 0xff);
-  }
+  std::memcpy(bytes.data(), &value, bytes.size());
   out.append(bytes.data(), bytes.size());
 }
 
 template <typename T>
 T Get(std::string_view bytes, size_t at) {
-  uint64_t value = 0;
-  for (size_t i = 0; i < sizeof(T); ++i) {
-    value |= static_cast<uint64_t>(static_cast<unsigned char>(bytes[at + i])) << (8 * i);
-  }
-  return static_cast<T>(value);
+  T value;
+  std::memcpy(&value, bytes.data() + at, sizeof value);
+  return boost::endian::little_to_native(value);
 }
 
 // A frame of another log or segment must not pass for one of this: they are in
 // the checksum without being in the bytes.
 uint32_t FrameCrc(const SegmentHeader& segment, std::string_view fields) {
-  std::string covered = segment.log.text();
+  std::string covered(segment.log.text());
   Put(covered, segment.number);
   covered += fields;
   return Crc32c(covered);
@@ -113,7 +111,7 @@ std::string EncodeSegmentHeader(const SegmentHeader& header) {
   out += kVersion;
   Put(out, header.number);
   Put(out, header.size);
-  INDOUBT_CHECK(header.log.text().size() == kLogIdBytes, "a log has an identity");
+  INDOUBT_CHECK(header.log.text().size() == kLogIdLength, "a log has an identity");
   out += header.log.text();
   Put(out, uint16_t{0});
   Put(out, header.incarnation);
@@ -132,7 +130,7 @@ std::optional<SegmentHeader> DecodeSegmentHeader(std::string_view bytes) {
   SegmentHeader header;
   header.number = Get<uint64_t>(bytes, 8);
   header.size = Get<uint64_t>(bytes, 16);
-  auto log = LogId::Parse(bytes.substr(24, kLogIdBytes));
+  auto log = LogId::Parse(bytes.substr(24, kLogIdLength));
   if (!log) return {};
   header.log = *log;
   header.incarnation = Get<uint32_t>(bytes, 36);

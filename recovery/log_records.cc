@@ -23,11 +23,11 @@ std::string Printable(std::string_view text) {
 }
 
 void Put(const Gid& gid, records::Gid* out) {
-  out->set_node(gid.node);
-  out->set_log(gid.log.text());
+  out->set_node(std::string(gid.node.view()));
+  out->set_log(std::string(gid.log.text()));
   out->set_incarnation(gid.incarnation);
   out->set_number(gid.number);
-  out->set_home(gid.home);
+  out->set_home(std::string(gid.home.view()));
 }
 
 Result<Gid> Get(const records::Gid& in) {

@@ -16,7 +16,7 @@ std::optional<int64_t> SecondsOf(const std::string& at) {
 
 Gid FirstOfBlock(Gid gid) {
   gid.number -= gid.number % EndedSet::kBlockNumbers;
-  gid.home.clear();  // numbers are unique without it
+  gid.home = {};  // numbers are unique without it
   return gid;
 }
 

@@ -27,9 +27,9 @@ size_t BytesBytes(size_t length) { return 1 + NumberBytes(length) + length; }
 size_t TextBytes(std::string_view text) { return text.empty() ? 0 : BytesBytes(text.size()); }
 
 size_t GidBytes(const Gid& gid) {
-  return TextBytes(gid.node) + TextBytes(gid.log.text()) +
+  return TextBytes(gid.node.view()) + TextBytes(gid.log.text()) +
          (gid.incarnation == 0 ? 0 : 1 + NumberBytes(gid.incarnation)) +
-         (gid.number == 0 ? 0 : 1 + NumberBytes(gid.number)) + TextBytes(gid.home);
+         (gid.number == 0 ? 0 : 1 + NumberBytes(gid.number)) + TextBytes(gid.home.view());
 }
 size_t BranchBytes(const BranchRecord& branch) {
   return TextBytes(branch.participant) + TextBytes(branch.token);
@@ -55,11 +55,11 @@ class Writer {
   }
   void Id(const Gid& gid, size_t bytes) {
     Tagged(kGidOfBody, bytes);
-    Text(kGidNode, gid.node);
+    Text(kGidNode, gid.node.view());
     Text(kGidLog, gid.log.text());
     if (gid.incarnation != 0) Tagged(kGidIncarnation, gid.incarnation);
     if (gid.number != 0) Tagged(kGidNumber, gid.number);
-    Text(kGidHome, gid.home);
+    Text(kGidHome, gid.home.view());
   }
   const char* at() const { return at_; }
 
@@ -118,8 +118,7 @@ std::optional<Gid> ReadGid(std::string_view bytes) {
   if (!home.empty() && !IsValidHome(home)) return {};
   auto id = LogId::Parse(log);
   if (!id) return {};
-  return Gid{std::string(node), std::move(*id), static_cast<uint32_t>(incarnation), number,
-             std::string(home)};
+  return Gid{node, *id, static_cast<uint32_t>(incarnation), number, home};
 }
 
 std::optional<BranchRecord> ReadBranch(std::string_view bytes) {

@@ -8,7 +8,7 @@ namespace indoubt::cdc_internal {
 
 Status SqliteEventLog::Restart() {
   INDOUBT_CHECK(state_ == EventLogState::kStreaming, "only what streams can lose its slot");
-  const std::string next = LogId::Random().text();
+  const std::string next(LogId::Random().text());
   INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
   INDOUBT_RETURN_IF_ERROR(
       db_->Execute(fmt::format("INSERT INTO former_ids SELECT id FROM log;"

@@ -161,7 +161,7 @@ class CdcPath final : public ProcessPath {
   const std::string name_ = "cdc";
   // Slot, publication and views of this path alone: others may use the same servers,
   // and another repetition must not go on where this one ended.
-  const std::string id_ = "lab_" + LogId::Random().text();
+  const std::string id_ = "lab_" + std::string(LogId::Random().text());
   bool started_ = false;  // there may be something to clean up
   CdcOptions views_;
 };

@@ -132,7 +132,7 @@ StandingDecision ReadStanding(const ScriptReply& reply) {
 Result<std::vector<Gid>> SelectAborts(const std::shared_ptr<Core>& core, const Gid& floor,
                                       TimePoint deadline) {
   const ScriptReply reply =
-      RunAndWait(core, {SelectAbortRows(floor.node, floor.log, kMostAborts)}, deadline);
+      RunAndWait(core, {SelectAbortRows(floor.node.view(), floor.log, kMostAborts)}, deadline);
   INDOUBT_RETURN_IF_ERROR(Judge(reply));
   std::vector<Gid> gids;
   for (const Value& row : reply.replies.front().result.values) {
@@ -152,7 +152,7 @@ void AskStanding(const std::shared_ptr<Core>& core, const Gid& gid, TimePoint de
 }
 
 Result<std::vector<Decision>> ListDecisions(const std::shared_ptr<Core>& core,
-                                            const std::string& node, const LogId& log,
+                                            std::string_view node, const LogId& log,
                                             uint32_t incarnation, TimePoint deadline) {
   const ScriptReply reply = RunAndWait(
       core, {SelectCommitRows(node, log, incarnation, LastResource::kMostListed)}, deadline);

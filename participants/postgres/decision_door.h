@@ -16,7 +16,7 @@ void AskStanding(const std::shared_ptr<Core>& core, const Gid& gid, TimePoint de
                  StandingCallback done);
 /// LastResource::ListDecisions. Blocks; not on the pool's thread.
 Result<std::vector<Decision>> ListDecisions(const std::shared_ptr<Core>& core,
-                                            const std::string& node, const LogId& log,
+                                            std::string_view node, const LogId& log,
                                             uint32_t incarnation, TimePoint deadline);
 /// LastResource::ForgetDecisions. Any thread.
 void ForgetDecisions(const std::shared_ptr<Core>& core, const std::vector<Gid>& gids,

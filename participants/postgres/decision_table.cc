@@ -41,7 +41,7 @@ constexpr const char* kDeleteAborts =
     "AND a.pid <> pg_catalog.pg_backend_pid() AND a.backend_xmin IS NOT NULL "
     "AND pg_catalog.age(a.backend_xmin) >= pg_catalog.age(f.raised_by::xid))";
 
-Value Text(std::string text) { return Value{std::move(text)}; }
+Value Text(std::string_view text) { return Value{std::string(text)}; }
 
 /// As an array's text; a gid holds nothing that would need quotes.
 Value ArrayOf(const std::vector<Gid>& gids) {
@@ -103,7 +103,7 @@ Command SelectRow(const Gid& gid) {
           .params = {Text(gid.ToString())}};
 }
 
-Command SelectCommitRows(const std::string& node, const LogId& log, uint32_t incarnation,
+Command SelectCommitRows(std::string_view node, const LogId& log, uint32_t incarnation,
                          int limit) {
   // "/" is the character after ".".
   const std::string all = fmt::format("{}.{}", node, log.text());
@@ -126,7 +126,7 @@ Command RaiseFloor(const Gid& floor) {
                      Value{static_cast<int64_t>(floor.number)}}};
 }
 
-Command SelectAbortRows(const std::string& node, const LogId& log, int limit) {
+Command SelectAbortRows(std::string_view node, const LogId& log, int limit) {
   const std::string all = fmt::format("{}.{}", node, log.text());
   return {.text =
               "SELECT gid FROM indoubt.decisions WHERE decision = 'abort' "

@@ -36,13 +36,13 @@ Command InsertAbortRow(const Gid& gid);
 /// decision, branches
 Command SelectRow(const Gid& gid);
 /// gid, branches: the commit rows of a log but for one incarnation's; `limit` at most.
-Command SelectCommitRows(const std::string& node, const LogId& log, uint32_t incarnation,
+Command SelectCommitRows(std::string_view node, const LogId& log, uint32_t incarnation,
                          int limit);
 Command DeleteCommitRows(const std::vector<Gid>& gids);
 /// Raises the floor of `floor`'s log to `floor`; leaves a higher one.
 Command RaiseFloor(const Gid& floor);
 /// gid: abort rows of a log, the first `limit`.
-Command SelectAbortRows(const std::string& node, const LogId& log, int limit);
+Command SelectAbortRows(std::string_view node, const LogId& log, int limit);
 /// Deletes abort rows below the floor of `log`, unless somebody may still run into them.
 Command DeleteAbortRows(const LogId& log, const std::vector<Gid>& gids);
 

@@ -40,7 +40,7 @@ class DecisionTable : public LastResource {
     }
     pg::AskStanding(core_, gid, deadline, std::move(done));
   }
-  Result<std::vector<Decision>> ListDecisions(const std::string& node, const LogId& log,
+  Result<std::vector<Decision>> ListDecisions(std::string_view node, const LogId& log,
                                               uint32_t incarnation,
                                               TimePoint deadline) override {
     return pg::ListDecisions(core_, node, log, incarnation, deadline);

@@ -202,7 +202,8 @@ TEST_F(ResolveTest, BranchOfAnotherLogNeedsItsNameAndIsHeuristicEitherWay) {
   Start();
   const auto refused = Commit(first);
   EXPECT_EQ(refused.status().code(), StatusCode::kInvalidArgument);
-  EXPECT_THAT(refused.status().message(), HasSubstr("--adopt " + first.log.text()));
+  EXPECT_THAT(refused.status().message(),
+              HasSubstr("--adopt " + std::string(first.log.text())));
   EXPECT_EQ(OutcomeOf(Resolve(first, DecisionOutcome::kCommitted, false, first.log)),
             Outcome::kHeuristic);
   EXPECT_EQ(OutcomeOf(Resolve(second, DecisionOutcome::kAborted, false, first.log)),

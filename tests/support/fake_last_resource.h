@@ -132,7 +132,7 @@ class FakeLastResource : public FakeParticipant, public LastResource {
     done(std::move(standing));
   }
 
-  Result<std::vector<Decision>> ListDecisions(const std::string& node, const LogId& log,
+  Result<std::vector<Decision>> ListDecisions(std::string_view node, const LogId& log,
                                               uint32_t incarnation, TimePoint) override {
     const std::lock_guard lock(table_.mutex);
     if (table_.down) return Status(StatusCode::kUnavailable, "is down; start it");
