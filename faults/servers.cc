@@ -14,6 +14,7 @@
 #include <libpq-fe.h>
 #include <pwd.h>
 #include <signal.h>
+#include <sys/shm.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -101,6 +102,22 @@ bool Gone(pid_t pid) {
   return !state || state->state == 'Z' || state->state == 'X';
 }
 
+/// Removes the shared memory segment that a killed postmaster has named in its
+/// postmaster.pid and nobody uses: the next start there would have done it.
+void RemoveSharedMemory(const std::string& postmaster_pid) {
+  constexpr int kLineOfSegment = 7;  // "key id", as pidfile.h of PostgreSQL says
+  std::ifstream file(postmaster_pid);
+  std::string line;
+  for (int i = 0; i < kLineOfSegment; ++i) std::getline(file, line);
+  std::istringstream segment(line);
+  uint64_t key = 0;
+  int id = 0;
+  shmid_ds state{};
+  if (!(segment >> key >> id) || shmctl(id, IPC_STAT, &state) != 0) return;
+  const bool same = static_cast<uint32_t>(state.shm_perm.__key) == static_cast<uint32_t>(key);
+  if (same && state.shm_nattch == 0) shmctl(id, IPC_RMID, nullptr);
+}
+
 std::string PostgresLine(const std::string& command) {
   // "postgres (PostgreSQL) 15.18 (Debian ...)"
   std::istringstream words(command);
@@ -114,7 +131,10 @@ std::string PostgresLine(const std::string& command) {
 PostgresServer::PostgresServer(std::string folder, std::map<std::string, std::string> settings)
     : folder_(std::move(folder)), settings_(std::move(settings)) {}
 
-PostgresServer::~PostgresServer() { StopImmediate(); }
+PostgresServer::~PostgresServer() {
+  StopImmediate();
+  RemoveSharedMemory(data_folder() + "/postmaster.pid");
+}
 
 std::string PostgresServer::dsn(const std::string& database) const {
   return fmt::format("host={} user=postgres dbname={}", folder_, database);

@@ -1,6 +1,8 @@
 #include "faults/servers.h"
 
+#include <fstream>
 #include <future>
+#include <sstream>
 #include <thread>
 
 #include <gmock/gmock.h>
@@ -8,6 +10,7 @@
 #include <hiredis/hiredis.h>
 #include <libpq-fe.h>
 #include <sys/prctl.h>
+#include <sys/shm.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -60,6 +63,23 @@ TEST(PostgresServer, AKillEndsWhereNobodyReapsItsBackends) {
   while (waitpid(-1, nullptr, WNOHANG) > 0) ++zombies;
   EXPECT_TRUE(HasFailure() || zombies > 0) << "the test made no zombie";
   ASSERT_EQ(prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
+}
+
+TEST(PostgresServer, AKilledOneLeavesNoSharedMemoryBehind) {
+  ScratchFolder folder("indoubt-servers-test");
+  auto server = PostgresServer::Start(folder.path());
+  ASSERT_TRUE(server) << server.error().ToString();
+  std::ifstream file((*server)->data_folder() + "/postmaster.pid");
+  std::string line;
+  for (int i = 0; i < 7; ++i) std::getline(file, line);
+  uint64_t key = 0;
+  int id = -1;
+  ASSERT_TRUE(std::istringstream(line) >> key >> id) << line;
+  shmid_ds state{};
+  (*server)->Kill();
+  EXPECT_EQ(shmctl(id, IPC_STAT, &state), 0) << "the next start on the same data wants it";
+  server->reset();
+  EXPECT_EQ(shmctl(id, IPC_STAT, &state), -1);
 }
 
 TEST(PostgresServer, WrongSettingIsAnErrorWithTheServersOwnWords) {
