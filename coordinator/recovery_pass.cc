@@ -1,5 +1,7 @@
 #include "coordinator/recovery_pass.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/failpoint.h"
@@ -23,23 +25,35 @@ void EnterAll(Engine& engine, const OrphanSelection& selection, const std::set<G
   }
 }
 
+/// Who may forget an ended transaction: of `branches`, those whose heuristic outcome no person
+/// has yet to forget.
+std::vector<size_t> KeepersOf(const Engine& engine, const Gid& gid,
+                              const std::vector<BranchRecord>& branches,
+                              const std::vector<HeuristicRecord>& heuristics) {
+  std::vector<size_t> keepers;
+  for (const BranchRecord& branch : branches) {
+    const bool heuristic =
+        std::any_of(heuristics.begin(), heuristics.end(), [&](const HeuristicRecord& record) {
+          return record.gid == gid && record.participant == branch.participant;
+        });
+    const auto position = engine.Position(branch.participant);
+    if (position && !heuristic) keepers.push_back(*position);
+  }
+  return keepers;
+}
+
 /// The other half of T. Rows whose transaction has ended only wait to be removed.
 void AddDecisionRows(Engine& engine, const std::string& node, const std::optional<LogId>& adopt,
                      TimePoint deadline, OrphanInput& input,
                      std::vector<std::string>& notices) {
+  const std::vector<HeuristicRecord> heuristics = engine.log().Heuristics();
   for (Decision& row : ListDecisionRows(engine, node, adopt, deadline, notices)) {
     if (input.active.contains(row.gid)) continue;
     if (engine.log().Find(row.gid) != LoggedState::kEnded) {
       input.decided.push_back(std::move(row));
       continue;
     }
-    std::vector<size_t> keepers;
-    for (const BranchRecord& branch : row.branches) {
-      if (const auto position = engine.Position(branch.participant)) {
-        keepers.push_back(*position);
-      }
-    }
-    engine.Ended(row.gid, std::move(keepers));
+    engine.Ended(row.gid, KeepersOf(engine, row.gid, row.branches, heuristics));
   }
 }
 

@@ -265,6 +265,32 @@ TEST_F(LastResourceTest, HeuristicOutcomeCannotBeForgottenBeforeTheRowHasGone) {
   EXPECT_EQ(coordinator_->Forget(unended, {}).code(), StatusCode::kRefused);
 }
 
+TEST_F(LastResourceTest, ARowThatWaitsToGoLeavesTheHeuristicOutcomeToAPerson) {
+  const Gid gid = Earlier(1);
+  const std::vector<BranchRecord> branches{{"a", "token of a"}, {"b", "token of b"}};
+  table_.commits[gid] = branches;
+  Prepared(gid, {"b"});
+  stores_["a"].commit_acks = {AckKind::kHeuristic};
+  Start();
+  Restart();
+  Recover();
+  ASSERT_TRUE(Eventually([&] { return coordinator_->Find(gid) == LoggedState::kEnded; }));
+  {
+    // As when it could not be removed before the coordinator ended.
+    const std::lock_guard lock(table_.mutex);
+    table_.commits[gid] = branches;
+  }
+  Recover();
+  const auto forgotten = [&](const char* name) {
+    return stores_.at(name).With(
+        [&](const FakeStore& store) { return store.forgotten.contains(gid); });
+  };
+  ASSERT_TRUE(Eventually([&] { return !Rows() && forgotten("b"); }));
+  EXPECT_FALSE(forgotten("a")) << "nobody has forgotten its heuristic outcome";
+  EXPECT_TRUE(coordinator_->Forget(gid, {}).ok());
+  EXPECT_TRUE(forgotten("a"));
+}
+
 TEST_F(LastResourceTest, RequestWithAnIdIsDecidedByTheLogWhichRemembersIt) {
   Start();
   TransactionRequest request = Request({"r", "a"});
