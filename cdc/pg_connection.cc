@@ -12,6 +12,13 @@
 namespace indoubt::cdc_internal {
 namespace {
 
+// A value's text is what a view holds and what a row is found by: it must not depend on what
+// the server, the role or the environment of one start of the worker prefers.
+constexpr const char* kPinFormats =
+    "SELECT set_config('datestyle', 'ISO, YMD', false), set_config('timezone', 'UTC', false), "
+    "set_config('intervalstyle', 'postgres', false), "
+    "set_config('extra_float_digits', '3', false), set_config('bytea_output', 'hex', false)";
+
 int MillisUntil(TimePoint deadline) {
   const auto left = deadline - SystemClock().Now();
   if (left <= Duration::zero()) return 0;
@@ -66,8 +73,9 @@ Result<std::unique_ptr<PgConnection>> PgConnection::Connect(const std::string& d
                                                             TimePoint deadline) {
   auto where = pg::ConnectionString::Parse(dsn);
   if (!where.has_value()) return where.error().WithContext("cdc source");
-  std::vector<const char*> names{"dbname", "fallback_application_name"};
-  std::vector<const char*> values{dsn.c_str(), "indoubt-cdc"};  // libpq expands the DSN
+  // libpq expands the DSN; what comes after it wins.
+  std::vector<const char*> names{"dbname", "fallback_application_name", "client_encoding"};
+  std::vector<const char*> values{dsn.c_str(), "indoubt-cdc", "UTF8"};
   if (replication) {
     names.push_back("replication");
     values.push_back("database");
@@ -85,6 +93,7 @@ Result<std::unique_ptr<PgConnection>> PgConnection::Connect(const std::string& d
     want = PQconnectPoll(connection);
   }
   PQsetnonblocking(connection, 1);
+  INDOUBT_RETURN_IF_ERROR(made->Query(kPinFormats, deadline).status());
   return made;
 }
 

@@ -42,7 +42,8 @@ using PgRows = std::vector<std::vector<std::optional<std::string>>>;
 /// Belongs to one thread.
 class PgConnection {
  public:
-  /// `replication`: a walsender of the same database, which also runs plain SQL.
+  /// `replication`: a walsender of the same database, which also runs plain SQL. Values are
+  /// written in one way whatever the session's defaults are: UTF-8, ISO dates in UTC.
   /// kInvalidArgument for a DSN that cannot be parsed, kUnavailable when the server
   /// cannot be reached, kDeadlineExceeded when it has not answered by `deadline`.
   static Result<std::unique_ptr<PgConnection>> Connect(const std::string& dsn, bool replication,

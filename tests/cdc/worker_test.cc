@@ -144,6 +144,40 @@ TEST_F(CdcWorkerTest, APreparedTransactionInTheWayOfTheSlotIsNamed) {
   ExpectViewsEqualSource();
 }
 
+TEST_F(CdcWorkerTest, TheTextOfAValueDoesNotDependOnTheSessionsDefaults) {
+  SourceClient client = Client();
+  client.Run(
+      "ALTER ROLE postgres SET datestyle = 'German, DMY'; ALTER ROLE postgres SET timezone = "
+      "'Asia/Tokyo'; ALTER ROLE postgres SET intervalstyle = 'iso_8601'; ALTER ROLE postgres "
+      "SET "
+      "extra_float_digits = -15; ALTER ROLE postgres SET bytea_output = 'escape'");
+  client.Run(
+      "CREATE TABLE formats(at timestamptz PRIMARY KEY, took interval, part float8, raw "
+      "bytea)");
+  const char* insert =
+      "INSERT INTO formats SELECT timestamptz '2026-01-02 03:04:05+00' + i * interval '1 day', "
+      "interval '1 day 2 hours', 1.0 / 3, '\\x00ff' FROM generate_series({0}, {0}) i";
+  client.Run(fmt::format(fmt::runtime(insert), 0));
+  CdcOptions options = OptionsForRows();
+  options.tables = {"formats"};
+  auto worker = CdcWorker::Start(options);
+  ASSERT_TRUE(worker) << worker.error().ToString();
+  client.Run(fmt::format(fmt::runtime(insert), 1));
+  const auto caught_up = [&options] {
+    return WaitForViews(options, SystemClock().Now() + std::chrono::seconds(30)).ok();
+  };
+  ASSERT_TRUE(caught_up()) << (*worker)->health().ToString();
+  const std::string rest = " 1 day 02:00:00 1 \\x00ff";
+  EXPECT_EQ(
+      SqliteOne(sqlite_path_,
+                "SELECT group_concat(at || ' ' || took || ' ' || (part = 1.0 / 3) || ' ' || "
+                "raw, '; ') FROM (SELECT * FROM formats ORDER BY at)"),
+      "2026-01-02 03:04:05+00" + rest + "; 2026-01-03 03:04:05+00" + rest);
+  client.Run("DELETE FROM formats");
+  ASSERT_TRUE(caught_up());
+  EXPECT_EQ(SqliteOne(sqlite_path_, "SELECT count(*) FROM formats"), "0");
+}
+
 TEST_F(CdcWorkerTest, PositionsMoveWhileOnlyOtherTablesAreWritten) {
   Client().Run("INSERT INTO moves(item, amount) VALUES ('a', 1)");
   auto worker = CdcWorker::Start(Options());
