@@ -44,6 +44,22 @@ bool AwaitTermination(const std::function<bool()>& give_up,
   return true;
 }
 
+EndAtTermination::EndAtTermination(const std::function<void()>& at_once)
+    : waits_([this, at_once] {
+        const sigset_t signals = TerminationSignals();
+        const timespec interval{.tv_sec = 0, .tv_nsec = 50'000'000};
+        while (!over_) {
+          if (sigtimedwait(&signals, nullptr, &interval) < 0) continue;
+          at_once();
+          _exit(kInterrupted);
+        }
+      }) {}
+
+EndAtTermination::~EndAtTermination() {
+  over_ = true;
+  waits_.join();
+}
+
 struct Interruption::State {
   std::mutex mutex;  // guards happened, and what is awaited
   std::condition_variable changed;

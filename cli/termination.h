@@ -2,8 +2,10 @@
 // process at once.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
+#include <thread>
 
 #include "base/clock.h"
 
@@ -18,6 +20,21 @@ void BlockTermination();
 /// `at_once`, which is called on a thread of its own beside all others.
 bool AwaitTermination(const std::function<bool()>& give_up,
                       const std::function<void()>& at_once = {});
+
+/// As long as it lives a first SIGINT or SIGTERM ends the process with exit code 130, after
+/// `at_once`, which is called on a thread of its own: for work that may be cut anywhere.
+/// BlockTermination() comes before it.
+class EndAtTermination {
+ public:
+  explicit EndAtTermination(const std::function<void()>& at_once);
+  ~EndAtTermination();
+  EndAtTermination(const EndAtTermination&) = delete;
+  EndAtTermination& operator=(const EndAtTermination&) = delete;
+
+ private:
+  std::atomic<bool> over_{false};
+  std::thread waits_;
+};
 
 /// Notices a first SIGINT or SIGTERM, from now until the process ends; a second one ends
 /// it with exit code 130. Make one, before any thread starts. Thread-safe.

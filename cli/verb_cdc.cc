@@ -77,7 +77,15 @@ int Run(const std::string& config) {
     metrics = std::move(*started);
     Note(fmt::format("indoubt: cdc: metrics at http://{}/metrics", metrics->address()));
   }
-  auto worker = CdcWorker::Start(options);
+  auto worker = [&options] {
+    // Copying a snapshot may take hours, and goes on after any death.
+    const EndAtTermination cut([] {
+      Note(
+          "indoubt: cdc: ended before it could stream; what was copied is kept, and the next "
+          "`indoubt cdc run` goes on from there");
+    });
+    return CdcWorker::Start(options);
+  }();
   if (!worker) return FailCdc(worker.error(), false);
   Note("indoubt: cdc: streaming");
   Teller teller;

@@ -2,6 +2,7 @@
 #include <filesystem>
 
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include "tests/cli/cdc_shop.h"
 
@@ -29,6 +30,28 @@ TEST(CdcRun, TellsThatTheLogCannotLetEventsGoAndWhenItCanAgain) {
   std::filesystem::remove(hold);
   EXPECT_TRUE(Says(shop, "indoubt: cdc: the event log's retention is well again"))
       << shop.worker_output();
+}
+
+TEST(CdcRun, ASignalEndsItAtOnceWhileItWaitsForItsSlot) {
+  CdcShop shop;
+  Stores& stores = shop.stores();
+  stores.AskPostgres(
+      "BEGIN; SELECT pg_current_xact_id(); PREPARE TRANSACTION 'in the way of the slot'");
+  const auto worker = shop.LaunchWorker();
+  ASSERT_TRUE(Eventually([&] {
+    return stores.AskPostgres(
+               "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walsender' AND "
+               "wait_event_type = 'Lock'") == "1";
+  })) << shop.worker_output();
+  worker->Signal(SIGTERM);
+  const auto ended = worker->Wait(SystemClock().Now() + std::chrono::seconds(20));
+  ASSERT_TRUE(ended) << "it waits on";
+  EXPECT_FALSE(ended->by_signal);
+  EXPECT_EQ(ended->code, 130) << shop.worker_output();
+  EXPECT_TRUE(Says(shop, "the next `indoubt cdc run` goes on")) << shop.worker_output();
+  stores.AskPostgres("ROLLBACK PREPARED 'in the way of the slot'");
+  const auto next = shop.StartWorker();
+  EXPECT_TRUE(Says(shop, "streaming"));
 }
 
 TEST(CdcRun, ASlotThatIsGoneIsTheEnvironmentAndNoUsageError) {

@@ -49,6 +49,15 @@ class CdcShop {
 
   /// Starts the worker; returns once it streams. Aborts when it does not.
   std::unique_ptr<Process> StartWorker() {
+    auto worker = LaunchWorker();
+    const bool streams =
+        Eventually([&] { return worker_output().find("streaming") != std::string::npos; });
+    INDOUBT_CHECK(streams, worker_output());
+    return worker;
+  }
+
+  /// Starts the worker, and does not wait for anything.
+  std::unique_ptr<Process> LaunchWorker() {
     std::remove(worker_output_path().c_str());
     ProcessSpec spec;
     const char* binary = std::getenv("INDOUBT_BINARY");
@@ -57,9 +66,6 @@ class CdcShop {
     spec.output_path = worker_output_path();
     auto worker = Process::Start(spec);
     INDOUBT_CHECK(worker.has_value(), worker.error().ToString());
-    const bool streams =
-        Eventually([&] { return worker_output().find("streaming") != std::string::npos; });
-    INDOUBT_CHECK(streams, worker_output());
     return std::move(*worker);
   }
 
