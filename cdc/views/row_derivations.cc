@@ -8,15 +8,19 @@
 namespace indoubt::cdc_internal {
 namespace {
 
-// "<table>:<key>" of the row; parts of the key are joined with ":", and a ":" or "%"
-// inside of one is escaped, so that no two rows share a name.
+// "<table>:<key>" of the row; parts of the key are joined with ":", a ":" or "%" inside of
+// one is escaped, and NULL is "%00", which no text is: no two rows share a name.
 std::string RedisKey(const SourceRelation& relation, const RowImage& image) {
   std::string key = relation.name;
   for (const SourceColumn& column : relation.columns) {
     if (!column.key) continue;
     key += ':';
     const auto value = image.find(column.name);
-    if (value == image.end() || !value->second) continue;
+    if (value == image.end()) continue;
+    if (!value->second) {
+      key += "%00";
+      continue;
+    }
     for (const char c : *value->second) {
       if (c == ':') {
         key += "%3A";

@@ -1,5 +1,7 @@
 #include "cdc/derivation.h"
 
+#include <set>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -52,6 +54,21 @@ TEST(RowsInRedis, NullIsAbsent) {
       Redis(Change(ChangeKind::kUpdate, {}, RowImage{{"id", "7"}, {"note", {}}})),
       ElementsAre(ElementsAre("DEL", "orders:7"), ElementsAre("HDEL", "orders:7", "note"),
                   ElementsAre("HSET", "orders:7", "id", "7")));
+}
+
+TEST(RowsInRedis, NoTwoRowsShareAName) {
+  // With REPLICA IDENTITY FULL a part of the key may be NULL.
+  const SourceRelation pairs{2, "public", "pairs", {{"a", 25, true}, {"b", 25, true}}};
+  const std::vector<std::optional<std::string>> texts{std::nullopt, "",  ":",  "%", "%00",
+                                                      "%3A",        "a", "a:", ":a"};
+  std::set<std::string> names;
+  for (const auto& a : texts) {
+    for (const auto& b : texts) {
+      RowChange change{ChangeKind::kDelete, &pairs, RowImage{{"a", a}, {"b", b}}, {}, false};
+      names.insert(Redis(change).at(0).at(1));
+    }
+  }
+  EXPECT_EQ(names.size(), texts.size() * texts.size());
 }
 
 TEST(RowsInRedis, TruncateIsRefusedWithTheReason) {
