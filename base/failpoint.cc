@@ -61,6 +61,7 @@ constexpr std::array kFailPoints{
     FailPoint{"cdc_parked", "the CDC worker has set an event aside that a view could not take"},
     FailPoint{"cdc_retried", "the CDC worker has applied such an event after all"},
     FailPoint{"cdc_confirmed", "the CDC worker has confirmed a position to the slot"},
+    FailPoint{"cdc_snapshot_begun", "a snapshot of the source is set, and nothing is locked"},
     FailPoint{"cdc_snapshot_chunk", "the CDC worker has stored one chunk of the snapshot"},
     FailPoint{"cdc_log_removing", "the CDC worker is about to commit a step of a removal"},
     FailPoint{"cdc_log_removed", "the CDC worker has removed some of the event log's events"},

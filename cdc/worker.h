@@ -61,7 +61,8 @@ struct CdcOptions {
   /// How long Start may take to reach the source, and for each chunk of the snapshot.
   Duration start_timeout = std::chrono::seconds(120);
   /// Making a slot waits for every transaction that runs, or is prepared, at the source:
-  /// for each at most so long; then kLocked names what is in the way.
+  /// for each at most so long; then kLocked names what is in the way. Also for each table's
+  /// lock before a copy.
   Duration slot_lock_timeout = std::chrono::seconds(30);
 };
 

@@ -100,9 +100,9 @@ class Rebuild {
   }
 
   Status DeriveFromSnapshot() {
-    INDOUBT_ASSIGN_OR_RETURN(const auto source, SourceAtLsn::Open(slot_, stop_, patience_));
-    INDOUBT_RETURN_IF_ERROR(
-        source->DeriveInto(*version_, log_->log_id(), options_.tables).status());
+    INDOUBT_ASSIGN_OR_RETURN(const auto source,
+                             SourceAtLsn::Open(slot_, options_.tables, stop_, patience_));
+    INDOUBT_RETURN_IF_ERROR(source->DeriveInto(*version_, log_->log_id()).status());
     at_ = {source->lsn(), 0};
     // So that the log has all that follows behind it.
     return log_->FollowTo(*version_, at_, at_, patience_);
@@ -110,15 +110,15 @@ class Rebuild {
 
   /// Brings the new version to an LSN of the source, and derives the proof from its rows there.
   Status DeriveProof() {
-    INDOUBT_ASSIGN_OR_RETURN(const auto source, SourceAtLsn::Open(slot_, stop_, patience_));
+    INDOUBT_ASSIGN_OR_RETURN(const auto source,
+                             SourceAtLsn::Open(slot_, options_.tables, stop_, patience_));
     report_.proved_at = source->lsn();
     INDOUBT_RETURN_IF_ERROR(
         log_->FollowTo(*version_, at_, EventPosition{source->lsn(), 0}, patience_));
     INDOUBT_RETURN_IF_ERROR(HitFailPoint("cdc_rebuild_derived", view_.name));
     INDOUBT_ASSIGN_OR_RETURN(const auto proof, MakeView(sink_->Proof()));
     INDOUBT_RETURN_IF_ERROR(proof->Open().status());
-    INDOUBT_ASSIGN_OR_RETURN(report_.rows,
-                             source->DeriveInto(*proof, log_->log_id(), options_.tables));
+    INDOUBT_ASSIGN_OR_RETURN(report_.rows, source->DeriveInto(*proof, log_->log_id()));
     return Status::Ok();
   }
 

@@ -169,6 +169,7 @@ Status LogFeed::ApplyParts(View& view, EventPosition& at, std::vector<LoggedEven
 }
 
 Result<std::unique_ptr<SourceAtLsn>> SourceAtLsn::Open(const SlotOptions& slot,
+                                                       const std::vector<std::string>& tables,
                                                        const StopSignal& stop,
                                                        Duration patience) {
   const TimePoint deadline = SystemClock().Now() + patience;
@@ -187,20 +188,20 @@ Result<std::unique_ptr<SourceAtLsn>> SourceAtLsn::Open(const SlotOptions& slot,
   INDOUBT_RETURN_IF_ERROR(
       reader.Query("SET TRANSACTION SNAPSHOT " + reader.Literal(snapshot.name), deadline)
           .status());
+  INDOUBT_ASSIGN_OR_RETURN(source->tables_,
+                           LockSourceTables(reader, tables, slot.lock_timeout, deadline));
   return source;
 }
 
-Result<uint64_t> SourceAtLsn::DeriveInto(View& view, const std::string& log_id,
-                                         const std::vector<std::string>& tables) {
-  INDOUBT_ASSIGN_OR_RETURN(const uint64_t rows, DeriveRows(view, log_id, tables));
+Result<uint64_t> SourceAtLsn::DeriveInto(View& view, const std::string& log_id) {
+  INDOUBT_ASSIGN_OR_RETURN(const uint64_t rows, DeriveRows(view, log_id));
   INDOUBT_RETURN_IF_ERROR(view.Apply({}, {log_id, {lsn_, 0}}));
   return rows;
 }
 
-Result<uint64_t> SourceAtLsn::DeriveRows(View& view, const std::string& log_id,
-                                         const std::vector<std::string>& tables) {
+Result<uint64_t> SourceAtLsn::DeriveRows(View& view, const std::string& log_id) {
   uint64_t rows = 0, chunks = 0;
-  for (const std::string& table : tables) {
+  for (const auto& table : tables_) {
     INDOUBT_ASSIGN_OR_RETURN(const uint64_t more, DeriveTable(view, log_id, table, chunks));
     rows += more;
   }
@@ -208,9 +209,9 @@ Result<uint64_t> SourceAtLsn::DeriveRows(View& view, const std::string& log_id,
 }
 
 Result<uint64_t> SourceAtLsn::DeriveTable(View& view, const std::string& log_id,
-                                          const std::string& name, uint64_t& chunks) {
+                                          const events::SnapshotProgress::Table& table,
+                                          uint64_t& chunks) {
   const auto deadline = [this] { return SystemClock().Now() + patience_; };
-  INDOUBT_ASSIGN_OR_RETURN(const auto table, ReadSourceTable(*reader_, name, deadline()));
   std::vector<std::string> columns;
   for (const events::Column& column : table.shape().columns()) {
     columns.push_back(reader_->Identifier(column.name()));
@@ -234,7 +235,7 @@ Result<uint64_t> SourceAtLsn::DeriveTable(View& view, const std::string& log_id,
     std::vector<LoggedEvent> chunk(1);
     chunk.front() = {.position = to, .transaction = SnapshotChunk(table.shape(), rows)};
     INDOUBT_RETURN_IF_ERROR(ApplyThroughHolds(view, chunk, {log_id, to})
-                                .WithContext("deriving from table " + name));
+                                .WithContext("deriving from table " + table.qualified()));
     INDOUBT_RETURN_IF_ERROR(HitFailPoint("cdc_view_copying", view.name()));
   }
   INDOUBT_RETURN_IF_ERROR(reader_->Query("CLOSE indoubt_copy", deadline()).status());

@@ -63,24 +63,25 @@ class LogFeed {
 /// The source's tables as they were at one LSN. Belongs to one thread.
 class SourceAtLsn {
  public:
-  /// Makes a temporary slot for it, see ExportSnapshot. `stop` must outlive it.
+  /// Makes a temporary slot for it, see ExportSnapshot, and locks `tables` as long as it is
+  /// there, see LockSourceTables. `stop` must outlive it.
   static Result<std::unique_ptr<SourceAtLsn>> Open(const SlotOptions& slot,
+                                                   const std::vector<std::string>& tables,
                                                    const StopSignal& stop, Duration patience);
   Lsn lsn() const { return lsn_; }
-  /// Derives all rows of `tables` into `view`, which is empty and open, and leaves it at 0/0,
+  /// Derives all rows of the tables into `view`, which is empty and open, and leaves it at 0/0,
   /// with the number of chunks. Returns how many rows there were.
-  Result<uint64_t> DeriveRows(View& view, const std::string& log_id,
-                              const std::vector<std::string>& tables);
+  Result<uint64_t> DeriveRows(View& view, const std::string& log_id);
   /// The same, and leaves it at lsn().
-  Result<uint64_t> DeriveInto(View& view, const std::string& log_id,
-                              const std::vector<std::string>& tables);
+  Result<uint64_t> DeriveInto(View& view, const std::string& log_id);
 
  private:
   SourceAtLsn() = default;
-  Result<uint64_t> DeriveTable(View& view, const std::string& log_id, const std::string& name,
-                               uint64_t& chunks);
+  Result<uint64_t> DeriveTable(View& view, const std::string& log_id,
+                               const events::SnapshotProgress::Table& table, uint64_t& chunks);
   Duration patience_{};
   Lsn lsn_;
+  std::vector<events::SnapshotProgress::Table> tables_;
   std::unique_ptr<PgConnection> walsender_, reader_;
 };
 

@@ -15,6 +15,8 @@ namespace indoubt::cdc_internal {
 namespace {
 
 constexpr int kChunkRows = 1000;
+// How often a copy is begun at most, when tables are rewritten right then.
+constexpr int kBeginnings = 3;
 // Of a slot's 63 characters, with room for "_" and eight digits.
 constexpr size_t kSlotPrefix = 54;
 
@@ -152,9 +154,10 @@ Result<ExportedSnapshot> MakeSlot(PgConnection& walsender, const SlotOptions& op
   return ExportedSnapshot{lsn, *made->front()[2]};
 }
 
-// The first attempt: a slot, and the copy as of its consistent point.
-Status BeginCopy(const SlotOptions& options, const std::vector<Table>& tables, EventLog& log,
-                 const StopSignal& stop, Duration patience) {
+// The first attempt: a slot, and the copy as of its consistent point. kAborted before anything
+// is copied when a table was rewritten since that point.
+Status BeginCopy(const SlotOptions& options, const std::vector<std::string>& tables,
+                 EventLog& log, const StopSignal& stop, Duration patience) {
   const TimePoint deadline = SystemClock().Now() + patience;
   INDOUBT_ASSIGN_OR_RETURN(auto walsender,
                            PgConnection::Connect(options.dsn, true, stop, deadline));
@@ -181,10 +184,9 @@ Status BeginCopy(const SlotOptions& options, const std::vector<Table>& tables, E
   INDOUBT_RETURN_IF_ERROR(
       reader->Query("SET TRANSACTION SNAPSHOT " + reader->Literal(made.name), deadline)
           .status());
-  for (const Table& table : tables) {
-    INDOUBT_ASSIGN_OR_RETURN(*progress.add_tables(),
-                             ReadSourceTable(*reader, table.qualified(), deadline));
-  }
+  INDOUBT_ASSIGN_OR_RETURN(const std::vector<Table> locked,
+                           LockSourceTables(*reader, tables, options.lock_timeout, deadline));
+  progress.mutable_tables()->Assign(locked.begin(), locked.end());
   INDOUBT_RETURN_IF_ERROR(log.SaveSnapshotProgress(progress));
   SnapshotCopy copy(*reader, log, progress, patience);
   INDOUBT_RETURN_IF_ERROR(copy.CopyAll());
@@ -238,11 +240,10 @@ Result<bool> GoOnWithCopy(const SlotOptions& options, const std::vector<std::str
       reader->Query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", deadline).status());
   INDOUBT_ASSIGN_OR_RETURN(const PgRows seen,
                            reader->Query("SELECT pg_current_snapshot()::text", deadline));
-  std::vector<Table> now;
-  for (const std::string& name : tables) {
-    INDOUBT_ASSIGN_OR_RETURN(now.emplace_back(), ReadSourceTable(*reader, name, deadline));
-  }
-  if (!SameTables(progress, now) || seen.empty() || !seen[0][0]) return false;
+  const auto now = LockSourceTables(*reader, tables, options.lock_timeout, deadline);
+  if (!now && now.error().code() == StatusCode::kAborted && !stop.is_set()) return false;
+  INDOUBT_RETURN_IF_ERROR(now.status());
+  if (!SameTables(progress, *now) || seen.empty() || !seen[0][0]) return false;
   INDOUBT_RETURN_IF_ERROR(BeginAttempt(progress, *seen[0][0], log));
   SnapshotCopy copy(*reader, log, progress, patience);
   INDOUBT_RETURN_IF_ERROR(copy.CopyAll());
@@ -289,7 +290,12 @@ Status PrepareSource(const SlotOptions& options, const std::vector<std::string>&
         GoOnWithCopy(options, tables, std::move(*progress), log, stop, patience));
     if (done) return Status::Ok();
   }
-  return BeginCopy(options, shapes, log, stop, patience);
+  Status copied;
+  for (int beginning = 0; beginning < kBeginnings; ++beginning) {
+    copied = BeginCopy(options, tables, log, stop, patience);
+    if (copied.code() != StatusCode::kAborted || stop.is_set()) break;
+  }
+  return copied;
 }
 
 }  // namespace indoubt::cdc_internal

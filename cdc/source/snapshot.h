@@ -16,10 +16,10 @@ namespace indoubt::cdc_internal {
 /// a log that does not stream yet, makes the slot and copies the tables into the
 /// log in chunks. An unfinished attempt is gone on with behind its last chunk, unless the
 /// slot has lost changes or a table is another or was truncated: then its slot and chunks
-/// are discarded, and it begins anew. No view has seen anything. Each step may take
-/// `patience`. kNotFound for a table that is not there, kRefused
-/// for a slot or publication that belongs to something else, or for a table
-/// without a replica identity (its updates would fail at the source).
+/// are discarded, and it begins anew. No view has seen anything. The tables are locked while
+/// they are copied (LockSourceTables). Each step may take `patience`. kNotFound for a table
+/// that is not there, kRefused for a slot or publication that belongs to something else, or for
+/// a table without a replica identity (its updates would fail at the source).
 Status PrepareSource(const SlotOptions& options, const std::vector<std::string>& tables,
                      EventLog& log, const StopSignal& stop, Duration patience);
 

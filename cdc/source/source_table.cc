@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/failpoint.h"
 #include "cdc/source/source_clock.h"
 
 namespace indoubt::cdc_internal {
@@ -63,6 +64,55 @@ Status ReadColumns(PgConnection& connection, const std::string& identity,
   return Status::Ok();
 }
 
+// Who has locked the table, or waits to and has others wait behind; the transaction is over.
+Result<std::string> WhoIsInTheWay(PgConnection& connection,
+                                  const events::SnapshotProgress::Table& table,
+                                  TimePoint deadline) {
+  INDOUBT_RETURN_IF_ERROR(connection.Query("ROLLBACK", deadline).status());
+  INDOUBT_ASSIGN_OR_RETURN(
+      const PgRows found,
+      connection.Query(
+          fmt::format("SELECT DISTINCT coalesce('process ' || pid, 'a prepared transaction') "
+                      "FROM pg_locks WHERE locktype = 'relation' AND relation = {} "
+                      "AND mode = 'AccessExclusiveLock' AND database = (SELECT oid FROM "
+                      "pg_database WHERE datname = current_database()) LIMIT 5",
+                      table.shape().oid()),
+          deadline));
+  std::vector<std::string> named;
+  for (const auto& row : found) named.push_back(row[0].value_or("?"));
+  if (named.empty()) named.emplace_back("a transaction that has ended since");
+  return fmt::format("{}", fmt::join(named, ", "));
+}
+
+Status LockTable(PgConnection& connection, const events::SnapshotProgress::Table& table,
+                 TimePoint deadline) {
+  const Status locked =
+      connection
+          .Query(fmt::format("LOCK TABLE ONLY {} IN ACCESS SHARE MODE", table.qualified()),
+                 deadline)
+          .status();
+  if (locked.code() == StatusCode::kLocked) {
+    INDOUBT_ASSIGN_OR_RETURN(const std::string who, WhoIsInTheWay(connection, table, deadline));
+    return Status(StatusCode::kLocked,
+                  fmt::format("{}: it waits for {} (see pg_stat_activity, pg_prepared_xacts); "
+                              "let that end, then start again",
+                              locked.message(), who));
+  }
+  INDOUBT_RETURN_IF_ERROR(locked);
+  // A query sees pg_class as of the snapshot, these functions see it as it is.
+  INDOUBT_ASSIGN_OR_RETURN(
+      const PgRows same,
+      connection.Query(
+          fmt::format("SELECT 1 FROM pg_class c WHERE c.oid = {} AND c.oid = to_regclass({}) "
+                      "AND c.relfilenode = pg_relation_filenode(c.oid)",
+                      table.shape().oid(), connection.Literal(table.qualified())),
+          deadline));
+  if (!same.empty()) return Status::Ok();
+  return Status(StatusCode::kAborted,
+                "cdc source: it was rewritten or replaced (ALTER TABLE, TRUNCATE) after the "
+                "snapshot that was to copy it; start again");
+}
+
 }  // namespace
 
 Result<events::SnapshotProgress::Table> ReadSourceTable(PgConnection& connection,
@@ -99,6 +149,27 @@ Result<events::SnapshotProgress::Table> ReadSourceTable(PgConnection& connection
   INDOUBT_RETURN_IF_ERROR(
       ReadColumns(connection, row[4].value_or(""), table, deadline, result));
   return result;
+}
+
+Result<std::vector<events::SnapshotProgress::Table>> LockSourceTables(
+    PgConnection& connection, const std::vector<std::string>& tables, Duration lock_timeout,
+    TimePoint deadline) {
+  INDOUBT_RETURN_IF_ERROR(HitFailPoint("cdc_snapshot_begun"));
+  INDOUBT_RETURN_IF_ERROR(
+      connection
+          .Query(
+              fmt::format("SET LOCAL lock_timeout = {}",
+                          std::chrono::ceil<std::chrono::milliseconds>(lock_timeout).count()),
+              deadline)
+          .status());
+  std::vector<events::SnapshotProgress::Table> locked;
+  for (const std::string& table : tables) {
+    INDOUBT_ASSIGN_OR_RETURN(locked.emplace_back(),
+                             ReadSourceTable(connection, table, deadline));
+    INDOUBT_RETURN_IF_ERROR(LockTable(connection, locked.back(), deadline)
+                                .WithContext(fmt::format("locking table \"{}\"", table)));
+  }
+  return locked;
 }
 
 std::string KeyColumns(const PgConnection& connection,

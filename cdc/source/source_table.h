@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/status.h"
@@ -17,6 +18,15 @@ namespace indoubt::cdc_internal {
 Result<events::SnapshotProgress::Table> ReadSourceTable(PgConnection& connection,
                                                         const std::string& table,
                                                         TimePoint deadline);
+
+/// Locks `tables` against changes of their shape and files until the transaction that is open
+/// on `connection` ends, and reads them. It has its snapshot, and to that a table is empty that
+/// was rewritten since (ALTER TABLE, TRUNCATE): kAborted names it, and a new snapshot helps.
+/// kLocked, with whom it waits for, when one lock takes longer than `lock_timeout`; that ends
+/// the transaction. Else as ReadSourceTable.
+Result<std::vector<events::SnapshotProgress::Table>> LockSourceTables(
+    PgConnection& connection, const std::vector<std::string>& tables, Duration lock_timeout,
+    TimePoint deadline);
 
 /// "(a, b)" of the columns in that order, and the same of the values `key`, as SQL.
 std::string KeyColumns(const PgConnection& connection,

@@ -1,0 +1,127 @@
+// A table that is rewritten while the source's tables are copied looks empty to an older
+// snapshot: all its rows are in the views for all that, or an error names it.
+#include <future>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include "base/failpoint.h"
+#include "cdc/log/sqlite_event_log.h"
+#include "cdc/rebuild/rebuild.h"
+#include "tests/cdc/kill_fixture.h"
+
+namespace indoubt {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr auto kHeldUp = "sleep(4s)";
+
+class CdcSnapshotRewriteTest : public CdcKillFixture {
+ protected:
+  void SetUp() override {
+    CdcKillFixture::SetUp();
+    if (HasFatalFailure()) return;
+    Client().Run(
+        "INSERT INTO moves(item, amount) SELECT 'a' || n % 8, n FROM "
+        "generate_series(1, 3000) n;"
+        "INSERT INTO account SELECT n, n FROM generate_series(8, 2500) n");
+  }
+  void TearDown() override { ASSERT_TRUE(ConfigureFailPoints("").ok()); }
+
+  // The same values and types in new files.
+  void RewriteAccount() {
+    Client().Run("ALTER TABLE account ALTER balance TYPE bigint USING balance + 0");
+  }
+  // Until a transaction of the worker, or of a rebuild, has its snapshot and does nothing after
+  // a statement that begins with `last`.
+  void AwaitSnapshot(const std::string& last = "") {
+    EXPECT_TRUE(Eventually([&] {
+      return Client().Run(
+                 "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' "
+                 "AND application_name = 'indoubt-cdc' AND state = 'idle in transaction' "
+                 "AND backend_xmin IS NOT NULL AND starts_with(query, '" +
+                 last + "')") == "1";
+    })) << ChildOutput();
+  }
+  uint64_t SnapshotLsn() const {
+    const auto log = OpenSqliteEventLog(event_log_path_);
+    EXPECT_TRUE(log) << log.error().ToString();
+    const auto progress = (*log)->ReadSnapshotProgress();
+    EXPECT_TRUE(progress && *progress);
+    return (*progress)->lsn();
+  }
+};
+
+TEST_F(CdcSnapshotRewriteTest, ARewriteWaitsUntilAllTablesAreCopied) {
+  const auto child = StartChild(fmt::format("cdc_snapshot_chunk:1={}", kHeldUp));
+  AwaitSnapshot("FETCH");  // the first chunk of moves is there
+  RewriteAccount();
+  ExpectEverythingEqualsSource();
+}
+
+TEST_F(CdcSnapshotRewriteTest, ATableRewrittenBeforeItIsLockedIsCopiedFromANewSnapshot) {
+  const auto child = StartChild(fmt::format("cdc_snapshot_begun:1={}", kHeldUp));
+  AwaitSnapshot();
+  RewriteAccount();
+  ExpectEverythingEqualsSource();
+}
+
+TEST_F(CdcSnapshotRewriteTest, ATableRewrittenWhileACopyIsGoneOnWithMakesItBeginAnew) {
+  {
+    const auto killed = StartChild("cdc_snapshot_chunk:2=kill");
+    ASSERT_TRUE(killed->Wait(SystemClock().Now() + std::chrono::minutes(1)));
+  }
+  const uint64_t first = SnapshotLsn();
+  auto child = StartChild(fmt::format("cdc_snapshot_begun:1={}", kHeldUp));
+  AwaitSnapshot();
+  RewriteAccount();
+  ExpectEverythingEqualsSource();
+  child.reset();  // lets go of the log
+  EXPECT_GT(SnapshotLsn(), first);
+}
+
+TEST_F(CdcSnapshotRewriteTest, ATableThatStaysLockedIsNamedWithWhoHasIt) {
+  CdcOptions options = AllOptions();
+  options.slot_lock_timeout = std::chrono::milliseconds(200);
+  ASSERT_TRUE(ConfigureFailPoints(fmt::format("cdc_snapshot_begun:1={}", kHeldUp)).ok());
+  auto start = std::async(std::launch::async, [&] { return CdcWorker::Start(options); });
+  AwaitSnapshot();
+  SourceClient holder = Client();
+  holder.Run("BEGIN; LOCK TABLE account IN ACCESS EXCLUSIVE MODE");
+  const std::string pid = holder.Run("SELECT pg_backend_pid()");
+  const auto refused = start.get();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), StatusCode::kLocked) << refused.error().ToString();
+  EXPECT_THAT(refused.error().message(), HasSubstr("locking table \"account\""));
+  EXPECT_THAT(refused.error().message(), HasSubstr("process " + pid));
+  holder.Run("COMMIT");
+  const auto worker = CdcWorker::Start(options);
+  ASSERT_TRUE(worker) << worker.error().ToString();
+  ExpectEverythingEqualsSource();
+}
+
+TEST_F(CdcSnapshotRewriteTest, ARebuildNamesTheTableThatWasRewritten) {
+  ASSERT_TRUE(ConfigureFailPoints(fmt::format("cdc_snapshot_begun:2={}", kHeldUp)).ok());
+  const CdcOptions options = AllOptions();
+  const auto worker = CdcWorker::Start(options);
+  ASSERT_TRUE(worker) << worker.error().ToString();
+  ExpectEverythingEqualsSource();
+  const auto rebuild = [&] {
+    return RebuildView(options, "rows_table", std::chrono::seconds(60));
+  };
+  auto first = std::async(std::launch::async, rebuild);
+  AwaitSnapshot();
+  RewriteAccount();
+  const auto refused = first.get();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), StatusCode::kAborted) << refused.error().ToString();
+  EXPECT_THAT(refused.error().message(), HasSubstr("table \"account\""));
+  const auto second = rebuild();
+  ASSERT_TRUE(second) << second.error().ToString();
+  EXPECT_TRUE(second->differing.empty());
+  ExpectEverythingEqualsSource();
+}
+
+}  // namespace
+}  // namespace indoubt
