@@ -37,6 +37,14 @@ bool IsForTheEvent(const Status& status) {
          status.code() == StatusCode::kUnsupported;
 }
 
+// Said once, however often it is tried.
+std::string WhyGone(const ParkedEvent& parked, const std::string& view) {
+  const std::string gone = "it is not in the event log any more";
+  if (parked.reason.starts_with(gone)) return parked.reason;
+  return fmt::format("{}; rebuild the view (indoubt cdc rebuild {}); it was parked because: {}",
+                     gone, view, parked.reason);
+}
+
 bool IsPart(const LoggedEvent& event) { return event.transaction.part() > 0; }
 
 }  // namespace
@@ -355,26 +363,33 @@ Status ViewRunner::RetryIfAsked(EventLogReader& reader) {
   return LoadParked();
 }
 
+// Under on_view_lag = "stop" retention does not wait for what is parked.
+Result<std::optional<LoggedEvent>> ViewRunner::ReadParked(EventPosition position,
+                                                          EventLogReader& reader) {
+  auto events = reader.Read(JustBefore(position), 1, kMaxBytes);
+  if (!events && events.error().code() != StatusCode::kNotFound) return events.error();
+  if (!events || events->empty() || events->front().position != position) {
+    return std::optional<LoggedEvent>();
+  }
+  return std::optional(std::move(events->front()));
+}
+
 Status ViewRunner::Retry(const ParkedEvent& parked, EventLogReader& reader,
                          ParkedRows& still_held) {
-  std::string reason = "it touches rows of an event that is still parked";
-  if (!still_held.Touches(parked.rows)) {
-    INDOUBT_ASSIGN_OR_RETURN(const auto events,
-                             reader.Read(JustBefore(parked.position), 1, kMaxBytes));
-    if (events.empty() || events.front().position != parked.position) {
-      return Status(StatusCode::kCorrupt,
-                    fmt::format("the event log has no event at {}, where one is parked; "
-                                "rebuild the view",
-                                parked.position.lsn.ToString()));
-    }
-    const Status applied = view_->ApplyParked(events.front());
-    if (applied.ok()) return HitFailPoint("cdc_retried", view_->name());
-    if (!IsForTheEvent(applied)) return applied;
-    reason = applied.message();
-    INDOUBT_RETURN_IF_ERROR(view_->Open().status());
+  const auto keep = [&](const std::string& reason) {
+    still_held.Add(parked);
+    return view_->Park({parked.position, reason, parked.rows}, {log_.id(), position_});
+  };
+  if (still_held.Touches(parked.rows)) {
+    return keep("it touches rows of an event that is still parked");
   }
-  still_held.Add(parked);
-  return view_->Park({parked.position, reason, parked.rows}, {log_.id(), position_});
+  INDOUBT_ASSIGN_OR_RETURN(const auto event, ReadParked(parked.position, reader));
+  if (!event) return keep(WhyGone(parked, view_->name()));
+  const Status applied = view_->ApplyParked(*event);
+  if (applied.ok()) return HitFailPoint("cdc_retried", view_->name());
+  if (!IsForTheEvent(applied)) return applied;
+  INDOUBT_RETURN_IF_ERROR(view_->Open().status());
+  return keep(applied.message());
 }
 
 void ViewRunner::SetParked() {

@@ -58,6 +58,9 @@ class ViewRunner {
   Status ParkEvent(const LoggedEvent& event, const std::string& reason);
   Status LoadParked();
   Status RetryIfAsked(EventLogReader& reader);
+  /// The parked event at `position`; nothing when the log has it no more.
+  static Result<std::optional<LoggedEvent>> ReadParked(EventPosition position,
+                                                       EventLogReader& reader);
   /// Applies the parked event, or keeps it with the new reason.
   Status Retry(const ParkedEvent& event, EventLogReader& reader, ParkedRows& still_held);
   /// What follows on the view's position: something, when the log's end is behind it.

@@ -48,6 +48,21 @@ class CdcRetentionTest : public CdcKillFixture {
     options.retention.time = kShort;
     return options;
   }
+  /// View "table" refuses rows of item "poison" as long as `poisoned_`.
+  CdcOptions Poisoned(CdcOptions options) {
+    poisoned_ = true;
+    const SqliteDerivation derive = options.views[1].derivation.sqlite;
+    options.views[1].derivation.sqlite =
+        [this, derive](const RowChange& change) -> Result<std::vector<SqlStatement>> {
+      const bool poison = change.relation->name == "moves" && change.after &&
+                          change.after->at("item") == "poison";
+      if (poison && poisoned_) {
+        return Status(StatusCode::kInvalidArgument, "cannot digest");
+      }
+      return derive(change);
+    };
+    return options;
+  }
   LogReport LogNow(const CdcOptions& options) const {
     return ReadCdcReport(options, SystemClock().Now() + seconds(5)).log;
   }
@@ -149,16 +164,7 @@ TEST_F(CdcRetentionTest, AViewThatIsBehindStopsWhereItIsToldSoAndARebuildBringsI
 }
 
 TEST_F(CdcRetentionTest, AParkedEventIsKeptUntilItIsRetried) {
-  CdcOptions options = Briefly(SumsOnly());
-  poisoned_ = true;
-  const SqliteDerivation derive = options.views[1].derivation.sqlite;
-  options.views[1].derivation.sqlite =
-      [this, derive](const RowChange& change) -> Result<std::vector<SqlStatement>> {
-    if (poisoned_ && change.after && change.after->at("item") == "poison") {
-      return Status(StatusCode::kInvalidArgument, "cannot digest");
-    }
-    return derive(change);
-  };
+  const CdcOptions options = Poisoned(Briefly(SumsOnly()));
   Start(options);
   Insert(3);
   Insert(1, "poison");
@@ -174,6 +180,41 @@ TEST_F(CdcRetentionTest, AParkedEventIsKeptUntilItIsRetried) {
   ASSERT_TRUE(AskForRetry(options.views[1]).ok());
   EXPECT_TRUE(Eventually([&] { return worker_->status().views[1].parked == 0; }));
   AwaitRemoval();
+  ExpectViewsEqualSource();
+}
+
+TEST_F(CdcRetentionTest, ARetryOfAParkedEventThatWasRemovedSaysSoAndTheViewGoesOn) {
+  CdcOptions options = Poisoned(SumsOnly());
+  options.retention.time = seconds(5);  // which both views are well within
+  options.retention.on_view_lag = OnViewLag::kStop;
+  const ViewOptions& view = options.views[1];
+  Start(options);
+  Insert(1, "poison");
+  EXPECT_TRUE(Eventually([&] { return worker_->status().views[1].parked == 1; }));
+  AwaitRemoval();
+  poisoned_ = false;
+  ASSERT_TRUE(AskForRetry(view).ok());
+  EXPECT_TRUE(Eventually([&] { return !RetryIsPending(view).value_or(true); }))
+      << HealthOf("table").ToString();
+  const auto parked = ReadParkedEvents(view);
+  ASSERT_TRUE(parked) << parked.error().ToString();
+  ASSERT_EQ(parked->size(), 1u);
+  EXPECT_THAT(parked->front().reason, HasSubstr("not in the event log any more"));
+  EXPECT_THAT(parked->front().reason, HasSubstr("indoubt cdc rebuild table"));
+  EXPECT_THAT(parked->front().reason, HasSubstr("cannot digest"));
+  Insert(3, "b");
+  EXPECT_TRUE(Eventually([&] { return SqliteSums(sqlite_path_)["b"] == 3; }))
+      << HealthOf("table").ToString();
+  EXPECT_TRUE(HealthOf("table").ok()) << HealthOf("table").ToString();
+  // Asked again, it says so again and no more.
+  const std::string said = parked->front().reason;
+  ASSERT_TRUE(AskForRetry(view).ok());
+  EXPECT_TRUE(Eventually([&] { return !RetryIsPending(view).value_or(true); }));
+  const auto again = ReadParkedEvents(view);
+  ASSERT_TRUE(again && again->size() == 1);
+  EXPECT_EQ(again->front().reason, said);
+  const auto rebuilt = RebuildView(options, "table", seconds(30));
+  ASSERT_TRUE(rebuilt) << rebuilt.error().ToString();
   ExpectViewsEqualSource();
 }
 
