@@ -252,6 +252,7 @@ Result<bool> GoOnWithCopy(const SlotOptions& options, const std::vector<std::str
   INDOUBT_ASSIGN_OR_RETURN(const Lsn until,
                            Lsn::Parse(end.empty() ? "" : end[0][0].value_or("")));
   progress.set_copied_until(until.value);
+  INDOUBT_RETURN_IF_ERROR(reader->Query("COMMIT", SystemClock().Now() + patience).status());
   INDOUBT_RETURN_IF_ERROR(CommitSomething(*reader, SystemClock().Now() + patience));
   INDOUBT_RETURN_IF_ERROR(log.FinishSnapshot(progress));
   return true;
