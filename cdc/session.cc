@@ -8,6 +8,7 @@
 #include "cdc/log/sqlite_event_log.h"
 #include "cdc/slot_name.h"
 #include "cdc/source/snapshot.h"
+#include "cdc/table_name.h"
 #include "cdc/views/make_view.h"
 #include "cdc/views/view_copy.h"
 
@@ -44,11 +45,12 @@ Status Session::Open() {
   for (const ViewOptions& view : options_.views) {
     INDOUBT_ASSIGN_OR_RETURN(views.emplace_back(), MakeView(view));
   }
+  INDOUBT_ASSIGN_OR_RETURN(const auto tables, BareTableNames(options_.tables));
   INDOUBT_ASSIGN_OR_RETURN(log_, OpenSqliteEventLog(options_.event_log_path));
   const SlotOptions slot{options_.source_dsn, options_.slot, options_.publication,
                          options_.slot_lock_timeout};
   INDOUBT_RETURN_IF_ERROR(OpenSource(slot));
-  FollowWith(std::move(views), slot);
+  FollowWith(std::move(views), tables, slot);
   INDOUBT_ASSIGN_OR_RETURN(auto snapshot, log_->ReadSnapshotProgress());
   source_ = std::make_unique<SourceRunner>(
       slot, snapshot ? std::move(*snapshot) : events::SnapshotProgress(), *log_, stop_);
@@ -56,7 +58,8 @@ Status Session::Open() {
   return Status::Ok();
 }
 
-void Session::FollowWith(std::vector<std::unique_ptr<View>> views, const SlotOptions& slot) {
+void Session::FollowWith(std::vector<std::unique_ptr<View>> views,
+                         const std::vector<std::string>& tables, const SlotOptions& slot) {
   for (size_t i = 0; i < views.size(); ++i) {
     SlotOptions own = slot;
     own.slot = fmt::format("{}_copy", slot.slot.substr(0, 40));
@@ -64,8 +67,7 @@ void Session::FollowWith(std::vector<std::unique_ptr<View>> views, const SlotOpt
       return CopyTables(view, own, options_.tables, *log_, stop_, options_.start_timeout);
     };
     views_.push_back(std::make_unique<ViewRunner>(options_.views[i], std::move(views[i]),
-                                                  BareNames(options_.tables), std::move(copy),
-                                                  *log_, stop_));
+                                                  tables, std::move(copy), *log_, stop_));
   }
 }
 

@@ -38,7 +38,9 @@ class Session {
   const Status& loss() const { return loss_; }
 
  private:
-  void FollowWith(std::vector<std::unique_ptr<View>> views, const SlotOptions& slot);
+  /// `tables`: as the stream calls them.
+  void FollowWith(std::vector<std::unique_ptr<View>> views,
+                  const std::vector<std::string>& tables, const SlotOptions& slot);
   void KeepLog();
   /// Slot and log are one behind the other when it returns.
   Status OpenSource(const SlotOptions& slot);

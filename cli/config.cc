@@ -13,6 +13,7 @@
 #include "base/gid.h"
 #include "base/small_file.h"
 #include "cdc/slot_name.h"
+#include "cdc/table_name.h"
 #include "cli/toml_reader.h"
 #include "coordinator/executor.h"
 
@@ -232,6 +233,9 @@ Status ReadCdc(const toml::table* table, Config& config) {
     reader.Wrong("source", "must name a participant of kind \"postgres\"");
   }
   cdc.tables = reader.RequiredStrings("tables");
+  if (const auto names = BareTableNames(cdc.tables); !names) {
+    reader.Wrong("tables", names.error().message());
+  }
   cdc.slot = reader.RequiredString("slot");
   if (!IsSlotName(cdc.slot)) reader.Wrong("slot", "a slot's name is 1 to 63 of [a-z0-9_]");
   cdc.metrics = reader.String("metrics", "");
@@ -269,7 +273,7 @@ void CheckColumns(const ViewConfig& view, const std::vector<std::string>& tables
   }
   for (const std::string& column : view.columns) {
     const bool known = std::any_of(tables.begin(), tables.end(), [&](const std::string& table) {
-      const std::string prefix = table.substr(table.rfind('.') + 1) + ".";
+      const std::string prefix = BareTableName(table).value_or("") + ".";
       return column.starts_with(prefix) && column.size() > prefix.size();
     });
     if (known) continue;

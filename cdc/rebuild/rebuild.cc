@@ -7,13 +7,13 @@
 #include "cdc/log/log_hold.h"
 #include "cdc/rebuild/rebuild_feed.h"
 #include "cdc/rebuild/rebuild_sink.h"
+#include "cdc/table_name.h"
 #include "cdc/views/make_view.h"
 #include "cdc/views/redis_connection.h"
 
 namespace indoubt {
 namespace {
 
-using cdc_internal::BareNames;
 using cdc_internal::LogFeed;
 using cdc_internal::LogHold;
 using cdc_internal::MakeView;
@@ -22,12 +22,14 @@ using cdc_internal::SlotOptions;
 using cdc_internal::SourceAtLsn;
 using cdc_internal::StopSignal;
 
-std::unique_ptr<RebuildSink> MakeSink(const CdcOptions& options, const ViewOptions& view,
-                                      const std::string& scratch, Duration patience) {
+Result<std::unique_ptr<RebuildSink>> MakeSink(const CdcOptions& options,
+                                              const ViewOptions& view,
+                                              const std::string& scratch, Duration patience) {
   if (view.kind != ViewKind::kRedis) {
     return cdc_internal::MakeSqliteRebuildSink(view, scratch);
   }
-  return cdc_internal::MakeRedisRebuildSink(view, BareNames(options.tables), patience);
+  INDOUBT_ASSIGN_OR_RETURN(auto tables, BareTableNames(options.tables));
+  return cdc_internal::MakeRedisRebuildSink(view, std::move(tables), patience);
 }
 
 /// The worker that must be there; none when one runs already.
@@ -45,11 +47,11 @@ class Rebuild {
         view_(std::move(view)),
         patience_(patience),
         scratch_(options.event_log_path + ".rebuild-" + view_.name),
-        slot_{options.source_dsn, SlotName(), options.publication, options.slot_lock_timeout},
-        sink_(MakeSink(options, view_, scratch_, patience)) {}
+        slot_{options.source_dsn, SlotName(), options.publication, options.slot_lock_timeout} {}
 
   Result<RebuildReport> Run() {
     INDOUBT_ASSIGN_OR_RETURN(const auto lock, PosixFileSystem().Lock(scratch_ + ".lock"));
+    INDOUBT_ASSIGN_OR_RETURN(sink_, MakeSink(options_, view_, scratch_, patience_));
     // Before a worker is there, which would make a log that is missing or not complete, and a
     // slot, and copy all tables.
     INDOUBT_ASSIGN_OR_RETURN(log_, LogFeed::Open(options_.event_log_path));

@@ -18,10 +18,4 @@ Result<std::unique_ptr<View>> MakeView(const ViewOptions& options) {
   return Status(StatusCode::kInternal, "unknown kind of view");
 }
 
-std::vector<std::string> BareNames(const std::vector<std::string>& tables) {
-  std::vector<std::string> names;
-  for (const std::string& table : tables) names.push_back(table.substr(table.rfind('.') + 1));
-  return names;
-}
-
 }  // namespace indoubt::cdc_internal

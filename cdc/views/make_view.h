@@ -2,8 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <string>
-#include <vector>
 
 #include "cdc/view.h"
 #include "cdc/worker.h"
@@ -12,8 +10,5 @@ namespace indoubt::cdc_internal {
 
 /// Not open yet. Errors as MakeRedisView, MakeSqliteView and MakeSearchView.
 Result<std::unique_ptr<View>> MakeView(const ViewOptions& options);
-
-/// "orders" of "shop.orders", for each: the names that views know.
-std::vector<std::string> BareNames(const std::vector<std::string>& tables);
 
 }  // namespace indoubt::cdc_internal

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "cdc/rebuild/rebuild.h"
+#include "cdc/table_name.h"
 #include "faults/proxy.h"
 #include "tests/cdc/kill_fixture.h"
 
@@ -72,6 +73,44 @@ TEST_F(CdcRebuildRedisTest, ASwapThatWasGivenUpDoesNotHappenAfterTheNewVersionIs
   const auto worker = CdcWorker::Start(AllOptions());
   ASSERT_TRUE(worker) << worker.error().ToString();
   ExpectEverythingEqualsSource();
+}
+
+TEST_F(CdcRebuildRedisTest, OldKeysGoWhateverTheCaseThatTheTablesAreConfiguredIn) {
+  CdcOptions options = AllOptions();
+  options.tables = {"MOVES", "Public . \"account\""};
+  {
+    const auto worker = CdcWorker::Start(options);
+    ASSERT_TRUE(worker) << worker.error().ToString();
+    Client().Run("INSERT INTO moves(item, amount) VALUES ('a1', 1), ('a2', 20)");
+    ExpectEverythingEqualsSource();
+  }
+  for (const char* key : {"moves:999", "account:999"}) {
+    RedisOne(redis_->socket_path(), {"HSET", key, "id", "999"});
+  }
+  const auto rebuilt = RebuildView(options, kView, seconds(30));
+  ASSERT_TRUE(rebuilt) << rebuilt.error().ToString();
+  for (const char* key : {"moves:999", "account:999"}) {
+    EXPECT_EQ(RedisOne(redis_->socket_path(), {"HGET", key, "id"}), "") << key;
+  }
+}
+
+TEST_F(CdcRebuildRedisTest, TheServerReadsNamesOfTablesAsTheConfigurationDoes) {
+  SourceClient client = Client();
+  client.Run("CREATE SCHEMA \"My.Shop\"");
+  client.Run("CREATE TABLE \"My.Shop\".\"Order \"\"Items\"\"\"(id int)");
+  client.Run("CREATE TABLE \"B\u00dccher-1\"(id int); CREATE TABLE \"b\u00dccher-1\"(id int)");
+  for (const std::string text :
+       {"MOVES", " public . Moves ", "\"My.Shop\".\"Order \"\"Items\"\"\"", "B\u00dcCHER-1",
+        "\"B\u00dccher-1\""}) {
+    const auto name = BareTableName(text);
+    ASSERT_TRUE(name) << name.error().ToString();
+    EXPECT_EQ(
+        client.Run("SELECT relname FROM pg_class WHERE oid = to_regclass('" + text + "')"),
+        *name);
+  }
+  for (const std::string text : {"order items", "\"moves", "public.", "\"mo\"ves"}) {
+    EXPECT_FALSE(BareTableName(text)) << text;
+  }
 }
 
 }  // namespace

@@ -137,6 +137,23 @@ TEST(Config, ASlotHasANameThatPostgresTakes) {
   }
 }
 
+TEST(Config, TablesHaveNamesAsPostgresReadsThem) {
+  const auto of = [](const std::string& table) {
+    return fmt::format(
+        "{}[cdc]\nsource = \"accounts\"\ntables = ['{}']\nslot = \"s\"\nlog = {{ kind = "
+        "\"sqlite\", path = \"e.db\" }}\n[views.find]\nkind = \"search\"\nsink = \"ledger\"\n",
+        kShop, table);
+  };
+  for (const char* wrong : {"order items", "\"orders", "shop.", "a.b.c.d"}) {
+    EXPECT_THAT(ErrorOf(of(wrong)), AllOf(HasSubstr("cdc.tables"), HasSubstr("SCHEMA.TABLE")))
+        << wrong;
+  }
+  const auto known = ParseConfig(of("shop.Orders") + "columns = [\"orders.note\"]\n", "f");
+  EXPECT_TRUE(known) << known.error().ToString();
+  EXPECT_THAT(ErrorOf(of("\"Orders\"") + "columns = [\"orders.note\"]\n"),
+              HasSubstr("no column of a table"));
+}
+
 TEST(Config, MetricsNeedAHostAndAPort) {
   const std::string cdc = std::string(kShop) +
                           "[cdc]\nsource = \"accounts\"\ntables = [\"t\"]\nslot = \"s\"\n"

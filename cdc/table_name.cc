@@ -1,0 +1,82 @@
+#include "cdc/table_name.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace indoubt {
+namespace {
+
+constexpr size_t kMaxBytes = 63;
+constexpr size_t kMaxParts = 3;  // database, schema, table
+constexpr std::string_view kSpace = " \t\n\r\f\v";
+
+void SkipSpace(std::string_view& text) {
+  text.remove_prefix(std::min(text.find_first_not_of(kSpace), text.size()));
+}
+
+// Takes `"..."` from the beginning of `text`; false when it does not end.
+bool TakeQuoted(std::string_view& text, std::string& name) {
+  text.remove_prefix(1);
+  for (;;) {
+    const size_t quote = text.find('"');
+    if (quote == std::string_view::npos) return false;
+    name += text.substr(0, quote);
+    text.remove_prefix(quote + 1);
+    if (!text.starts_with('"')) return true;
+    name += '"';
+    text.remove_prefix(1);
+  }
+}
+
+// Up to a dot or a space, whatever it is. Only ASCII is folded, as in a database in UTF-8.
+void TakePlain(std::string_view& text, std::string& name) {
+  const std::string_view plain = text.substr(0, text.find_first_of(" \t\n\r\f\v."));
+  for (const char c : plain) {
+    name += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  text.remove_prefix(plain.size());
+}
+
+}  // namespace
+
+Result<std::string> BareTableName(std::string_view text) {
+  const auto wrong = [whole = text](std::string_view why) {
+    return Status(
+        StatusCode::kInvalidArgument,
+        fmt::format("\"{}\" is no name of a table: {}; write TABLE or SCHEMA.TABLE, in "
+                    "double quotes what PostgreSQL would not take without",
+                    whole.substr(0, 200), why));
+  };
+  if (!text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos) {
+    return wrong("a number needs quotes");
+  }
+  for (size_t part = 1; part <= kMaxParts; ++part) {
+    std::string name;
+    SkipSpace(text);
+    if (!text.starts_with('"')) {
+      TakePlain(text, name);
+    } else if (!TakeQuoted(text, name)) {
+      return wrong("a quote is not closed");
+    }
+    if (name.empty()) return wrong("a part of it is empty");
+    if (name.size() > kMaxBytes) return wrong("a part of it has more than 63 bytes");
+    SkipSpace(text);
+    if (text.empty()) return name;
+    if (!text.starts_with('.')) return wrong("something follows on a name");
+    text.remove_prefix(1);
+  }
+  return wrong("it has too many parts");
+}
+
+Result<std::vector<std::string>> BareTableNames(const std::vector<std::string>& tables) {
+  std::vector<std::string> names;
+  for (const std::string& table : tables) {
+    INDOUBT_ASSIGN_OR_RETURN(std::string name, BareTableName(table));
+    names.push_back(std::move(name));
+  }
+  return names;
+}
+
+}  // namespace indoubt
