@@ -74,6 +74,14 @@ Result<std::vector<std::string>> BareTableNames(const std::vector<std::string>& 
   std::vector<std::string> names;
   for (const std::string& table : tables) {
     INDOUBT_ASSIGN_OR_RETURN(std::string name, BareTableName(table));
+    if (std::find(names.begin(), names.end(), name) != names.end()) {
+      return Status(
+          StatusCode::kInvalidArgument,
+          fmt::format("two tables are named {}: a view holds each under its own name, "
+                      "whatever its schema; publish one of them, the other through a "
+                      "worker and views of its own",
+                      name));
+    }
     names.push_back(std::move(name));
   }
   return names;

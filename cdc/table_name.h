@@ -15,7 +15,8 @@ namespace indoubt {
 /// PostgreSQL would cut (63 bytes), and for a bare number, which may mean an oid.
 Result<std::string> BareTableName(std::string_view text);
 
-/// That of each.
+/// That of each. kInvalidArgument also where two have the same: views hold a table under its
+/// own name.
 Result<std::vector<std::string>> BareTableNames(const std::vector<std::string>& tables);
 
 }  // namespace indoubt

@@ -51,6 +51,13 @@ TEST(TableName, WhatPostgresWouldNotTakeOrWouldCutIsRefused) {
   EXPECT_FALSE(BareTableNames({"orders", "\"orders"}));
 }
 
+TEST(TableName, TwoOfOneNameAreRefused) {
+  const auto names = BareTableNames({"shop.orders", "archive.\"orders\""});
+  ASSERT_FALSE(names);
+  EXPECT_EQ(names.error().code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(names.error().message(), HasSubstr("two tables are named orders"));
+}
+
 TEST(TableName, KeysOfARedisViewAreFoundByIt) {
   const auto names = BareTableNames({"shop.Orders", "\"Order Items\""});
   ASSERT_TRUE(names) << names.error().ToString();
