@@ -44,14 +44,14 @@ bool AwaitTermination(const std::function<bool()>& give_up,
   return true;
 }
 
-EndAtTermination::EndAtTermination(const std::function<void()>& at_once)
-    : waits_([this, at_once] {
+EndAtTermination::EndAtTermination(const std::function<void()>& before)
+    : waits_([this, before] {
         const sigset_t signals = TerminationSignals();
         const timespec interval{.tv_sec = 0, .tv_nsec = 50'000'000};
         while (!over_) {
           if (sigtimedwait(&signals, nullptr, &interval) < 0) continue;
-          at_once();
-          _exit(kInterrupted);
+          before();
+          _exit(kDone);
         }
       }) {}
 

@@ -21,12 +21,12 @@ void BlockTermination();
 bool AwaitTermination(const std::function<bool()>& give_up,
                       const std::function<void()>& at_once = {});
 
-/// As long as it lives a first SIGINT or SIGTERM ends the process with exit code 130, after
-/// `at_once`, which is called on a thread of its own: for work that may be cut anywhere.
-/// BlockTermination() comes before it.
+/// As long as it lives a first SIGINT or SIGTERM ends the process with exit code 0, after
+/// `before`, which is called on a thread of its own: for work that may be cut anywhere and
+/// goes on at the next start. BlockTermination() comes before it.
 class EndAtTermination {
  public:
-  explicit EndAtTermination(const std::function<void()>& at_once);
+  explicit EndAtTermination(const std::function<void()>& before);
   ~EndAtTermination();
   EndAtTermination(const EndAtTermination&) = delete;
   EndAtTermination& operator=(const EndAtTermination&) = delete;
