@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <signal.h>
 
 #include "base/failpoint.h"
 #include "cdc/log/sqlite_event_log.h"
@@ -44,6 +45,12 @@ class CdcSnapshotRewriteTest : public CdcKillFixture {
                  last + "')") == "1";
     })) << ChildOutput();
   }
+  // Stops the child where its fail point holds it up, so that nothing depends on for how long.
+  void StopBehind(Process& child, const std::string& last) {
+    AwaitSnapshot(last);
+    child.Signal(SIGSTOP);
+    AwaitSnapshot(last);  // it has not gone on before it was stopped
+  }
   uint64_t SnapshotLsn() const {
     const auto log = OpenSqliteEventLog(event_log_path_);
     EXPECT_TRUE(log) << log.error().ToString();
@@ -55,15 +62,23 @@ class CdcSnapshotRewriteTest : public CdcKillFixture {
 
 TEST_F(CdcSnapshotRewriteTest, ARewriteWaitsUntilAllTablesAreCopied) {
   const auto child = StartChild(fmt::format("cdc_snapshot_chunk:1={}", kHeldUp));
-  AwaitSnapshot("FETCH");  // the first chunk of moves is there
-  RewriteAccount();
+  StopBehind(*child, "FETCH");  // the first chunk of moves is there
+  auto rewrite = std::async(std::launch::async, [this] { RewriteAccount(); });
+  EXPECT_TRUE(Eventually([&] {
+    return Client().Run(
+               "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "
+               "starts_with(query, 'ALTER TABLE account')") == "1";
+  }));
+  child->Signal(SIGCONT);
+  rewrite.get();
   ExpectEverythingEqualsSource();
 }
 
 TEST_F(CdcSnapshotRewriteTest, ATableRewrittenBeforeItIsLockedIsCopiedFromANewSnapshot) {
   const auto child = StartChild(fmt::format("cdc_snapshot_begun:1={}", kHeldUp));
-  AwaitSnapshot();
+  StopBehind(*child, "SET TRANSACTION SNAPSHOT");
   RewriteAccount();
+  child->Signal(SIGCONT);
   ExpectEverythingEqualsSource();
 }
 
@@ -74,8 +89,9 @@ TEST_F(CdcSnapshotRewriteTest, ATableRewrittenWhileACopyIsGoneOnWithMakesItBegin
   }
   const uint64_t first = SnapshotLsn();
   auto child = StartChild(fmt::format("cdc_snapshot_begun:1={}", kHeldUp));
-  AwaitSnapshot();
+  StopBehind(*child, "SELECT pg_current_snapshot");
   RewriteAccount();
+  child->Signal(SIGCONT);
   ExpectEverythingEqualsSource();
   child.reset();  // lets go of the log
   EXPECT_GT(SnapshotLsn(), first);
