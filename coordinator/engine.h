@@ -14,6 +14,7 @@
 
 #include "coordinator/decision_rows.h"
 #include "coordinator/live_register.h"
+#include "coordinator/outcome_sweep.h"
 #include "coordinator/readiness.h"
 #include "coordinator/retry.h"
 #include "coordinator/runtime.h"
@@ -96,20 +97,23 @@ class Engine {
   void ForgetEnded(uint64_t up_to);
   /// What is kept of ended transactions whose decision lives in a last resource.
   DecisionRows& decision_rows() { return decision_rows_; }
+  /// Of recovery's passes, which do not overlap.
+  OutcomeSweep& outcome_sweep() { return outcome_sweep_; }
 
  private:
   struct EndedTransaction {
     Gid gid;
     std::vector<size_t> participants;
   };
-  /// More than this wait for no decision; the oldest are then never forgotten at
-  /// the participants, which costs them a record each.
+  /// More than this wait for no decision; the oldest are then forgotten at the
+  /// participants by the next process only (OutcomeSweep).
   static constexpr size_t kMaxEnded = 65536;
 
   const std::unique_ptr<Runtime> runtime_;  // first: the others use it to their end
   std::unique_ptr<DecisionLog> log_;
   std::vector<std::unique_ptr<Participant>> participants_;
   const Duration apply_timeout_;
+  OutcomeSweep outcome_sweep_;
   Readiness readiness_;
   Backoff backoff_;
 

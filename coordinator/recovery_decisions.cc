@@ -103,8 +103,16 @@ Result<bool> HasDecisionRow(Engine& engine, const Gid& gid, TimePoint deadline) 
   }
   INDOUBT_ASSIGN_OR_RETURN(const std::vector<Decision> rows,
                            last_resource->ListDecisions(gid.node.view(), gid.log, 0, deadline));
-  return std::any_of(rows.begin(), rows.end(),
-                     [&](const Decision& row) { return row.gid == gid; });
+  if (std::any_of(rows.begin(), rows.end(),
+                  [&](const Decision& row) { return row.gid == gid; })) {
+    return true;
+  }
+  if (std::ssize(rows) < LastResource::kMostListed) return false;
+  return Status(StatusCode::kUnavailable,
+                fmt::format("{}: the decision table {} has more than {} rows, and this one may "
+                            "be among those that were not listed; ask again when recovery has "
+                            "ended some",
+                            gid.ToString(), gid.home.view(), LastResource::kMostListed));
 }
 
 void AskAndEnter(Engine& engine, const std::vector<Decision>& orphans, TimePoint deadline,

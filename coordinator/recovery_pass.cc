@@ -141,9 +141,13 @@ Result<PassResult> RunRecoveryPass(Engine& engine, const std::string& node, Time
   OrphanInput input;
   Listing first = ListEverywhere(engine, deadline);
   input.first = std::move(first.branches);
+  std::map<std::string, std::string> unlisted;
+  const OutcomeSweep::Kept kept =
+      engine.outcome_sweep().List(engine, node, first.unreachable, deadline, unlisted);
   for (const auto& live : engine.Live()) input.active.insert(live->gid());
   input.decided = engine.log().Unended();
   AddDecisionRows(engine, node, adopt, deadline, input, first.notices);
+  OutcomeSweep::Forget(engine, kept, input.active);
   INDOUBT_RETURN_IF_ERROR(HitFailPoint("recovery_listed"));
   // Only what was listed can be listed twice.
   std::set<std::string> holding;
@@ -169,6 +173,11 @@ Result<PassResult> RunRecoveryPass(Engine& engine, const std::string& node, Time
                             second.unreachable.end());
   result.notices = std::move(first.notices);
   result.notices.insert(result.notices.end(), second.notices.begin(), second.notices.end());
+  for (const auto& [name, why] : unlisted) {
+    const auto& away = result.unreachable;
+    if (std::find(away.begin(), away.end(), name) != away.end()) continue;
+    result.notices.push_back(fmt::format("{}: cannot list its outcome records: {}", name, why));
+  }
   result.unconfigured = selection.unconfigured;
   result.misnamed = selection.misnamed;
   Describe(selection, input.participants, result);

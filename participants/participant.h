@@ -181,6 +181,16 @@ class Participant {
   /// destructor is still tried, once.
   virtual void Forget(const Gid& gid) = 0;
 
+  /// The gids of `node` of which the store still keeps an outcome record (see Forget) of a
+  /// branch of this participant's; kMostOutcomes at most, so that the rest is listed once
+  /// these have been forgotten. Blocks until `deadline`. None where a store keeps none.
+  static constexpr size_t kMostOutcomes = 65536;
+  virtual Result<std::vector<Gid>> ListOutcomes(std::string_view node, TimePoint deadline) {
+    static_cast<void>(node);
+    static_cast<void>(deadline);
+    return std::vector<Gid>{};
+  }
+
   /// What it offers as a last resource (last_resource.h); null when it is none.
   virtual LastResource* last_resource() { return nullptr; }
 };

@@ -1,5 +1,7 @@
 #include "participants/redis/redis_participant.h"
 
+#include <set>
+
 #include <fmt/format.h>
 
 #include "participants/redis/redis_answer.h"
@@ -72,6 +74,34 @@ class RedisParticipant final : public Participant {
       if (id) branches.push_back({std::move(*id), ""});
     }
     return branches;
+  }
+
+  Result<std::vector<Gid>> ListOutcomes(std::string_view node, TimePoint deadline) override {
+    INDOUBT_ASSIGN_OR_RETURN(const auto connection, Connect(deadline));
+    INDOUBT_RETURN_IF_ERROR(connection->EnsureLibrary());
+    std::set<Gid> gids;  // a scan may name one twice
+    std::string cursor = "0";
+    do {
+      if (SystemClock().Now() > deadline) {
+        return Status(StatusCode::kUnavailable,
+                      fmt::format("Redis at {}: took too long", address_.Shown()));
+      }
+      INDOUBT_ASSIGN_OR_RETURN(const RedisReply page,
+                               connection->SendOne({"FCALL", "indoubt_outcomes", "0", cursor}));
+      if (page->type != REDIS_REPLY_ARRAY || page->elements != 2) {
+        return Status(StatusCode::kUnavailable,
+                      fmt::format("Redis at {}: {}", address_.Shown(), Text(*page)));
+      }
+      cursor = Text(*page->element[0]);
+      const redisReply& branches = *page->element[1];
+      for (size_t i = 0; i < branches.elements; ++i) {
+        const auto id = BranchId::Parse(Text(*branches.element[i]));
+        if (id && id->participant == options_.name && id->gid.node == node) {
+          gids.insert(id->gid);
+        }
+      }
+    } while (cursor != "0" && gids.size() < kMostOutcomes);
+    return std::vector<Gid>(gids.begin(), gids.end());
   }
 
   void Forget(const Gid& gid) override {

@@ -100,6 +100,10 @@ class SqliteParticipant : public Participant {
     return sqlite::ListBranches(options_, deadline);
   }
 
+  Result<std::vector<Gid>> ListOutcomes(std::string_view node, TimePoint deadline) override {
+    return sqlite::ListOutcomes(options_, node, kMostOutcomes, deadline);
+  }
+
   void Forget(const Gid& gid) override {
     constexpr auto kPatience = std::chrono::seconds(10);
     Decide(JobKind::kForget, gid, "", SystemClock().Now() + kPatience, nullptr);

@@ -1,5 +1,6 @@
 #include "participants/sqlite/sqlite_preflight.h"
 
+#include <array>
 #include <utility>
 
 #include <fmt/format.h>
@@ -93,6 +94,29 @@ Result<std::vector<PreparedBranch>> ListBranches(const SqliteOptions& options,
         {{std::move(gid), std::get<std::string>(row[1])}, std::get<std::string>(row[2])});
   }
   return branches;
+}
+
+Result<std::vector<Gid>> ListOutcomes(const SqliteOptions& options, std::string_view node,
+                                      size_t most, TimePoint deadline) {
+  INDOUBT_ASSIGN_OR_RETURN(auto connection, Connection::Open(options.path));
+  connection->SetBusyDeadline(deadline);
+  std::vector<Gid> gids;
+  INDOUBT_ASSIGN_OR_RETURN(
+      const auto table,
+      connection->Query("SELECT 1 FROM sqlite_master WHERE name = 'indoubt_outcome'"));
+  if (table.empty()) return gids;
+  // A node's name has none of GLOB's characters.
+  const std::array<SqlValue, 3> which = {fmt::format("{}.*", node), options.name,
+                                         static_cast<int64_t>(most)};
+  INDOUBT_ASSIGN_OR_RETURN(
+      const auto rows, connection->Query("SELECT gid FROM indoubt_outcome WHERE gid GLOB ?1 "
+                                         "AND participant = ?2 LIMIT ?3",
+                                         which));
+  for (const Row& row : rows) {
+    INDOUBT_ASSIGN_OR_RETURN(const Gid gid, Gid::Parse(std::get<std::string>(row[0])));
+    gids.push_back(gid);
+  }
+  return gids;
 }
 
 }  // namespace indoubt::sqlite

@@ -12,4 +12,8 @@ Result<PreflightReport> CheckFile(const SqliteOptions& options, TimePoint deadli
 Result<std::vector<PreparedBranch>> ListBranches(const SqliteOptions& options,
                                                  TimePoint deadline);
 
+/// As Participant::ListOutcomes, `most` at most.
+Result<std::vector<Gid>> ListOutcomes(const SqliteOptions& options, std::string_view node,
+                                      size_t most, TimePoint deadline);
+
 }  // namespace indoubt::sqlite

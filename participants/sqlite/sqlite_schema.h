@@ -9,6 +9,7 @@ namespace indoubt {
 
 inline constexpr std::string_view kSqliteBranchTable = "indoubt_branch";
 inline constexpr std::string_view kSqliteLockTable = "indoubt_lock";
+inline constexpr std::string_view kSqliteOutcomeTable = "indoubt_outcome";
 
 namespace sqlite_schema {
 

@@ -4,6 +4,7 @@
 namespace indoubt {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
@@ -51,6 +52,44 @@ TEST_F(RecoveryTest, BackgroundPassRunsAtTheStart) {
   Await([&] {
     return stores_["b"].With([&](FakeStore& s) { return s.rolled_back.contains(late); });
   });
+}
+
+TEST_F(RecoveryTest, OutcomesThatAKilledProcessLeftAreForgotten) {
+  log_opened_ = true;  // the next one is of a later incarnation
+  const Gid ended = OwnGid(1), unknown = OwnGid(2), other = {"n", LogId::Random(), 1, 1};
+  LogDecided({ended, {{"a", "token"}, {"b", "token"}}});
+  log_->End(ended);
+  stores_["a"].kept = {ended, unknown, other};
+  stores_["b"].kept = {ended};
+  stores_["b"].down = true;
+  Start();
+  Recover();
+  EXPECT_THAT(stores_["a"].kept, ElementsAre(other)) << "another log's";
+  EXPECT_THAT(stores_["b"].kept, ElementsAre(ended));
+  stores_["b"].down = false;
+  Recover();
+  EXPECT_THAT(stores_["b"].kept, IsEmpty());
+}
+
+TEST_F(RecoveryTest, OutcomesThatMayStillBeAskedForAreKept) {
+  log_opened_ = true;
+  const Gid unended = Decided({"a", "b"});
+  const Gid heuristic = OwnGid(3), later = {"n", log_->id(), 9, 1};
+  LogDecided({heuristic, {{"a", "token"}, {"b", "token"}}});
+  log_->RecordHeuristic(
+      {heuristic, "b", DecisionOutcome::kCommitted, "by hand", "2026-01-01T00:00:00Z"},
+      [](const Status&) {});
+  log_->End(heuristic);
+  stores_["a"].prepared.erase(unended);
+  stores_["a"].kept = {unended, heuristic, later};
+  stores_["b"].kept = {heuristic};
+  stores_["b"].commit_acks = {AckKind::kRetry, AckKind::kRetry, AckKind::kRetry};
+  Start();
+  Recover();
+  EXPECT_FALSE(stores_["a"].kept.contains(heuristic)) << "heuristic at b only";
+  EXPECT_TRUE(stores_["b"].kept.contains(heuristic));
+  EXPECT_TRUE(stores_["a"].kept.contains(unended)) << "its end record may not be durable";
+  EXPECT_TRUE(stores_["a"].kept.contains(later));
 }
 
 TEST_F(RecoveryTest, ActiveTransactionsAreLeftAlone) {

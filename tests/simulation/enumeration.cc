@@ -86,6 +86,7 @@ Fate ExhaustiveNature::OfRequest(MessageKind kind, size_t store) {
       return kFaults[Fault(3)];
     case MessageKind::kOnePhase:
     case MessageKind::kList:
+    case MessageKind::kListOutcomes:
     case MessageKind::kPreflight:
     case MessageKind::kForget:
       return Fate::kArrives;

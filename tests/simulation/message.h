@@ -23,6 +23,7 @@ struct Reply {
   OnePhaseKind one_phase = OnePhaseKind::kUnknown;
   Ack ack;
   std::vector<PreparedBranch> prepared;
+  std::vector<Gid> outcomes;  // of commits, that are not forgotten
 };
 
 }  // namespace indoubt::simulation

@@ -14,6 +14,8 @@ const char* ToString(MessageKind kind) {
       return "rollback";
     case MessageKind::kList:
       return "list";
+    case MessageKind::kListOutcomes:
+      return "list outcomes";
     case MessageKind::kPreflight:
       return "preflight";
     case MessageKind::kForget:

@@ -17,6 +17,7 @@ enum class MessageKind {
   kCommit,
   kRollback,
   kList,
+  kListOutcomes,
   kPreflight,
   kForget,
 };

@@ -146,6 +146,12 @@ Result<std::vector<PreparedBranch>> SimulatedParticipant::ListPrepared(TimePoint
   return reply.prepared;
 }
 
+Result<std::vector<Gid>> SimulatedParticipant::ListOutcomes(std::string_view,
+                                                            TimePoint deadline) {
+  INDOUBT_ASSIGN_OR_RETURN(const Reply reply, AskAndWait(MessageKind::kListOutcomes, deadline));
+  return reply.outcomes;
+}
+
 void SimulatedParticipant::Forget(const Gid& gid) {
   Ask({.kind = MessageKind::kForget, .gid = gid},
       process_.events().Now() + std::chrono::seconds(5), [](const Reply&) {});

@@ -33,6 +33,7 @@ class SimulatedParticipant final : public Participant {
   void Rollback(const Gid& gid, const Token& token, TimePoint deadline,
                 AckCallback done) override;
   Result<std::vector<PreparedBranch>> ListPrepared(TimePoint deadline) override;
+  Result<std::vector<Gid>> ListOutcomes(std::string_view node, TimePoint deadline) override;
   void Forget(const Gid& gid) override;
 
  private:

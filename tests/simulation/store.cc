@@ -14,6 +14,8 @@ std::optional<Reply> Store::Handle(const Request& request) {
       return Decide(request, false);
     case MessageKind::kList:
       return List();
+    case MessageKind::kListOutcomes:
+      return Reply{.answered = true, .outcomes = outcomes()};
     case MessageKind::kPreflight:
       return Reply{.answered = true};
     case MessageKind::kForget: {
@@ -85,6 +87,14 @@ Reply Store::List() const {
     reply.prepared.push_back({BranchId{gid, name_}, token});
   }
   return reply;
+}
+
+std::vector<Gid> Store::outcomes() const {
+  std::vector<Gid> outcomes;
+  for (const auto& [gid, ended] : ended_) {
+    if (ended.committed) outcomes.push_back(gid);
+  }
+  return outcomes;
 }
 
 bool Store::ResolveByHand(const Gid& gid, bool commit) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "tests/simulation/invariants.h"
 #include "tests/simulation/message.h"
@@ -27,6 +28,8 @@ class Store {
   bool up() const { return up_; }
   uint64_t session() const { return session_; }
   const std::map<Gid, Token>& prepared() const { return prepared_; }
+  /// Whose commit it still remembers.
+  std::vector<Gid> outcomes() const;
 
   /// Does what is asked, durably, and answers. None: the request belongs to a session
   /// that is over, or is a prepare that came before.

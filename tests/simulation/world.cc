@@ -295,6 +295,24 @@ void World::Settle() {
   Close();
   RunFor(std::chrono::milliseconds(500));
   CheckSecondRecovery(before, "recovery after a restart");
+  CheckNothingKept();
+}
+
+void World::CheckNothingKept() {
+  if (!violation().empty()) return;
+  std::set<std::string> heuristic;
+  auto list = life_->coordinator->List(events_.Now() + std::chrono::seconds(1));
+  if (!list) return invariants_.Broken("cannot list: " + list.error().ToString());
+  for (const TransactionView& view : list->transactions) {
+    if (view.outcome == Outcome::kHeuristic) heuristic.insert(view.gid);
+  }
+  for (const Store& store : stores_) {
+    for (const Gid& gid : store.outcomes()) {
+      if (heuristic.contains(gid.ToString())) continue;
+      invariants_.Broken(
+          fmt::format("{} keeps the outcome of {} for ever", store.name(), gid.ToString()));
+    }
+  }
 }
 
 void World::CheckSecondRecovery(const std::string& before, const char* which) {

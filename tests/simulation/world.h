@@ -93,6 +93,8 @@ class World {
   bool AtRest() const;
   std::vector<std::set<Gid>> Prepared() const;
   void CheckSecondRecovery(const std::string& before, const char* which);
+  /// Once all is over, stores remember what a person has yet to forget, and nothing else.
+  void CheckNothingKept();
 
   Nature& nature_;
   const WorldOptions options_;

@@ -32,6 +32,7 @@ class FakeStore {
 
   // What happened, to be read under `mutex`.
   std::set<Gid> prepared, committed, rolled_back, forgotten;
+  std::set<Gid> kept;          // outcome records; a test puts them there
   std::set<BranchId> renamed;  // prepared when the participant had another name
   std::map<Gid, int> commits_told, rollbacks_told;
   std::map<Gid, Token> commit_tokens;
@@ -219,9 +220,16 @@ class FakeParticipant : public Participant {
     return branches;
   }
 
+  Result<std::vector<Gid>> ListOutcomes(std::string_view, TimePoint) override {
+    std::lock_guard lock(store_.mutex);
+    if (store_.down) return Status(StatusCode::kUnavailable, "is down; start it");
+    return std::vector<Gid>(store_.kept.begin(), store_.kept.end());
+  }
+
   void Forget(const Gid& gid) override {
     std::lock_guard lock(store_.mutex);
     store_.forgotten.insert(gid);
+    store_.kept.erase(gid);
   }
 
  private:

@@ -252,10 +252,11 @@ std::string Stores::Leftovers() {
   if (AskPostgres("SELECT to_regclass('indoubt.decisions') IS NOT NULL") == "t") {
     expect_zero("indoubt.decisions", AskPostgres("SELECT count(*) FROM indoubt.decisions"));
   }
-  for (const std::string_view key : {kRedisPreparedKey, kRedisLocksKey}) {
+  for (const std::string_view key : {kRedisPreparedKey, kRedisLocksKey, kRedisOutcomesKey}) {
     expect_zero(std::string(key), AskRedis({"HLEN", std::string(key)}));
   }
-  for (const std::string_view table : {kSqliteBranchTable, kSqliteLockTable}) {
+  for (const std::string_view table :
+       {kSqliteBranchTable, kSqliteLockTable, kSqliteOutcomeTable}) {
     if (AskSqlite(fmt::format("SELECT count(*) FROM sqlite_schema WHERE name = '{}'", table)) !=
         "0") {
       expect_zero(std::string(table), AskSqlite(fmt::format("SELECT count(*) FROM {}", table)));

@@ -125,6 +125,14 @@ local function forget(_, args)
   return 'OK'
 end
 
+-- A page of the outcome records: {cursor of the next page, '0' after the last; branches}
+local function outcomes(_, args)
+  local page = redis.call('HSCAN', OUTCOMES, args[1], 'COUNT', '1000')
+  local branches = {}
+  for i = 1, #page[2], 2 do branches[#branches + 1] = page[2][i] end
+  return {page[1], branches}
+end
+
 local function register(name, callback, flags)
   redis.register_function{function_name = 'indoubt_' .. name, callback = callback,
                           flags = flags}
@@ -139,4 +147,5 @@ register('run', run, {'no-cluster'})
 register('work', work, {'no-cluster'})  -- writes copies (scratch.lua), which go again
 register('forget', forget, {'no-cluster', 'allow-oom'})
 register('list', function() return redis.call('HKEYS', PREPARED) end, {'no-writes'})
+register('outcomes', outcomes, {'no-writes'})
 register('version', function() return VERSION end, {'no-writes'})
