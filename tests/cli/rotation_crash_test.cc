@@ -1,5 +1,7 @@
 // kill -9 while the decision log changes its segment under load: what was decided long
 // before must have come along into the new segment, and nobody's order may be half there.
+// Once with PostgreSQL as a participant like the others, once as a logged last resource:
+// then end records fill the log, and a decision without an end must keep its row.
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -19,9 +21,10 @@ namespace {
 /// More than fill the first segment, 256 KiB and as much again as twice what it carries.
 constexpr int64_t kOrdersForARotation = 10'000;
 
-class RotationCrash : public ::testing::Test {
+class RotationCrash : public ::testing::TestWithParam<bool> {
  protected:
   RotationCrash() {
+    stores_.SetLastResource(GetParam());
     stores_.AskSqlite(
         "PRAGMA journal_mode=WAL;"
         "CREATE TABLE entries (order_id INTEGER PRIMARY KEY)",
@@ -97,7 +100,7 @@ class RotationCrash : public ::testing::Test {
 
 // The start of a log makes and drops a segment, too: the second hit is the rotation's.
 // Before a segment has its name the old one still counts, and everything is in that.
-TEST_F(RotationCrash, DecisionsComeAlongAndNothingIsHalf) {
+TEST_P(RotationCrash, DecisionsComeAlongAndNothingIsHalf) {
   int64_t order = 1;
   for (const std::string point :
        {"segment_synced:2", "checkpoint_written:2", "segment_opened:2", "segment_dropped:2"}) {
@@ -111,6 +114,11 @@ TEST_F(RotationCrash, DecisionsComeAlongAndNothingIsHalf) {
     order += kOrdersForARotation + 1;
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Accounts, RotationCrash, ::testing::Values(false, true),
+                         [](const auto& parameter) {
+                           return parameter.param ? "AsLastResource" : "Prepared";
+                         });
 
 }  // namespace
 }  // namespace indoubt::testing
