@@ -1,8 +1,8 @@
 // strace as the witness: no store votes yes, and the coordinator tells nobody of a
-// commit, before an fdatasync has covered the bytes that the promise stands on; a new
-// segment's folder is synced before anything relies on it; and what commits nothing in
-// the log leaves it alone. One traced run of real servers; what the checker must find is
-// planted, too.
+// commit, before an fdatasync has covered the bytes that the promise stands on, or before
+// a last resource has acknowledged the commit that carries the decision; a new segment's folder
+// is synced before anything relies on it; and what commits nothing in the log leaves it alone.
+// One traced run of real servers; what the checker must find is planted, too.
 #include "tests/support/sync_order.h"
 
 #include <fstream>
@@ -125,6 +125,7 @@ class TracedStores {
     ASSERT_EQ(stores_.AskRedis({"SET", "words", "none is a number"}), "OK");
   }
   std::string log_path() const { return stores_.log_path(); }
+  void SetLastResource(bool last_resource) { stores_.SetLastResource(last_resource); }
 
   /// From now on Redis leaves syncing to the kernel, and is configured as relaxed.
   void RelaxRedis() {
@@ -162,6 +163,12 @@ class SyncOrder : public ::testing::Test {
     stores.RunWithoutDecisions();
     quiet_serve_ = stores.EndServe("serve-quiet");
     log_path_ = stores.log_path();
+    stores.SetLastResource(true);
+    stores.StartServe("serve-last");
+    stores.Run(300, kAlone, 1, last_gids_);
+    stores.Run(400, kTogether, kTogether, last_gids_);
+    last_serve_ = stores.EndServe("serve-last");
+    stores.SetLastResource(false);
     stores.RelaxRedis();
     stores.StartServe("serve-relaxed");
     stores.Run(200, kRelaxed, 1, relaxed_gids_);
@@ -178,13 +185,17 @@ class SyncOrder : public ::testing::Test {
     return branches;
   }
 
-  static OrderReport Decisions(const Events& events, const std::vector<Gid>& gids) {
+  static std::vector<DecidedTransaction> Transactions(const std::vector<Gid>& gids) {
     std::vector<DecidedTransaction> transactions;
     transactions.reserve(gids.size());
     for (const Gid& gid : gids) {
       transactions.push_back({{gid, "accounts"}, {gid, "stock"}, {gid, "ledger"}});
     }
-    return CheckDecisions(events, transactions);
+    return transactions;
+  }
+
+  static OrderReport Decisions(const Events& events, const std::vector<Gid>& gids) {
+    return CheckDecisions(events, Transactions(gids));
   }
 
   static void ExpectAllHeld(const OrderReport& report, int expected) {
@@ -198,8 +209,8 @@ class SyncOrder : public ::testing::Test {
     EXPECT_EQ(report.violations.size(), static_cast<size_t>(expected));
   }
 
-  static inline std::vector<Gid> strict_gids_, relaxed_gids_;
-  static inline Events serve_, quiet_serve_, relaxed_serve_, redis_, postgres_;
+  static inline std::vector<Gid> strict_gids_, relaxed_gids_, last_gids_;
+  static inline Events serve_, quiet_serve_, relaxed_serve_, last_serve_, redis_, postgres_;
   static inline std::string log_path_;
 };
 
@@ -212,6 +223,14 @@ TEST_F(SyncOrder, EveryYesAndEveryDecisionIsSyncedBeforeAnybodyIsTold) {
   if (HasFailure()) return;
   fmt::print("sync order: {} yes votes of each store, {} decisions, all synced before\n", kAll,
              kAll);
+}
+
+TEST_F(SyncOrder, LastResourceIsAskedAfterEveryYesAndHasCommittedBeforeAnybodyIsTold) {
+  constexpr int kAll = kAlone + kTogether;
+  ExpectAllHeld(CheckRedisVotes(redis_, Branches(last_gids_, "stock")), kAll);
+  ExpectAllHeld(CheckSqliteVotes(last_serve_, Branches(last_gids_, "ledger")), kAll);
+  ExpectAllHeld(CheckDecisionRows(postgres_, Branches(last_gids_, "accounts")), kAll);
+  ExpectAllHeld(CheckLastResourceDecisions(last_serve_, Transactions(last_gids_)), kAll);
 }
 
 TEST_F(SyncOrder, RedisThatLeavesSyncingToTheKernelIsFound) {
@@ -268,6 +287,26 @@ TEST_F(SyncOrder, TraceWithoutTheSyncsOfAFileIsFound) {
                                     Branches(strict_gids_, "ledger")),
                    kAll);
     ExpectAllFound(Decisions(Spoilt(serve_, "/decisions/", too_early), strict_gids_), kAll);
+    ExpectAllFound(CheckSqliteVotes(Spoilt(last_serve_, "ledger.db-wal", too_early),
+                                    Branches(last_gids_, "ledger")),
+                   kAll);
+    ExpectAllFound(CheckDecisionRows(Spoilt(postgres_, "/pg_wal/", too_early),
+                                     Branches(last_gids_, "accounts")),
+                   kAll);
+  }
+}
+
+TEST_F(SyncOrder, TraceInWhichTheLastResourceAnswersLaterOrNotAtAllIsFound) {
+  for (const bool later : {false, true}) {
+    Events spoilt = last_serve_;
+    std::erase_if(spoilt, [&](const TraceEvent& event) {
+      return !later && event.kind == TraceEvent::Kind::kReceive;
+    });
+    for (TraceEvent& event : spoilt) {
+      if (event.kind == TraceEvent::Kind::kReceive) event.ended += spoilt.back().ended;
+    }
+    ExpectAllFound(CheckLastResourceDecisions(spoilt, Transactions(last_gids_)),
+                   kAlone + kTogether);
   }
 }
 

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
-#include <map>
 
 #include <fmt/format.h>
 
 #include "recovery/log_format.h"
 #include "recovery/log_records.h"
+#include "tests/support/postgres_wal.h"
 
 namespace indoubt::testing {
 namespace {
@@ -49,40 +49,11 @@ std::string FunctionCall(const std::string& function, const BranchId& branch) {
 
 // PostgreSQL ------------------------------------------------------------------------
 
-constexpr size_t kWalPage = 8192;
-constexpr size_t kShortPageHeader = 24, kLongPageHeader = 40;
-constexpr size_t kLongHeaderFlag = 2;  // in xlp_info, access/xlog_internal.h
-
-bool IsWal(const TraceEvent& event) {
-  return event.path.find("/pg_wal/0") != std::string::npos;
-}
-
 uint32_t Read32(const std::string& bytes, size_t at) {
   uint32_t value = 0;
   std::memcpy(&value, bytes.data() + at, sizeof value);
   return value;
 }
-
-/// The WAL without its page headers, as far as it was written. Thread-compatible.
-class WalText {
- public:
-  /// What a write brought, behind the page before it.
-  std::string Add(const TraceEvent& write) {
-    const size_t first = write.offset / kWalPage;
-    std::string text = first == 0 ? "" : pages_[{write.path, first - 1}];
-    for (size_t at = 0; at + kWalPage <= write.bytes.size(); at += kWalPage) {
-      const bool is_long = (write.bytes[at + 2] & kLongHeaderFlag) != 0;
-      const size_t header = is_long ? kLongPageHeader : kShortPageHeader;
-      std::string& page = pages_[{write.path, first + at / kWalPage}];
-      page = write.bytes.substr(at + header, kWalPage - header);
-      text += page;
-    }
-    return text;
-  }
-
- private:
-  std::map<std::pair<std::string, size_t>, std::string> pages_;
-};
 
 /// Whether the text has the whole state of the prepared branch: its header (the magic,
 /// the length) stands before the gid (access/transam/twophase.c).
@@ -100,6 +71,41 @@ const TraceEvent* PreparedInWal(const Events& events, const BranchId& branch) {
   WalText wal;
   return First(events, Kind::kWrite, [&](const TraceEvent& event) {
     return IsWal(event) && HoldsPreparedState(wal.Add(event), branch.ToString());
+  });
+}
+
+// The last resource -----------------------------------------------------------------
+
+/// Whether a script's end is a COMMIT.
+bool HoldsCommit(const TraceEvent& event) { return Holds(event, std::string("\0COMMIT\0", 8)); }
+
+/// Work, decision row and COMMIT in one script: as the coordinator sends it, or as
+/// PostgreSQL receives it.
+const TraceEvent* DecidingScript(const Events& events, Kind kind, const Gid& gid) {
+  return First(events, kind, [&](const TraceEvent& event) {
+    return Holds(event, gid.ToString()) && HoldsCommit(event);
+  });
+}
+
+/// CommandComplete: its length and the command's tag.
+const std::string kCommitted(
+    "C\0\0\0\x0b"
+    "COMMIT\0",
+    12);
+
+/// What tells the coordinator that the script's COMMIT was done.
+const TraceEvent* AnswerTo(const Events& events, const TraceEvent* script) {
+  if (script == nullptr) return nullptr;
+  return First(events, Kind::kReceive, [&](const TraceEvent& event) {
+    return event.path == script->path && event.began > script->ended &&
+           Holds(event, kCommitted);
+  });
+}
+
+const TraceEvent* DecisionRowInWal(const Events& events, const Gid& gid) {
+  WalText wal;
+  return First(events, Kind::kWrite, [&](const TraceEvent& event) {
+    return IsWal(event) && wal.Add(event).find(gid.ToString()) != std::string::npos;
   });
 }
 
@@ -159,27 +165,60 @@ const TraceEvent* DecisionOf(const Events& events, const Gid& gid) {
   });
 }
 
+/// Where the decision leaves the coordinator's hands: into the log, or to a last resource.
+const TraceEvent* DecidedBy(const Events& events, const Gid& gid) {
+  return gid.home.empty() ? DecisionOf(events, gid) : DecidingScript(events, Kind::kSend, gid);
+}
+
 struct Telling {
   const char* whom;
   const TraceEvent* event;
 };
 
-/// Whom the coordinator tells of a commit, each with when it first did.
+/// Whom the coordinator tells of a commit, each with when it first did. A last resource
+/// knows.
 std::vector<Telling> TellingsOf(const Events& events, const DecidedTransaction& transaction) {
   const auto sent = [&](const std::string& bytes) {
     return First(events, Kind::kSend, [&](const TraceEvent& e) { return Holds(e, bytes); });
   };
   const std::string gid = transaction.sqlite.gid.ToString();
   const std::string outcome = gid + transaction.sqlite.participant + "committed";
-  // In a reply of the service the gid is a field: its length stands before it.
+  // In a reply of the service the gid is a field: its length stands before it. (So it does
+  // in a last resource's script.)
   const std::string field = std::string(1, static_cast<char>(gid.size())) + gid;
-  return {{"PostgreSQL", sent("COMMIT PREPARED '" + transaction.postgres.ToString())},
-          {"Redis", sent(FunctionCall("indoubt_commit", transaction.redis))},
-          {"SQLite", First(events, Kind::kWrite,
-                           [&](const TraceEvent& event) {
-                             return IsSqliteWal(event) && Holds(event, outcome);
-                           })},
-          {"the client", sent(field)}};
+  std::vector<Telling> tellings{
+      {"Redis", sent(FunctionCall("indoubt_commit", transaction.redis))},
+      {"SQLite", First(events, Kind::kWrite,
+                       [&](const TraceEvent& event) {
+                         return IsSqliteWal(event) && Holds(event, outcome);
+                       })},
+      {"the client", First(events, Kind::kSend, [&](const TraceEvent& event) {
+         return Holds(event, field) && !HoldsCommit(event);
+       })}};
+  if (transaction.sqlite.gid.home.empty()) {
+    tellings.push_back(
+        {"PostgreSQL", sent("COMMIT PREPARED '" + transaction.postgres.ToString())});
+  }
+  return tellings;
+}
+
+struct FirstTold {
+  std::string whom;
+  const TraceEvent* event = nullptr;
+  std::string missing;  // who was never told
+};
+
+FirstTold WhoIsToldFirst(const Events& events, const DecidedTransaction& transaction) {
+  FirstTold first;
+  for (const Telling& telling : TellingsOf(events, transaction)) {
+    if (telling.event == nullptr) {
+      first.missing += fmt::format(" {}", telling.whom);
+    } else if (first.event == nullptr || telling.event->began < first.event->began) {
+      first.event = telling.event;
+      first.whom = telling.whom;
+    }
+  }
+  return first;
 }
 
 }  // namespace
@@ -237,7 +276,7 @@ OrderReport CheckSqliteVotes(const Events& events, const std::vector<BranchId>& 
   for (const BranchId& branch : branches) {
     const std::string row = branch.gid.ToString() + branch.participant;
     report.Judge("SQLite, yes of " + branch.ToString(), events,
-                 SqliteTransactionWith(events, row), DecisionOf(events, branch.gid));
+                 SqliteTransactionWith(events, row), DecidedBy(events, branch.gid));
   }
   return report;
 }
@@ -247,23 +286,48 @@ OrderReport CheckDecisions(const Events& events,
   OrderReport report;
   for (const DecidedTransaction& transaction : transactions) {
     const Gid& gid = transaction.sqlite.gid;
-    const TraceEvent* first = nullptr;
-    std::string whom, missing;
-    for (const Telling& telling : TellingsOf(events, transaction)) {
-      if (telling.event == nullptr) {
-        missing += fmt::format(" {}", telling.whom);
-      } else if (first == nullptr || telling.event->began < first->began) {
-        first = telling.event;
-        whom = telling.whom;
-      }
-    }
+    const FirstTold first = WhoIsToldFirst(events, transaction);
     const std::string promise =
-        fmt::format("decision log, commit of {}, first told to {}", gid.ToString(), whom);
-    if (missing.empty()) {
-      report.Judge(promise, events, DecisionOf(events, gid), first);
+        fmt::format("decision log, commit of {}, first told to {}", gid.ToString(), first.whom);
+    if (first.missing.empty()) {
+      report.Judge(promise, events, DecisionOf(events, gid), first.event);
     } else {
-      report.violations.push_back(fmt::format("{}: never told to{}", promise, missing));
+      report.violations.push_back(fmt::format("{}: never told to{}", promise, first.missing));
     }
+  }
+  return report;
+}
+
+OrderReport CheckDecisionRows(const Events& events, const std::vector<BranchId>& branches) {
+  OrderReport report;
+  for (const BranchId& branch : branches) {
+    const TraceEvent* call = DecidingScript(events, Kind::kReceive, branch.gid);
+    report.Judge("PostgreSQL, decision row of " + branch.ToString(), events,
+                 DecisionRowInWal(events, branch.gid), ReplyTo(events, call, kCommitted));
+  }
+  return report;
+}
+
+OrderReport CheckLastResourceDecisions(const Events& events,
+                                       const std::vector<DecidedTransaction>& transactions) {
+  OrderReport report;
+  for (const DecidedTransaction& transaction : transactions) {
+    const Gid& gid = transaction.sqlite.gid;
+    const FirstTold first = WhoIsToldFirst(events, transaction);
+    const TraceEvent* answer = AnswerTo(events, DecidingScript(events, Kind::kSend, gid));
+    const std::string promise = fmt::format("last resource, commit of {}, first told to {}",
+                                            gid.ToString(), first.whom);
+    if (answer == nullptr || !first.missing.empty()) {
+      report.violations.push_back(
+          fmt::format("{}: {}", promise,
+                      answer == nullptr ? "its commit is not acknowledged in the trace"
+                                        : "never told to" + first.missing));
+      continue;
+    }
+    const bool in_time = answer->ended < first.event->began;
+    (in_time ? report.held : report.violations)
+        .push_back(fmt::format("{}: acknowledged by line {}, told from line {}", promise,
+                               answer->ended, first.event->began));
   }
   return report;
 }

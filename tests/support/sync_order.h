@@ -33,8 +33,8 @@ OrderReport CheckPostgresVotes(const std::vector<TraceEvent>& events,
                                const std::vector<BranchId>& branches);
 
 /// SQLite: the WAL up to the commit frame of the SQLite transaction that staged the
-/// branch, before the decision log's record of the commit (the vote itself passes no
-/// system call). `events` are the coordinator's.
+/// branch, before the decision log's record of the commit, or before a last resource is
+/// asked to commit (the vote itself passes no system call). `events` are the coordinator's.
 OrderReport CheckSqliteVotes(const std::vector<TraceEvent>& events,
                              const std::vector<BranchId>& branches);
 
@@ -48,5 +48,17 @@ struct DecidedTransaction {
 /// coordinator's.
 OrderReport CheckDecisions(const std::vector<TraceEvent>& events,
                            const std::vector<DecidedTransaction>& transactions);
+
+/// A last resource's decision row: in the WAL, written and synced by whichever process,
+/// before the backend's reply to the COMMIT that carries it. `events` as for
+/// CheckPostgresVotes.
+OrderReport CheckDecisionRows(const std::vector<TraceEvent>& events,
+                              const std::vector<BranchId>& branches);
+
+/// The same decisions as the coordinator sees them: PostgreSQL has acknowledged the COMMIT
+/// before the first commit call to any other store and before the answer to the client.
+/// `events` are the coordinator's.
+OrderReport CheckLastResourceDecisions(const std::vector<TraceEvent>& events,
+                                       const std::vector<DecidedTransaction>& transactions);
 
 }  // namespace indoubt::testing
