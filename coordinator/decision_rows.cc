@@ -39,7 +39,7 @@ void DecisionRows::StartBatch() {
   {
     const std::lock_guard lock(mutex_);
     if (under_way_ || waiting_.empty()) return;
-    under_way_ = true;
+    under_way_ = batch;
     // One table's rows: those that carry the same home as the oldest.
     while (!waiting_.empty() && batch->size() < kBatch &&
            (batch->empty() || waiting_.front().gid.home == batch->front().gid.home)) {
@@ -82,7 +82,7 @@ void DecisionRows::OnRemoved(const Batch& batch, bool removed) {
   bool more = false;
   {
     const std::lock_guard lock(mutex_);
-    under_way_ = false;
+    under_way_ = nullptr;
     if (!removed) {
       ++failures_;
       waiting_.insert(waiting_.begin(), batch->begin(), batch->end());
@@ -95,6 +95,16 @@ void DecisionRows::OnRemoved(const Batch& batch, bool removed) {
   if (more) StartBatch();
 }
 
+std::vector<Gid> DecisionRows::Waiting() const {
+  std::vector<Gid> gids;
+  const std::lock_guard lock(mutex_);
+  gids.reserve(waiting_.size() + (under_way_ ? under_way_->size() : 0));
+  for (const Row& row : waiting_) gids.push_back(row.gid);
+  if (!under_way_) return gids;
+  for (const Row& row : *under_way_) gids.push_back(row.gid);
+  return gids;
+}
+
 void DecisionRows::Flush(TimePoint deadline) {
   uint64_t failures = 0;
   {
@@ -103,7 +113,7 @@ void DecisionRows::Flush(TimePoint deadline) {
   }
   const auto idle = [this] {
     const std::lock_guard lock(mutex_);
-    return !under_way_;
+    return under_way_ == nullptr;
   };
   for (;;) {
     StartBatch();

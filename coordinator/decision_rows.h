@@ -44,6 +44,9 @@ class DecisionRows {
   /// keep something of it.
   void Ended(const Gid& gid, std::vector<size_t> participants);
 
+  /// The transactions whose rows it is about to remove.
+  std::vector<Gid> Waiting() const;
+
   /// Sends all that wait on their way and returns when they have gone, or at `deadline`.
   void Flush(TimePoint deadline);
 
@@ -66,10 +69,10 @@ class DecisionRows {
   const std::function<bool()> enter_;
   const std::function<void()> leave_;
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::deque<Row> waiting_;  // guarded by mutex_
   bool timed_ = false;       // guarded by mutex_; a timer will start a batch
-  bool under_way_ = false;   // guarded by mutex_; one batch at a time
+  Batch under_way_;          // guarded by mutex_; one at a time, or null
   uint64_t failures_ = 0;    // guarded by mutex_
 };
 

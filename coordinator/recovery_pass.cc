@@ -42,13 +42,17 @@ std::vector<size_t> KeepersOf(const Engine& engine, const Gid& gid,
   return keepers;
 }
 
-/// The other half of T. Rows whose transaction has ended only wait to be removed.
+/// The other half of T. Rows whose transaction has ended only wait to be removed. One that
+/// was about to be removed before it is listed is left alone, whatever the log still knows of
+/// its end: the participants may have been told to forget it meanwhile.
 void AddDecisionRows(Engine& engine, const std::string& node, const std::optional<LogId>& adopt,
                      TimePoint deadline, OrphanInput& input,
                      std::vector<std::string>& notices) {
   const std::vector<HeuristicRecord> heuristics = engine.log().Heuristics();
+  const std::vector<Gid> waiting = engine.decision_rows().Waiting();
+  const std::set<Gid> leaving(waiting.begin(), waiting.end());
   for (Decision& row : ListDecisionRows(engine, node, adopt, deadline, notices)) {
-    if (input.active.contains(row.gid)) continue;
+    if (input.active.contains(row.gid) || leaving.contains(row.gid)) continue;
     if (engine.log().Find(row.gid) != LoggedState::kEnded) {
       input.decided.push_back(std::move(row));
       continue;

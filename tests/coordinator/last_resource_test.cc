@@ -291,6 +291,23 @@ TEST_F(LastResourceTest, ARowThatWaitsToGoLeavesTheHeuristicOutcomeToAPerson) {
   EXPECT_TRUE(forgotten("a"));
 }
 
+TEST_F(LastResourceTest, ARowThatWaitsToGoIsNoDecisionWhenTheLogHasForgottenItsEnd) {
+  const Gid gid = Earlier(1);
+  table_.commits[gid] = {{"a", "token of a"}, {"b", "token of b"}};
+  Prepared(gid, {"a", "b"});
+  Start();
+  Restart();
+  log_->HoldCallbacks();  // the end's sync takes long
+  Recover();
+  ASSERT_TRUE(Eventually([&] { return coordinator_->Find(gid) == LoggedState::kEnded; }));
+  log_->ForgetEnded();
+  Recover();
+  EXPECT_TRUE(Rows());
+  log_->Release();
+  ASSERT_TRUE(Eventually([&] { return !Rows(); }));
+  EXPECT_EQ(stores_["a"].With([&](FakeStore& store) { return store.commits_told[gid]; }), 1);
+}
+
 TEST_F(LastResourceTest, RequestWithAnIdIsDecidedByTheLogWhichRemembersIt) {
   Start();
   TransactionRequest request = Request({"r", "a"});

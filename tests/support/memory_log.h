@@ -63,6 +63,11 @@ class MemoryLog final : public DecisionLog {
     const std::lock_guard lock(state_->mutex);
     return state_->decisions;
   }
+  /// As when outcome_retention is over for all that has ended.
+  void ForgetEnded() {
+    const std::lock_guard lock(state_->mutex);
+    state_->ended.clear();
+  }
   /// Keeps callbacks (as a slow disk would) until Release().
   void HoldCallbacks() {
     const std::lock_guard lock(state_->mutex);
