@@ -4,22 +4,28 @@
 #include <mutex>
 
 #include "coordinator/engine.h"
+#include "participants/last_resource.h"
 
 namespace indoubt {
 namespace {
 
-/// Whether the log knows `gid`, of an earlier incarnation and not active, to be over.
-bool IsOver(const Engine& engine, const Gid& gid) {
+/// Whether `gid`, of an earlier incarnation and not active, is over for whoever decided it.
+bool IsOver(const Engine& engine, const Gid& gid,
+            const std::optional<std::set<Gid>>& standing) {
   switch (engine.log().Find(gid)) {
     case LoggedState::kEnded:
       return true;
     case LoggedState::kUnknown:
-      // Too old for the log, or committed in one phase. Without a record, a commit at a last
-      // resource may be one whose row waits to be found.
-      return gid.home.empty();
+      break;
     default:
       return false;
   }
+  // Too old for the log, or committed in one phase: all the log's commits that have not ended
+  // are known. Of one at a last resource the row stands until it has ended.
+  if (gid.home.empty()) return true;
+  const LastResource* last_resource = engine.TheLastResource();
+  return standing && last_resource != nullptr && last_resource->home() == gid.home.view() &&
+         !standing->contains(gid);
 }
 
 bool IsHeuristic(const std::vector<HeuristicRecord>& heuristics, const Gid& gid,
@@ -61,11 +67,12 @@ OutcomeSweep::Kept OutcomeSweep::List(Engine& engine, const std::string& node,
   return kept;
 }
 
-void OutcomeSweep::Forget(Engine& engine, const Kept& kept, const std::set<Gid>& active) {
+void OutcomeSweep::Forget(Engine& engine, const Kept& kept, const std::set<Gid>& active,
+                          const std::optional<std::set<Gid>>& standing) {
   const std::vector<HeuristicRecord> heuristics = engine.log().Heuristics();
   bool any = false;
   for (const auto& [gid, keepers] : kept) {
-    if (active.contains(gid) || !IsOver(engine, gid)) continue;
+    if (active.contains(gid) || !IsOver(engine, gid, standing)) continue;
     std::vector<size_t> forgetters;
     for (const size_t i : keepers) {
       if (!IsHeuristic(heuristics, gid, engine.participants()[i]->name())) {

@@ -1,5 +1,7 @@
 #include "tests/simulation/enumeration.h"
 
+#include <cctype>
+
 #include <fmt/format.h>
 
 #include "base/check.h"
@@ -7,7 +9,7 @@
 namespace indoubt::simulation {
 namespace {
 
-constexpr std::string_view kLetters = "yrnqal";  // in the order of PrepareFate
+constexpr std::string_view kLetters = "yrnqalu";  // in the order of PrepareFate
 
 }  // namespace
 
@@ -43,6 +45,7 @@ void ChoiceTree::Repeat(const std::vector<size_t>& choices) {
 std::string Plan::ToString() const {
   std::string text;
   for (const PrepareFate fate : prepares) text += kLetters[static_cast<size_t>(fate)];
+  if (last_resource) text.back() = static_cast<char>(std::toupper(text.back()));
   return fmt::format("{}:{}{}", text, faults, last_is_quickest ? '<' : '>');
 }
 
@@ -50,9 +53,10 @@ Result<Plan> Plan::Parse(const std::string& text) {
   Plan plan;
   size_t at = 0;
   for (; at < text.size() && text[at] != ':'; ++at) {
-    const size_t letter = kLetters.find(text[at]);
-    if (letter == kLetters.npos) break;
-    plan.prepares.push_back(kPrepareFates[letter]);
+    const size_t letter = kLetters.find(static_cast<char>(std::tolower(text[at])));
+    if (letter == kLetters.npos || plan.last_resource) break;
+    plan.last_resource = std::isupper(text[at]) != 0;
+    plan.prepares.push_back(static_cast<PrepareFate>(letter));
   }
   if (plan.prepares.empty() || at + 2 >= text.size() || text[at] != ':') {
     return Status(StatusCode::kInvalidArgument, text + ": not a plan, as \"yn:2>\" is one");
@@ -78,24 +82,30 @@ Fate ExhaustiveNature::OfRequest(MessageKind kind, size_t store) {
   constexpr Fate kFaults[] = {Fate::kArrives, Fate::kTwice, Fate::kLost};
   switch (kind) {
     case MessageKind::kPrepare:
+    case MessageKind::kDecide:
       if (plan_.prepares[store] == PrepareFate::kRequestLost) return Fate::kLost;
       if (plan_.prepares[store] == PrepareFate::kLate) return Fate::kLate;
       return kFaults[Fault(2)];
     case MessageKind::kCommit:
     case MessageKind::kRollback:
+    case MessageKind::kAsk:
       return kFaults[Fault(3)];
     case MessageKind::kOnePhase:
     case MessageKind::kList:
     case MessageKind::kListOutcomes:
     case MessageKind::kPreflight:
     case MessageKind::kForget:
+    case MessageKind::kListRows:
+    case MessageKind::kForgetRows:
+    case MessageKind::kClose:
       return Fate::kArrives;
   }
   return Fate::kArrives;
 }
 
 Fate ExhaustiveNature::OfReply(MessageKind kind, size_t store) {
-  if (kind == MessageKind::kPrepare && plan_.prepares[store] == PrepareFate::kReplyLost) {
+  const bool once = kind == MessageKind::kPrepare || kind == MessageKind::kDecide;
+  if (once && plan_.prepares[store] == PrepareFate::kReplyLost) {
     return Fate::kLost;
   }
   return OfRequest(kind, store);
@@ -111,9 +121,15 @@ VoteKind ExhaustiveNature::Vote(size_t store) {
     case PrepareFate::kRequestLost:
     case PrepareFate::kReplyLost:
     case PrepareFate::kLate:
+    case PrepareFate::kUnderWay:
       return VoteKind::kYes;
   }
   return VoteKind::kYes;
+}
+
+Duration ExhaustiveNature::CommitTime(size_t store) {
+  const bool slow = plan_.prepares[store] == PrepareFate::kUnderWay;
+  return slow ? std::chrono::milliseconds(1500) : Duration{};
 }
 
 Death ExhaustiveNature::BeforeStep(const std::function<bool()>& unsynced) {

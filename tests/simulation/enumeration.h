@@ -32,32 +32,39 @@ class ChoiceTree {
   size_t at_ = 0;
 };
 
-/// What comes of one participant's prepare.
+/// What comes of one participant's prepare, or of a last resource's commit.
 enum class PrepareFate {
   kYes,
   kReadOnly,
   kNo,
   kRequestLost,
-  kReplyLost,  // prepared, and nobody knows
-  kLate,       // prepared long after everybody gave up
+  kReplyLost,  // done, and nobody knows
+  kLate,       // done long after everybody gave up
+  kUnderWay,   // of a last resource: begun in time, and ended when everybody had given up
 };
 inline constexpr PrepareFate kPrepareFates[] = {
     PrepareFate::kYes,         PrepareFate::kReadOnly,  PrepareFate::kNo,
     PrepareFate::kRequestLost, PrepareFate::kReplyLost, PrepareFate::kLate};
+
+inline constexpr PrepareFate kDecideFates[] = {
+    PrepareFate::kYes,       PrepareFate::kNo,   PrepareFate::kRequestLost,
+    PrepareFate::kReplyLost, PrepareFate::kLate, PrepareFate::kUnderWay};
 
 /// What one exploration holds fixed; the rest is enumerated.
 struct Plan {
   std::vector<PrepareFate> prepares;  // by store
   bool last_is_quickest = false;      // the order of answers
   int faults = 2;  // deaths, lost or duplicated messages, failed syncs: so many in all
+  bool last_resource = false;  // the last store is one
 
-  /// "yrnqal:2<" and back; for messages and the environment.
+  /// "yrnqal:2<" and back, "yrnqaU:2<" with a last resource; for messages and the environment.
   std::string ToString() const;
   static Result<Plan> Parse(const std::string& text);
 };
 
-/// Death before each step; each commit, roll back and their answers lost or twice,
-/// prepares and their answers twice; each sync failed, with and without an effect.
+/// Death before each step; each commit, roll back and question and their answers lost or
+/// twice, prepares, last resources' commits and their answers twice; each sync failed, with and
+/// without an effect.
 class ExhaustiveNature final : public Nature {
  public:
   ExhaustiveNature(ChoiceTree& tree, const Plan& plan)
@@ -70,6 +77,7 @@ class ExhaustiveNature final : public Nature {
   Fate OfRequest(MessageKind kind, size_t store) override;
   Fate OfReply(MessageKind kind, size_t store) override;
   VoteKind Vote(size_t store) override;
+  Duration CommitTime(size_t store) override;
   Death BeforeStep(const std::function<bool()>& unsynced) override;
   DiskFate OfDisk(DiskStep step) override;
   Duration FlushDelay() override { return {}; }

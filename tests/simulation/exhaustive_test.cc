@@ -1,7 +1,7 @@
 // Every schedule within a budget of faults, of one transaction over two and over three
-// participants: every vote, a death of the coordinator before every step, with the log's
-// tail kept, lost or torn, another in its recovery, a lost or duplicated message, a
-// failed sync.
+// participants, also with a logged last resource: every vote, a death of the coordinator before
+// every step, with the log's tail kept, lost or torn, another in its recovery, a lost or
+// duplicated message, a failed sync.
 //
 //   INDOUBT_SCHEDULE=yn:2>0,0,3    only this one, with every step printed
 #include <atomic>
@@ -35,6 +35,7 @@ Ran RunOnce(ChoiceTree& tree, const Plan& plan, bool keep_trace) {
   options.stores = plan.prepares.size();
   options.token_bytes = 300;  // a decision lies on several sectors, so that it can be torn
   options.recovery_interval = std::chrono::milliseconds(2400);
+  options.last_resource = plan.last_resource;
   options.keep_trace = keep_trace;
   World world(nature, options);
   world.RunFor(std::chrono::milliseconds(50));
@@ -76,6 +77,19 @@ struct Explored {
   std::vector<std::string> broken;
 };
 
+/// Every combination of votes, with each that may come of a last resource's commit.
+std::vector<Plan> AllPlansWithLastResource(size_t stores, int faults) {
+  std::vector<Plan> plans;
+  for (const Plan& others : AllPlans(stores - 1, faults, /*both_orders=*/false)) {
+    for (const PrepareFate fate : kDecideFates) {
+      plans.push_back(others);
+      plans.back().prepares.push_back(fate);
+      plans.back().last_resource = true;
+    }
+  }
+  return plans;
+}
+
 /// Runs all schedules of all plans on two threads.
 Explored Explore(const std::vector<Plan>& plans) {
   Explored explored;
@@ -113,30 +127,41 @@ Explored Explore(const std::vector<Plan>& plans) {
   return explored;
 }
 
-void ExploreAndJudge(size_t stores, bool both_orders, size_t at_least) {
 #ifdef NDEBUG
-  const int faults = 2;
+constexpr int kFaults = 2;
+constexpr size_t kFewerSchedules = 1;
 #else
-  const int faults = 1;  // under a sanitizer; then there are fewer schedules
-  at_least /= 100;
+constexpr int kFaults = 1;  // under a sanitizer
+constexpr size_t kFewerSchedules = 100;
 #endif
-  const std::vector<Plan> plans = AllPlans(stores, faults, both_orders);
+
+void ExploreAndJudge(const std::vector<Plan>& plans, size_t at_least) {
   const Explored explored = Explore(plans);
   fmt::print(
-      "{} participants, at most {} faults: {} combinations of votes, {} schedules, {} of "
+      "{} participants{}, at most {} faults: {} combinations of votes, {} schedules, {} of "
       "them distinct, {} violations\n",
-      stores, faults, plans.size(), explored.schedules, explored.distinct.size(),
+      plans.front().prepares.size(), plans.front().last_resource ? ", one a last resource" : "",
+      plans.front().faults, plans.size(), explored.schedules, explored.distinct.size(),
       explored.broken.size());
   for (const std::string& broken : explored.broken) ADD_FAILURE() << broken;
-  EXPECT_GE(explored.distinct.size(), at_least);
+  EXPECT_GE(explored.distinct.size(), at_least / kFewerSchedules);
 }
 
 TEST(ExhaustiveTest, TwoParticipantsAndAnyTwoFaults) {
-  ExploreAndJudge(2, /*both_orders=*/true, 25'000);
+  ExploreAndJudge(AllPlans(2, kFaults, /*both_orders=*/true), 25'000);
 }
 
 TEST(ExhaustiveTest, ThreeParticipantsAndAnyTwoFaults) {
-  ExploreAndJudge(3, /*both_orders=*/std::getenv("INDOUBT_LONG") != nullptr, 100'000);
+  const bool both_orders = std::getenv("INDOUBT_LONG") != nullptr;
+  ExploreAndJudge(AllPlans(3, kFaults, both_orders), 100'000);
+}
+
+TEST(ExhaustiveTest, OneParticipantWithALastResourceAndAnyTwoFaults) {
+  ExploreAndJudge(AllPlansWithLastResource(2, kFaults), 5'000);
+}
+
+TEST(ExhaustiveTest, TwoParticipantsWithALastResourceAndAnyTwoFaults) {
+  ExploreAndJudge(AllPlansWithLastResource(3, kFaults), 25'000);
 }
 
 TEST(ExhaustiveTest, OneScheduleWithEveryStep) {

@@ -40,7 +40,6 @@ void Invariants::Reached(const Gid& gid, size_t store, int order, uint64_t call)
     Broken(fmt::format("one gid for two transactions: {}", Describe(gid)));
   }
   fate.order = order;
-  fate.one_phase = orders_[order].stores.size() == 1;
   const auto [place, first] = fate.calls.try_emplace(store, call);
   if (!first && place->second != call) {
     Broken(fmt::format("asked twice to prepare: {}", Describe(gid)));
@@ -59,14 +58,37 @@ void Invariants::Ended(const Gid& gid, size_t store, BranchEnd end) {
   if (!first) Broken(fmt::format("a branch has ended twice: {}", Describe(gid)));
 }
 
+void Invariants::DecidedByRow(const Gid& gid) {
+  Fate& fate = fates_[gid];
+  fate.settled = false;
+  fate.decided = fate.row = true;
+}
+
+void Invariants::RowGone(const Gid& gid) {
+  Fate& fate = fates_[gid];
+  fate.row = false;
+  if (!fate.end_durable) {
+    Broken(
+        fmt::format("a decision row is removed, and no synced byte says that the "
+                    "transaction has ended: {}",
+                    Describe(gid)));
+  }
+  if (durable_) CheckKept(gid, fate);
+}
+
+bool Invariants::IsDecided(const Gid& gid, const Fate& fate) const {
+  return fate.row || (durable_ && durable_->Find(gid, durable_at_) != LoggedState::kUnknown);
+}
+
 void Invariants::Told(MessageKind kind, const Gid& gid, size_t store) {
+  if (kind != MessageKind::kCommit && kind != MessageKind::kRollback) return;
   const Fate& fate = fates_[gid];
-  const bool logged = durable_ && durable_->Find(gid, durable_at_) != LoggedState::kUnknown;
-  if (kind == MessageKind::kCommit && !logged && !(fate.decided && AllApplied(fate))) {
-    Broken(fmt::format("{} is told commit, and no synced byte says so: {}", names_[store],
+  const bool decided = IsDecided(gid, fate);
+  if (kind == MessageKind::kCommit && !decided && !(fate.decided && AllApplied(fate))) {
+    Broken(fmt::format("{} is told commit, and nothing durable says so: {}", names_[store],
                        Describe(gid)));
   }
-  if (kind == MessageKind::kRollback && (logged || fate.decided)) {
+  if (kind == MessageKind::kRollback && (decided || fate.decided)) {
     Broken(fmt::format("{} is told to roll back a durable commit: {}", names_[store],
                        Describe(gid)));
   }
@@ -105,7 +127,13 @@ void Invariants::DurableLog(LogState log, TimePoint now) {
     if (!fate.decided) fate.settled = false;
     fate.decided = true;
   }
-  for (const auto& [gid, fate] : fates_) CheckKept(gid, fate);
+  for (auto& [gid, fate] : fates_) {
+    if (fate.row) {
+      fate.end_durable =
+          fate.end_durable || durable_->Find(gid, durable_at_) == LoggedState::kEnded;
+    }
+    CheckKept(gid, fate);
+  }
   for (const HeuristicRecord& record : durable_->Heuristics()) {
     if (!ByHand(fates_[record.gid])) {
       Broken(fmt::format("a heuristic outcome that nobody caused ({}): {}",
@@ -114,10 +142,12 @@ void Invariants::DurableLog(LogState log, TimePoint now) {
   }
 }
 
-/// No decision is forgotten (its segment dropped, its end written) before all ended.
+/// No decision is forgotten (its segment dropped, its row removed, its end written) before
+/// all ended.
 void Invariants::CheckKept(const Gid& gid, const Fate& fate) {
   if (!fate.decided || AllApplied(fate)) return;
-  if (durable_->Find(gid, durable_at_) != LoggedState::kCommitted) {
+  const bool ended = durable_->Find(gid, durable_at_) == LoggedState::kEnded;
+  if (ended || !IsDecided(gid, fate)) {
     Broken(fmt::format("a decision is gone before it is applied: {}", Describe(gid)));
   }
 }
@@ -145,14 +175,18 @@ void Invariants::CheckAgreement(const Gid& gid, const Fate& fate) {
   }
 }
 
-/// Commit only if all voted yes (or read-only).
+/// Commit only if all voted yes (or read-only; beside one that commits alone, only that).
 void Invariants::CheckVotes(const Gid& gid, const Fate& fate) {
   bool commits = fate.decided;
   for (const auto& [store, end] : fate.ends) commits = commits || end == BranchEnd::kCommitted;
-  if (!commits || fate.one_phase) return;
+  if (!commits) return;
   for (const size_t store : orders_[fate.order].stores) {
+    if (fate.one_phase && fate.ends.contains(store)) continue;
     const auto vote = fate.votes.find(store);
-    if (vote == fate.votes.end() || vote->second == VoteKind::kNo) {
+    const bool may_commit =
+        vote != fate.votes.end() && (vote->second == VoteKind::kReadOnly ||
+                                     (vote->second == VoteKind::kYes && !fate.one_phase));
+    if (!may_commit) {
       Broken(fmt::format("commit without the yes of {}: {}", names_[store], Describe(gid)));
     }
   }
@@ -198,7 +232,7 @@ void Invariants::CheckQuiet(const std::vector<std::set<Gid>>& prepared_at_stores
       Broken(fmt::format("decided and not applied: {}", Describe(gid)));
     }
     if (!fate.decided) continue;
-    if (durable_->Find(gid, now) == LoggedState::kCommitted) {
+    if (fate.row || durable_->Find(gid, now) == LoggedState::kCommitted) {
       Broken(fmt::format("applied everywhere, and not ended: {}", Describe(gid)));
     }
     for (const auto& [store, end] : fate.ends) {

@@ -31,6 +31,11 @@ class Invariants {
   void Reached(const Gid& gid, size_t store, int order, uint64_t call);
   void Voted(const Gid& gid, size_t store, VoteKind vote);
   void Ended(const Gid& gid, size_t store, BranchEnd end);
+  /// A store commits `gid` in one phase.
+  void CommitsAlone(const Gid& gid) { fates_[gid].one_phase = true; }
+  /// The decision row of `gid` is durable at its last resource; it is removed.
+  void DecidedByRow(const Gid& gid);
+  void RowGone(const Gid& gid);
   /// The coordinator's process sends this.
   void Told(MessageKind kind, const Gid& gid, size_t store);
   void Answered(int order, const TransactionOutcome& outcome);
@@ -61,7 +66,9 @@ class Invariants {
     std::map<size_t, uint64_t> calls;  // by store, the prepare's
     std::map<size_t, VoteKind> votes;
     std::map<size_t, BranchEnd> ends;
-    bool decided = false;  // a commit decision was durable once
+    bool decided = false;      // a commit decision was durable once
+    bool row = false;          // it stands at a last resource
+    bool end_durable = false;  // and the log once said that all of it has ended
     bool one_phase = false;
     bool settled = false;  // nothing of it can change any more, and all of it was checked
     std::optional<Outcome> told;
@@ -75,6 +82,8 @@ class Invariants {
   void CheckVotes(const Gid& gid, const Fate& fate);
   void CheckTold(const Gid& gid, const Fate& fate);
   void CheckKept(const Gid& gid, const Fate& fate);
+  /// Whether recovery would find the commit decision now.
+  bool IsDecided(const Gid& gid, const Fate& fate) const;
   bool AllApplied(const Fate& fate) const;
   static bool ByHand(const Fate& fate);
   bool IsRecorded(const Gid& gid, size_t store) const;

@@ -20,6 +20,16 @@ const char* ToString(MessageKind kind) {
       return "preflight";
     case MessageKind::kForget:
       return "forget";
+    case MessageKind::kDecide:
+      return "commit with the decision";
+    case MessageKind::kAsk:
+      return "question";
+    case MessageKind::kListRows:
+      return "list of decisions";
+    case MessageKind::kForgetRows:
+      return "forget decisions";
+    case MessageKind::kClose:
+      return "floor";
   }
   return "?";
 }

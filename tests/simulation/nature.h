@@ -20,6 +20,12 @@ enum class MessageKind {
   kListOutcomes,
   kPreflight,
   kForget,
+  // To a last resource:
+  kDecide,  // commit, with the decision row
+  kAsk,
+  kListRows,
+  kForgetRows,
+  kClose,
 };
 const char* ToString(MessageKind kind);
 
@@ -58,6 +64,8 @@ class Nature {
   virtual Fate OfReply(MessageKind kind, size_t store) = 0;
   /// kYes, kReadOnly or kNo: unknown is what the network makes of it.
   virtual VoteKind Vote(size_t store) = 0;
+  /// From a last resource's decision row to its commit.
+  virtual Duration CommitTime(size_t store) = 0;
 
   /// Before each step of the coordinator's process that anybody outside can see.
   /// `unsynced` says whether the disk holds anything that a power cut may lose.

@@ -31,18 +31,25 @@ void Network::Send(size_t store, Request request, OnReply on_reply) {
   if (fate == Fate::kLost) return;
   const auto shared = std::make_shared<const Request>(std::move(request));
   Carry(store, fate, [this, store, shared, on_reply = std::move(on_reply)] {
-    Deliver(store, *shared, on_reply);
+    Deliver(store, shared, on_reply);
   });
 }
 
-void Network::Deliver(size_t store, const Request& request, const OnReply& on_reply) {
+void Network::Deliver(size_t store, const std::shared_ptr<const Request>& request,
+                      const OnReply& on_reply) {
   Store& server = stores_[store];
   if (!server.up()) {
-    trace_.Add("refused", ToString(request.kind), store, request.gid.number, 0);
+    trace_.Add("refused", ToString(request->kind), store, request->gid.number, 0);
     Carry(store, Fate::kArrives, [on_reply] { on_reply(Reply{}); });
     return;
   }
-  std::optional<Reply> reply = server.Handle(request);
+  server.Handle(*request, [this, store, request, on_reply](std::optional<Reply> reply) {
+    Answer(store, *request, std::move(reply), on_reply);
+  });
+}
+
+void Network::Answer(size_t store, const Request& request, std::optional<Reply> reply,
+                     const OnReply& on_reply) {
   trace_.Add("handled", ToString(request.kind), store, request.gid.number,
              reply ? static_cast<uint64_t>(reply->vote.kind) * 16 +
                          static_cast<uint64_t>(reply->ack.kind) * 4 + reply->prepared.size()

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <functional>
+#include <memory>
+#include <optional>
 #include <vector>
 
 #include "tests/simulation/event_queue.h"
@@ -25,7 +27,10 @@ class Network {
 
  private:
   using OnReply = std::function<void(const Reply&)>;
-  void Deliver(size_t store, const Request& request, const OnReply& on_reply);
+  void Deliver(size_t store, const std::shared_ptr<const Request>& request,
+               const OnReply& on_reply);
+  void Answer(size_t store, const Request& request, std::optional<Reply> reply,
+              const OnReply& on_reply);
   void Carry(size_t store, Fate fate, std::function<void()> arrive);
   Duration Latency(size_t store);
 

@@ -20,6 +20,7 @@ RandomNature::RandomNature(uint64_t seed) : random_(seed) {
   store_crash = Some({0, 1, 2});
   by_hand = Some({0, 0, 2, 1});
   no_vote = Some({0, 8, 3});
+  slow_commit = Some({0, 8, 2});
   slowest_ = microseconds(Some({500, 5'000, 60'000, 400'000}));
 }
 
@@ -30,6 +31,7 @@ WorldOptions RandomNature::SomeOptions(bool keep_trace) {
   options.recovery_interval = milliseconds(Some({40, 200, 1000, 0}));
   options.orphans_possible = late > 0 || store_crash > 0;
   options.outcome_retention = seconds(Some({1, 3600}));
+  options.last_resource = OneIn(3);
   options.keep_trace = keep_trace;
   return options;
 }
@@ -49,6 +51,10 @@ Fate RandomNature::OfMessage(MessageKind, size_t) {
 VoteKind RandomNature::Vote(size_t) {
   if (OneIn(no_vote)) return VoteKind::kNo;
   return OneIn(8) ? VoteKind::kReadOnly : VoteKind::kYes;
+}
+
+Duration RandomNature::CommitTime(size_t) {
+  return OneIn(slow_commit) ? UpTo(seconds(2)) : Duration{};
 }
 
 Death RandomNature::SomeDeath() {

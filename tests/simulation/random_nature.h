@@ -17,6 +17,7 @@ class RandomNature final : public Nature {
   Fate OfRequest(MessageKind kind, size_t store) override { return OfMessage(kind, store); }
   Fate OfReply(MessageKind kind, size_t store) override { return OfMessage(kind, store); }
   VoteKind Vote(size_t store) override;
+  Duration CommitTime(size_t store) override;
   Death BeforeStep(const std::function<bool()>& unsynced) override;
   DiskFate OfDisk(DiskStep step) override;
   Duration FlushDelay() override;
@@ -34,7 +35,7 @@ class RandomNature final : public Nature {
 
   // How often, one in so many; 0: never.
   uint64_t lost = 0, twice = 0, late = 0, death = 0, disk_failure = 0;
-  uint64_t store_crash = 0, by_hand = 0, no_vote = 0;
+  uint64_t store_crash = 0, by_hand = 0, no_vote = 0, slow_commit = 0;
 
  private:
   Fate OfMessage(MessageKind kind, size_t store);

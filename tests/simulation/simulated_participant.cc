@@ -11,9 +11,11 @@ constexpr Duration kBlockingLimit = std::chrono::milliseconds(300);
 
 constexpr const char* kLost = "no answer";
 
+constexpr const char* kHome = "table";
+
 }  // namespace
 
-class SimulatedBranch final : public Branch {
+class SimulatedBranch final : public LastResourceBranch {
  public:
   SimulatedBranch(SimulatedParticipant& participant, const Gid& gid, TimePoint deadline)
       : participant_(participant), gid_(gid), deadline_(deadline) {}
@@ -23,14 +25,22 @@ class SimulatedBranch final : public Branch {
   }
   void Prepare(std::vector<Statement> last, PrepareCallback done) override {
     Request request = RequestOf(MessageKind::kPrepare, last);
-    participant_.Ask(std::move(request), deadline_, [done](const Reply& reply) {
+    participant_.Send(std::move(request), deadline_, [done](const Reply& reply) {
       if (reply.answered) return done({reply.vote, {}});
       done({{VoteKind::kUnknown, "", kLost}, {}});
     });
   }
   void CommitOnePhase(std::vector<Statement> last, OnePhaseCallback done) override {
     Request request = RequestOf(MessageKind::kOnePhase, last);
-    participant_.Ask(std::move(request), deadline_, [done](const Reply& reply) {
+    participant_.Send(std::move(request), deadline_, [done](const Reply& reply) {
+      done({reply.one_phase, reply.answered ? "simulated" : kLost, {}});
+    });
+  }
+  void CommitDecision(std::vector<Statement> last, std::vector<BranchRecord> others,
+                      OnePhaseCallback done) override {
+    Request request = RequestOf(MessageKind::kDecide, last);
+    request.others = std::move(others);
+    participant_.Send(std::move(request), deadline_, [done](const Reply& reply) {
       done({reply.one_phase, reply.answered ? "simulated" : kLost, {}});
     });
   }
@@ -48,9 +58,11 @@ class SimulatedBranch final : public Branch {
   const TimePoint deadline_;
 };
 
-SimulatedParticipant::SimulatedParticipant(size_t index, Process& process, Store& store,
-                                           Network& network, uint64_t& next_call, Told told)
+SimulatedParticipant::SimulatedParticipant(size_t index, bool is_last_resource,
+                                           Process& process, Store& store, Network& network,
+                                           uint64_t& next_call, Told told)
     : index_(index),
+      is_last_resource_(is_last_resource),
       process_(process),
       store_(store),
       network_(network),
@@ -62,7 +74,7 @@ SimulatedParticipant::~SimulatedParticipant() {
   *here_ = false;
 }
 
-void SimulatedParticipant::Ask(Request request, TimePoint deadline, Finish finish) {
+void SimulatedParticipant::Send(Request request, TimePoint deadline, Finish finish) {
   if (!process_.alive()) return finish(Reply{});
   const uint64_t call = request.call = next_call_++;
   Call& mine = open_[call];
@@ -110,10 +122,10 @@ std::unique_ptr<Branch> SimulatedParticipant::Begin(const Gid& gid, TimePoint de
 
 void SimulatedParticipant::Decide(MessageKind kind, const Gid& gid, const Token& token,
                                   TimePoint deadline, AckCallback done) {
-  Ask({.kind = kind, .gid = gid, .token = token}, deadline,
-      [done = std::move(done)](const Reply& reply) {
-        done(reply.answered ? reply.ack : Ack{AckKind::kRetry, kLost});
-      });
+  Send({.kind = kind, .gid = gid, .token = token}, deadline,
+       [done = std::move(done)](const Reply& reply) {
+         done(reply.answered ? reply.ack : Ack{AckKind::kRetry, kLost});
+       });
 }
 
 void SimulatedParticipant::Commit(const Gid& gid, const Token& token, TimePoint deadline,
@@ -126,10 +138,10 @@ void SimulatedParticipant::Rollback(const Gid& gid, const Token& token, TimePoin
   Decide(MessageKind::kRollback, gid, token, deadline, std::move(done));
 }
 
-Result<Reply> SimulatedParticipant::AskAndWait(MessageKind kind, TimePoint deadline) {
+Result<Reply> SimulatedParticipant::SendAndWait(Request request, TimePoint deadline) {
   deadline = std::min(deadline, process_.events().Now() + kBlockingLimit);
   const auto answer = std::make_shared<std::optional<Reply>>();
-  Ask({.kind = kind}, deadline, [answer](const Reply& reply) { *answer = reply; });
+  Send(std::move(request), deadline, [answer](const Reply& reply) { *answer = reply; });
   process_.WaitUntil(deadline + std::chrono::milliseconds(1),
                      [answer] { return answer->has_value(); });
   if (*answer && (*answer)->answered) return **answer;
@@ -137,12 +149,15 @@ Result<Reply> SimulatedParticipant::AskAndWait(MessageKind kind, TimePoint deadl
 }
 
 Result<PreflightReport> SimulatedParticipant::Preflight(TimePoint deadline) {
-  INDOUBT_ASSIGN_OR_RETURN(const Reply reply, AskAndWait(MessageKind::kPreflight, deadline));
+  INDOUBT_ASSIGN_OR_RETURN(const Reply reply,
+                           SendAndWait({.kind = MessageKind::kPreflight}, deadline));
+  if (is_last_resource_) home_ = kHome;
   return PreflightReport{"simulated", {}, {}, {}};
 }
 
 Result<std::vector<PreparedBranch>> SimulatedParticipant::ListPrepared(TimePoint deadline) {
-  INDOUBT_ASSIGN_OR_RETURN(const Reply reply, AskAndWait(MessageKind::kList, deadline));
+  INDOUBT_ASSIGN_OR_RETURN(const Reply reply,
+                           SendAndWait({.kind = MessageKind::kList}, deadline));
   return reply.prepared;
 }
 
@@ -153,8 +168,48 @@ Result<std::vector<Gid>> SimulatedParticipant::ListOutcomes(std::string_view,
 }
 
 void SimulatedParticipant::Forget(const Gid& gid) {
-  Ask({.kind = MessageKind::kForget, .gid = gid},
-      process_.events().Now() + std::chrono::seconds(5), [](const Reply&) {});
+  Send({.kind = MessageKind::kForget, .gid = gid},
+       process_.events().Now() + std::chrono::seconds(5), [](const Reply&) {});
+}
+
+// --- As a last resource ------------------------------------------------------------------
+
+std::unique_ptr<LastResourceBranch> SimulatedParticipant::BeginLast(const Gid& gid,
+                                                                    TimePoint deadline) {
+  return std::make_unique<SimulatedBranch>(*this, gid, deadline);
+}
+
+void SimulatedParticipant::Ask(const Gid& gid, TimePoint deadline, StandingCallback done) {
+  Send({.kind = MessageKind::kAsk, .gid = gid}, deadline,
+       [done = std::move(done)](const Reply& reply) {
+         done(reply.answered ? reply.standing : StandingDecision{.reason = kLost});
+       });
+}
+
+Result<std::vector<Decision>> SimulatedParticipant::ListDecisions(std::string_view,
+                                                                  const LogId&,
+                                                                  uint32_t incarnation,
+                                                                  TimePoint deadline) {
+  INDOUBT_ASSIGN_OR_RETURN(Reply reply,
+                           SendAndWait({.kind = MessageKind::kListRows}, deadline));
+  std::erase_if(reply.rows,
+                [&](const Decision& row) { return row.gid.incarnation == incarnation; });
+  return std::move(reply.rows);
+}
+
+void SimulatedParticipant::ForgetDecisions(std::vector<Gid> gids, TimePoint deadline,
+                                           DoneCallback done) {
+  Send({.kind = MessageKind::kForgetRows, .gids = std::move(gids)}, deadline,
+       [this, done = std::move(done)](const Reply& reply) {
+         done(reply.answered ? Status::Ok()
+                             : Status(StatusCode::kUnavailable, name() + ": no answer"));
+       });
+}
+
+Status SimulatedParticipant::CloseBelow(const Gid& floor, TimePoint deadline) {
+  INDOUBT_ASSIGN_OR_RETURN(const Reply reply,
+                           SendAndWait({.kind = MessageKind::kClose, .gid = floor}, deadline));
+  return Status::Ok();
 }
 
 }  // namespace indoubt::simulation

@@ -2,7 +2,12 @@
 
 namespace indoubt::simulation {
 
-std::optional<Reply> Store::Handle(const Request& request) {
+void Store::Handle(const Request& request, const OnHandled& done) {
+  if (request.kind == MessageKind::kDecide) return CommitDecision(request, done);
+  done(HandleNow(request));
+}
+
+std::optional<Reply> Store::HandleNow(const Request& request) {
   switch (request.kind) {
     case MessageKind::kPrepare:
       return Prepare(request);
@@ -23,6 +28,18 @@ std::optional<Reply> Store::Handle(const Request& request) {
       if (ended != ended_.end()) ended_.erase(ended);
       return Reply{.answered = true};
     }
+    case MessageKind::kDecide:
+      break;
+    case MessageKind::kAsk:
+      return Reply{.answered = true, .standing = decisions_.Ask(request.gid)};
+    case MessageKind::kListRows:
+      return ListRows();
+    case MessageKind::kForgetRows:
+      ForgetRows(request.gids);
+      return Reply{.answered = true};
+    case MessageKind::kClose:
+      decisions_.CloseBelow(request.gid);
+      return Reply{.answered = true};
   }
   return std::nullopt;
 }
@@ -46,10 +63,38 @@ std::optional<Reply> Store::OnePhase(const Request& request) {
     return std::nullopt;
   }
   invariants_.Reached(request.gid, index_, request.order, request.call);
+  invariants_.CommitsAlone(request.gid);
   Reply reply{.answered = true};
   const bool commits = nature_.Vote(index_) != VoteKind::kNo;
   reply.one_phase = commits ? OnePhaseKind::kCommitted : OnePhaseKind::kRolledBack;
   if (commits) invariants_.Ended(request.gid, index_, BranchEnd::kCommitted);
+  return reply;
+}
+
+/// Its work, the decision row and the commit are one, and may take a while: also when
+/// nobody waits for it any more.
+void Store::CommitDecision(const Request& request, const OnHandled& done) {
+  if (request.session != session_ || !calls_seen_.insert(request.call).second) {
+    return done(std::nullopt);
+  }
+  invariants_.Reached(request.gid, index_, request.order, request.call);
+  const bool begins =
+      nature_.Vote(index_) != VoteKind::kNo && decisions_.BeginCommit(request.gid);
+  const Duration takes = begins ? nature_.CommitTime(index_) : Duration{};
+  if (takes == Duration{}) return done(EndDecision(request, begins));
+  events_.ScheduleIn(takes, [this, request, done, session = session_] {
+    done(session == session_ ? std::optional(EndDecision(request, true)) : std::nullopt);
+  });
+}
+
+Reply Store::EndDecision(const Request& request, bool commits) {
+  Reply reply{.answered = true};
+  reply.one_phase = commits ? OnePhaseKind::kCommitted : OnePhaseKind::kRolledBack;
+  invariants_.Voted(request.gid, index_, commits ? VoteKind::kYes : VoteKind::kNo);
+  if (!commits) return reply;
+  decisions_.Commit(request.gid, request.others);
+  invariants_.DecidedByRow(request.gid);
+  invariants_.Ended(request.gid, index_, BranchEnd::kCommitted);
   return reply;
 }
 
@@ -95,6 +140,18 @@ std::vector<Gid> Store::outcomes() const {
     if (ended.committed) outcomes.push_back(gid);
   }
   return outcomes;
+}
+
+Reply Store::ListRows() const {
+  Reply reply{.answered = true};
+  for (const auto& [gid, others] : decisions_.commits()) reply.rows.push_back({gid, others});
+  return reply;
+}
+
+void Store::ForgetRows(const std::vector<Gid>& gids) {
+  for (const Gid& gid : gids) {
+    if (decisions_.Remove(gid)) invariants_.RowGone(gid);
+  }
 }
 
 bool Store::ResolveByHand(const Gid& gid, bool commit) {

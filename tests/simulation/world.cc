@@ -46,7 +46,7 @@ World::World(Nature& nature, WorldOptions options)
       invariants_(NamesOf(options.stores)),
       network_(events_, stores_, nature, trace_) {
   for (size_t i = 0; i < options.stores; ++i) {
-    stores_.emplace_back(i, NamesOf(options.stores)[i], options.token_bytes, nature_,
+    stores_.emplace_back(i, NamesOf(options.stores)[i], options.token_bytes, events_, nature_,
                          invariants_);
   }
   events_.AfterEach([this] { invariants_.CheckStep(); });
@@ -89,7 +89,8 @@ Result<std::unique_ptr<Coordinator>> World::OpenCoordinator() {
   std::vector<std::unique_ptr<Participant>> participants;
   for (size_t i = 0; i < stores_.size(); ++i) {
     participants.push_back(std::make_unique<SimulatedParticipant>(
-        i, life_->process, stores_[i], network_, next_call_,
+        i, options_.last_resource && i + 1 == stores_.size(), life_->process, stores_[i],
+        network_, next_call_,
         [this, i](MessageKind kind, const Gid& gid) { invariants_.Told(kind, gid, i); }));
   }
   CoordinatorOptions options;
@@ -296,6 +297,7 @@ void World::Settle() {
   RunFor(std::chrono::milliseconds(500));
   CheckSecondRecovery(before, "recovery after a restart");
   CheckNothingKept();
+  CheckNoAbortRows();
 }
 
 void World::CheckNothingKept() {
@@ -311,6 +313,16 @@ void World::CheckNothingKept() {
       if (heuristic.contains(gid.ToString())) continue;
       invariants_.Broken(
           fmt::format("{} keeps the outcome of {} for ever", store.name(), gid.ToString()));
+    }
+  }
+}
+
+/// Recovery has raised the floor above all that an earlier incarnation had begun.
+void World::CheckNoAbortRows() {
+  for (const Store& store : stores_) {
+    for (const Gid& gid : store.decisions().aborts()) {
+      invariants_.Broken(
+          fmt::format("an abort row is left at {}: {}", store.name(), gid.ToString()));
     }
   }
 }

@@ -26,6 +26,8 @@ struct WorldOptions {
   size_t token_bytes = 8;
   Duration recovery_interval = std::chrono::seconds(1);  // 0: only on demand
   Duration outcome_retention = std::chrono::hours(1);
+  /// The last of the stores is a logged last resource.
+  bool last_resource = false;
   /// Whether a branch may be left to recovery although its coordinator lives: stores go
   /// away for longer than it asks, or prepares arrive late.
   bool orphans_possible = true;
@@ -92,6 +94,7 @@ class World {
   RecoveryReport RecoverAtRest();
   bool AtRest() const;
   std::vector<std::set<Gid>> Prepared() const;
+  void CheckNoAbortRows();
   void CheckSecondRecovery(const std::string& before, const char* which);
   /// Once all is over, stores remember what a person has yet to forget, and nothing else.
   void CheckNothingKept();
