@@ -24,6 +24,24 @@
 
 namespace indoubt {
 
+/// Bytes as one word of a line, which is never empty.
+inline std::string ToHex(const std::string& bytes) {
+  std::string text = "x";
+  for (const char c : bytes) {
+    constexpr char kDigits[] = "0123456789abcdef";
+    const auto byte = static_cast<unsigned char>(c);
+    text += {kDigits[byte >> 4], kDigits[byte & 15]};
+  }
+  return text;
+}
+inline std::string FromHex(const std::string& text) {
+  std::string bytes;
+  for (size_t i = 1; i + 1 < text.size(); i += 2) {
+    bytes += static_cast<char>(std::stoi(text.substr(i, 2), nullptr, 16));
+  }
+  return bytes;
+}
+
 /// A child process that runs `body` and is killed. What it writes to the descriptor that
 /// `body` is given survives it, as a synced log would.
 class DoomedProcess {
@@ -92,6 +110,12 @@ class DoomedProcess {
   int from_ = -1;
 };
 
+/// Writes to what a DoomedProcess was given.
+inline void WriteLine(int to, const std::string& line) {
+  INDOUBT_CHECK(write(to, line.data(), line.size()) == static_cast<ssize_t>(line.size()),
+                "the log is a pipe with room");
+}
+
 /// Commits, and every third time rolls back, an increment of "a" by 1, one after another.
 /// Its log is a pipe: "begun GID", then "commit GID TOKEN" before anybody is told.
 class DoomedCoordinator {
@@ -129,39 +153,18 @@ class DoomedCoordinator {
   static void Run(ContractStore& store, Participant& participant, uint32_t incarnation,
                   int log) {
     const LogId id = LogId::Random();
-    const auto write_line = [log](const std::string& line) {
-      INDOUBT_CHECK(write(log, line.data(), line.size()) == static_cast<ssize_t>(line.size()),
-                    "the log is a pipe with room");
-    };
     for (uint64_t number = 1;; ++number) {
       const Gid gid{
           .node = "contract", .log = id, .incarnation = incarnation, .number = number};
-      write_line("begun " + gid.ToString() + "\n");
+      WriteLine(log, "begun " + gid.ToString() + "\n");
       const PrepareReply reply = PrepareNow(participant, gid, {store.Add("a", 1)});
       if (reply.vote.kind != VoteKind::kYes || number % 3 == 0) {
         RollbackNow(participant, gid, reply.vote.token);
         continue;
       }
-      write_line("commit " + gid.ToString() + " " + ToHex(reply.vote.token) + "\n");
+      WriteLine(log, "commit " + gid.ToString() + " " + ToHex(reply.vote.token) + "\n");
       CommitNow(participant, gid, reply.vote.token);
     }
-  }
-
-  static std::string ToHex(const std::string& bytes) {
-    std::string text = "x";  // never empty
-    for (const char c : bytes) {
-      constexpr char kDigits[] = "0123456789abcdef";
-      const auto byte = static_cast<unsigned char>(c);
-      text += {kDigits[byte >> 4], kDigits[byte & 15]};
-    }
-    return text;
-  }
-  static std::string FromHex(const std::string& text) {
-    std::string bytes;
-    for (size_t i = 1; i + 1 < text.size(); i += 2) {
-      bytes += static_cast<char>(std::stoi(text.substr(i, 2), nullptr, 16));
-    }
-    return bytes;
   }
 
   DoomedProcess process_;

@@ -1,8 +1,10 @@
 // What the cases of the contract suite share: one store for all of them, emptied for each,
-// and a participant over it. Prints how many cases ran against which server.
+// and a participant over it. Prints how many cases ran against which server, and which do not
+// apply to this store.
 #pragma once
 
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +14,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/participants/contract_calls.h"
+#include "tests/participants/contract_coordinator.h"
 #include "tests/participants/contract_store.h"
 #include "tests/support/eventually.h"
 
@@ -21,9 +24,16 @@ class ParticipantContract : public testing::TestWithParam<ContractStoreFactory> 
  protected:
   static void TearDownTestSuite() {
     const testing::TestSuite& suite = *testing::UnitTest::GetInstance()->current_test_suite();
-    std::printf("contract: %d of %d cases of %s passed against %s\n",
-                suite.successful_test_count(), suite.test_to_run_count(), suite.name(),
-                version_.empty() ? "nothing" : version_.c_str());
+    std::string not_applicable;
+    for (const std::string& name : not_applicable_) {
+      not_applicable +=
+          (not_applicable.empty() ? "; not applicable: no server: " : ", ") + name;
+    }
+    std::printf(
+        "contract: %d of %d cases of %s passed against %s%s\n", suite.successful_test_count(),
+        suite.test_to_run_count() - static_cast<int>(not_applicable_.size()), suite.name(),
+        version_.empty() ? "nothing" : version_.c_str(), not_applicable.c_str());
+    not_applicable_.clear();
     shared_store_.reset();
   }
 
@@ -51,13 +61,40 @@ class ParticipantContract : public testing::TestWithParam<ContractStoreFactory> 
     participant_ = store().MakeParticipant();
   }
 
+  /// False, and the case is no case of this store's, when it has no server to be without.
+  bool NeedsServer() {
+    if (store().HasServer()) return true;
+    const std::string name = testing::UnitTest::GetInstance()->current_test_info()->name();
+    not_applicable_.push_back(name.substr(0, name.find('/')));
+    return false;
+  }
+  /// Does `act`, kills what then holds the data, and brings the store up again; returns what
+  /// `act` did. That is the server; without one it is the process with the adapter in it, a
+  /// child, in which nothing can be expected: `act` says what happened.
+  std::string ThenKill(const std::function<std::string(Participant&)>& act) {
+    if (store().HasServer()) {
+      const std::string done = act(participant());
+      store().KillServer();
+      const Status restarted = store().RestartServer();
+      EXPECT_TRUE(restarted.ok()) << restarted.ToString();
+      return done;
+    }
+    EndParticipant();  // nothing of the store is open here when the child is made
+    DoomedProcess child([&](int out) {
+      const auto own = store().MakeParticipant();
+      WriteLine(out, ToHex(act(*own)) + "\n");
+    });
+    EXPECT_TRUE(child.AwaitText("\n")) << "the process died by itself";
+    const std::string done = FromHex(child.Kill());
+    ReplaceParticipant();
+    return done;
+  }
+
   /// A yes vote for adding 5 to "a" and inserting "new"; returns its token.
-  Token Vote(const Gid& gid) {
-    const PrepareReply reply =
-        PrepareNow(participant(), gid, {store().Add("a", 5), store().Insert("new", 1)});
-    EXPECT_EQ(reply.vote.kind, VoteKind::kYes) << reply.vote.reason;
-    EXPECT_LE(reply.vote.token.size(), 256u);
-    return reply.vote.token;
+  Token Vote(const Gid& gid) { return TokenOf(AskVote(participant(), gid)); }
+  /// The same, and then whatever holds the data is killed.
+  Token VoteThenKill(const Gid& gid) {
+    return TokenOf(ThenKill([&](Participant& own) { return AskVote(own, gid); }));
   }
   void ExpectWritten() {
     EXPECT_EQ(store().Look("a"), 105);
@@ -97,6 +134,22 @@ class ParticipantContract : public testing::TestWithParam<ContractStoreFactory> 
 
  private:
   inline static std::unique_ptr<ContractStore> shared_store_;
+  /// "yes TOKEN", or why not.
+  std::string AskVote(Participant& own, const Gid& gid) {
+    const PrepareReply reply =
+        PrepareNow(own, gid, {store().Add("a", 5), store().Insert("new", 1)});
+    return reply.vote.kind == VoteKind::kYes ? kYes + reply.vote.token : reply.vote.reason;
+  }
+  static Token TokenOf(const std::string& asked) {
+    EXPECT_TRUE(asked.starts_with(kYes)) << asked;
+    if (!asked.starts_with(kYes)) return {};
+    const Token token = asked.substr(kYes.size());
+    EXPECT_LE(token.size(), 256u);
+    return token;
+  }
+
+  inline static const std::string kYes = "yes ";
+  inline static std::vector<std::string> not_applicable_;  // the cases' names
   inline static std::string version_;  // of the server, as its preflight says
   std::unique_ptr<Participant> participant_;
 };

@@ -31,9 +31,12 @@ class ContractStore {
   /// A participant called "store" whose store is not there.
   virtual std::unique_ptr<Participant> MakeUnreachable() = 0;
 
-  /// kill -9 of the server; a store without one does nothing here.
+  /// Whether a server stands between the adapter and the data, and can be killed while the
+  /// adapter lives. Where there is none, the suite kills the process with the adapter in it.
+  virtual bool HasServer() const { return true; }
+  /// kill -9 of the server; called only where there is one.
   virtual void KillServer() = 0;
-  /// Starts the killed server again on the same data.
+  /// Starts the killed server again on the same data; called only where there is one.
   virtual Status RestartServer() = 0;
 
   /// Adds `amount` to the number under `name`; touches no row (or fails) when

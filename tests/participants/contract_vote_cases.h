@@ -200,9 +200,7 @@ TEST_P(ParticipantContract, ABranchSeesItsOwnWrites) {
 
 TEST_P(ParticipantContract, SecondConflictingBranchIsRefusedAlsoAfterACrash) {
   const Gid first = NewTestGid();
-  const Token token = Vote(first);
-  store().KillServer();
-  ASSERT_TRUE(store().RestartServer().ok());
+  const Token token = VoteThenKill(first);
   ReplaceParticipant();
   for (const Statement& statement : {store().Add("a", 7), store().Insert("new", 7)}) {
     const Gid second = NewTestGid();

@@ -29,8 +29,11 @@ class MemoryContractStore final : public indoubt::ContractStore {
   std::unique_ptr<indoubt::Participant> MakeUnreachable() override {
     return MakeMemoryParticipant("store", nullptr);
   }
-  void KillServer() override {}  // there is none
-  Status RestartServer() override { return Status::Ok(); }
+  bool HasServer() const override { return false; }
+  void KillServer() override { std::abort(); }
+  Status RestartServer() override {
+    return Status(indoubt::StatusCode::kInternal, "there is no server");
+  }
 
   Statement Add(const std::string& name, int64_t amount) override {
     return {"add " + name + " " + std::to_string(amount), {}, {}};

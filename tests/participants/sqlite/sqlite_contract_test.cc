@@ -21,8 +21,11 @@ class SqliteContractStore final : public ContractStore {
     return Make(path_, name);
   }
   std::unique_ptr<Participant> MakeUnreachable() override { return Make(path_ + ".missing"); }
-  void KillServer() override {}  // there is none
-  Status RestartServer() override { return Status::Ok(); }
+  bool HasServer() const override { return false; }
+  void KillServer() override { INDOUBT_CHECK(false, "there is no server"); }
+  Status RestartServer() override {
+    return Status(StatusCode::kInternal, "there is no server");
+  }
   Statement Add(const std::string& name, int64_t amount) override {
     return {"UPDATE number SET value = value + ?1 WHERE name = ?2", {{amount}, {name}}, {}};
   }
