@@ -1,4 +1,5 @@
 // A yes vote keeps against outside writers, and what cannot be kept is a no.
+#include "participants/sqlite/sqlite_repair.h"
 #include "tests/participants/sqlite/sqlite_fixture.h"
 
 namespace indoubt {
@@ -107,6 +108,77 @@ TEST_F(SqliteGuards, TableWithoutAKeyIsRefusedByPreflight) {
   for (const char* named : {"loose", "missing"}) {
     EXPECT_THAT(report->problems[0], HasSubstr(named));
   }
+}
+
+TEST_F(SqliteGuards, TablesOfAnotherVersionAreLeftAloneUntilItsTransactionsHaveEnded) {
+  ASSERT_TRUE(participant_->Preflight(TestDeadline()));  // makes them
+  const std::vector<std::pair<std::string, std::string>> others{
+      {"indoubt_branch", "gid TEXT PRIMARY KEY, bytes BLOB"},
+      {"indoubt_lock", "gid TEXT PRIMARY KEY, row INTEGER"},
+      {"indoubt_outcome", "gid TEXT PRIMARY KEY, ended INTEGER"}};
+  for (const auto& [table, columns] : others) {
+    SCOPED_TRACE(table);
+    participant_.reset();
+    ASSERT_EQ(
+        Ask(path_, fmt::format("BEGIN; DROP TABLE {0}; CREATE TABLE {0}({1}); INSERT INTO "
+                               "{0} VALUES ('of an old version', 7); COMMIT",
+                               table, columns)),
+        "");
+    const std::string before = Ask(path_, "SELECT group_concat(sql) FROM sqlite_master");
+    Make({"person", "pet"});
+    const auto named = ::testing::AllOf(HasSubstr("table " + table), HasSubstr(path_),
+                                        HasSubstr("another version of indoubt"),
+                                        HasSubstr("finish its transactions first"));
+    const auto report = participant_->Preflight(TestDeadline());
+    ASSERT_TRUE(report) << report.error().ToString();
+    EXPECT_THAT(report->problems, ::testing::ElementsAre(named));
+    const Vote vote = Prepare(NewTestGid(), "UPDATE person SET note = 'y' WHERE id = 2");
+    EXPECT_EQ(vote.kind, VoteKind::kNo);
+    EXPECT_THAT(vote.reason, named);
+    const auto soon = [] { return TestDeadline(std::chrono::milliseconds(200)); };
+    for (const Ack& ack : {StartCommit(*participant_, NewTestGid(), "1", soon()).get(),
+                           StartRollback(*participant_, NewTestGid(), "1", soon()).get()}) {
+      EXPECT_EQ(ack.kind, AckKind::kRetry) << "of what is in doubt nothing is known";
+      EXPECT_THAT(ack.reason, named);
+    }
+    const auto repaired = RepairSqliteFile({"store", path_, {"person", "pet"}}, TestDeadline());
+    ASSERT_FALSE(repaired);
+    EXPECT_THAT(repaired.error().message(), named);
+    EXPECT_EQ(Ask(path_, "SELECT group_concat(sql) FROM sqlite_master"), before);
+    EXPECT_EQ(Ask(path_, "SELECT count(*) FROM " + table + " WHERE gid LIKE 'of an old%'"),
+              "1");
+    EXPECT_EQ(Ask(path_, "SELECT note FROM person WHERE id = 2"), "");
+
+    ASSERT_EQ(Ask(path_, "DELETE FROM " + table), "");  // that version has finished
+    const Gid gid = NewTestGid();
+    const Token token =
+        PrepareYes(gid, "UPDATE person SET note = '" + table + "' WHERE id = 1");
+    EXPECT_THAT(Ask(path_, "DELETE FROM person WHERE id = 1"), HasSubstr("indoubt"));
+    ExpectCommits(gid, token);
+  }
+}
+
+TEST_F(SqliteGuards, TriggersOfAnotherVersionAreReplacedAlsoWhileABranchIsInDoubt) {
+  const Gid gid = NewTestGid();
+  const Token token = PrepareYes(gid, "UPDATE person SET note = 'x' WHERE id = 1");
+  participant_.reset();
+  const std::string ours =
+      Ask(path_, "SELECT sql FROM sqlite_master WHERE name = 'indoubt_guard_UPDATE_person'");
+  ASSERT_EQ(Ask(path_,
+                "DROP TRIGGER indoubt_guard_UPDATE_person;"
+                "CREATE TRIGGER indoubt_guard_UPDATE_person AFTER UPDATE ON person WHEN 0 "
+                "BEGIN SELECT 1; END"),
+            "");
+  Make({"person", "pet"});
+  const auto report = participant_->Preflight(TestDeadline());
+  ASSERT_TRUE(report) << report.error().ToString();
+  EXPECT_THAT(report->problems, ::testing::IsEmpty());
+  EXPECT_EQ(
+      Ask(path_, "SELECT sql FROM sqlite_master WHERE name = 'indoubt_guard_UPDATE_person'"),
+      ours);
+  EXPECT_THAT(Ask(path_, "UPDATE person SET note = 'y' WHERE id = 1"), HasSubstr("indoubt"));
+  ExpectCommits(gid, token);
+  EXPECT_EQ(Ask(path_, "SELECT note FROM person WHERE id = 1"), "x");
 }
 
 TEST_F(SqliteGuards, RelativesThatAreNotManagedAreGuardedToo) {
