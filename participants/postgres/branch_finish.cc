@@ -36,7 +36,9 @@ void BranchState::Finish(Ending ending, std::vector<Statement> last, FinishedCal
     self->timer_.reset();
     const bool sent = self->final_sent_;
     self->Answer({.kind = sent ? Finished::Kind::kUnknown : Finished::Kind::kNo,
-                  .reason = "no answer from PostgreSQL by the transaction's deadline"});
+                  .reason = self->waits_for_lease_
+                                ? self->core_->pool.NoneFree()
+                                : "no answer from PostgreSQL by the transaction's deadline"});
   });
   const auto shared = std::make_shared<std::vector<Statement>>(std::move(last));
   Open(

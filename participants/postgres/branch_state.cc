@@ -42,9 +42,11 @@ void BranchState::Open(const std::vector<Statement>& statements, Step next,
     return fail(Status(StatusCode::kDeadlineExceeded, "the transaction's deadline has passed"));
   }
   if (lease_) return next();
+  waits_for_lease_ = true;
   core_->pool.Acquire(
       Lane::kWork, deadline_,
       [self = shared_from_this(), next = std::move(next), fail = std::move(fail)](auto lease) {
+        self->waits_for_lease_ = false;
         if (!lease) return fail(lease.error());
         self->lease_ = *std::move(lease);
         if (self->taint_) self->lease_->Taint();
@@ -146,7 +148,9 @@ void BranchState::Work(std::vector<Statement> statements, WorkCallback done) {
   busy_ = true;
   timer_ = core_->pool.At(deadline_, [self] {
     self->timer_.reset();
-    self->ended_reason_ = "the transaction's deadline passed during its work";
+    self->ended_reason_ = self->waits_for_lease_
+                              ? self->core_->pool.NoneFree()
+                              : "the transaction's deadline passed during its work";
     self->AnswerWork(Status(StatusCode::kDeadlineExceeded, self->ended_reason_));
   });
   const auto fail = [self](const Status& why) {

@@ -82,6 +82,7 @@ class BranchState : public std::enable_shared_from_this<BranchState> {
   const std::string branch_;  // the prepared transaction's name
   const TimePoint deadline_;
   std::shared_ptr<Lease> lease_;
+  bool waits_for_lease_ = false;
   bool begun_ = false;
   bool busy_ = false;       // a call is under way
   bool abandoned_ = false;  // the owner is gone

@@ -75,6 +75,8 @@ class Pool {
   /// be reached, kDeadlineExceeded at `deadline`, kRefused when the session shows
   /// that a yes vote would not hold (work only).
   void Acquire(Lane lane, TimePoint deadline, LeaseCallback done);
+  /// Why who asked for a connection has none at its deadline.
+  std::string NoneFree() const;
   /// Whether everything is being ended; a timer that comes back then would never stop.
   bool stopping() const { return stopping_; }
   TimerKey At(TimePoint when, std::function<void()> task);

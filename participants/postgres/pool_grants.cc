@@ -1,4 +1,6 @@
 // Who gets a connection, and how there come to be any: waiters, grants, connects.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "participants/postgres/pool.h"
@@ -32,13 +34,20 @@ void Pool::Acquire(Lane lane, TimePoint deadline, LeaseCallback done) {
     const auto found = waiters.find(id);
     const LeaseCallback late = std::move(found->second.done);
     waiters.erase(found);
-    late(Status(StatusCode::kDeadlineExceeded,
-                fmt::format("no free connection to PostgreSQL in time (at most {}; raise "
-                            "max_connections of the participant or lower the load)",
-                            max_connections_)));
+    late(Status(StatusCode::kDeadlineExceeded, NoneFree()));
   });
   waiters.emplace(id, Waiter{std::move(done), timer});
   Dispatch();
+}
+
+std::string Pool::NoneFree() const {
+  const bool connecting = std::any_of(slots_.begin(), slots_.end(),
+                                      [](const auto& slot) { return !slot.second.ready; });
+  if (connecting || slots_.empty()) return "no connection to PostgreSQL came about in time";
+  return fmt::format(
+      "no free connection to PostgreSQL in time (at most {}; raise max_connections of the "
+      "participant or lower the load)",
+      max_connections_);
 }
 
 std::optional<uint64_t> Pool::FindIdle() {
