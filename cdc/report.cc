@@ -7,6 +7,7 @@
 #include "cdc/log/log_glance.h"
 #include "cdc/log/log_hold.h"
 #include "cdc/pg_connection.h"
+#include "cdc/source/slot.h"
 #include "cdc/source/source_clock.h"
 #include "cdc/view.h"
 #include "cdc/views/redis_view.h"
@@ -15,18 +16,22 @@
 namespace indoubt {
 namespace {
 
+using cdc_internal::CheckSlot;
 using cdc_internal::kEpochMicros;
 using cdc_internal::LogGlance;
 using cdc_internal::LogHold;
 using cdc_internal::MicrosSince2000;
 using cdc_internal::PgConnection;
 using cdc_internal::PgRows;
+using cdc_internal::ReadSlot;
+using cdc_internal::SlotFacts;
 using cdc_internal::StopSignal;
 using cdc_internal::WhyStopped;
 
-// Sets `clock` to the source's own, microseconds since 2000.
-Status AskSource(const CdcOptions& options, TimePoint deadline, SourceReport& report,
-                 int64_t& clock) {
+// Sets `clock` to the source's own, microseconds since 2000. Returns what a worker's start asks
+// of the slot.
+Result<SlotFacts> AskSource(const CdcOptions& options, TimePoint deadline, SourceReport& report,
+                            int64_t& clock) {
   const StopSignal never;
   INDOUBT_ASSIGN_OR_RETURN(auto connection,
                            PgConnection::Connect(options.source_dsn, false, never, deadline));
@@ -47,32 +52,31 @@ Status AskSource(const CdcOptions& options, TimePoint deadline, SourceReport& re
   const auto& row = rows[0];
   INDOUBT_ASSIGN_OR_RETURN(report.flushed, Lsn::Parse(*row[0]));
   clock = std::stoll(*row[1]);
-  if (!row[2]) return Status::Ok();
-  SlotReport slot;
-  slot.active = row[3] == "t";
-  slot.wal_status = row[4].value_or("");
-  INDOUBT_ASSIGN_OR_RETURN(slot.restart, Lsn::Parse(row[5].value_or("")));
-  INDOUBT_ASSIGN_OR_RETURN(slot.confirmed, Lsn::Parse(row[6].value_or("")));
-  if (slot.restart.value != 0 && *report.flushed > slot.restart) {
-    slot.retained_bytes = report.flushed->value - slot.restart.value;
+  if (row[2]) {
+    SlotReport slot;
+    slot.active = row[3] == "t";
+    slot.wal_status = row[4].value_or("");
+    INDOUBT_ASSIGN_OR_RETURN(slot.restart, Lsn::Parse(row[5].value_or("")));
+    INDOUBT_ASSIGN_OR_RETURN(slot.confirmed, Lsn::Parse(row[6].value_or("")));
+    if (slot.restart.value != 0 && *report.flushed > slot.restart) {
+      slot.retained_bytes = report.flushed->value - slot.restart.value;
+    }
+    if (row[7]) slot.safe_wal_bytes = std::max(std::stoll(*row[7]), 0LL);
+    report.slot = slot;
   }
-  if (row[7]) slot.safe_wal_bytes = std::max(std::stoll(*row[7]), 0LL);
-  report.slot = slot;
-  return Status::Ok();
+  return ReadSlot(*connection, options.slot, deadline);
 }
 
-Status JudgeSlot(const CdcOptions& options, const SourceReport& source, bool begun) {
-  if (!source.slot) {
-    if (!begun) return Status::Ok();  // the first start makes both
-    return Status(StatusCode::kNotFound,
-                  fmt::format("replication slot \"{}\" is gone: what was committed behind the "
-                              "event log's end is missing for good",
-                              options.slot));
+// As a worker's start would. The log is looked at after the slot: a worker moves both.
+Status JudgeSlot(const CdcOptions& options, const SlotFacts& slot) {
+  const auto log = LogGlance::Open(options.event_log_path);
+  if (log && log->state() == EventLogState::kStreaming) {
+    return CheckSlot(slot, log->end().complete);
   }
-  if (source.slot->wal_status != "lost") return Status::Ok();
+  if (!slot.invalidated) return Status::Ok();  // the first start makes both
   return Status(StatusCode::kCorrupt,
                 fmt::format("replication slot \"{}\" was invalidated by the server "
-                            "(max_slot_wal_keep_size): changes are missing for good",
+                            "(max_slot_wal_keep_size)",
                             options.slot));
 }
 
@@ -181,10 +185,8 @@ CdcReport ReadCdcReport(const CdcOptions& options, TimePoint deadline) {
   }
   LookAtLog(glance, report.log);
   int64_t clock = MicrosSince2000();  // of this machine, unless the source tells its own
-  report.source.health = AskSource(options, deadline, report.source, clock);
-  if (report.source.health.ok()) {
-    report.source.health = JudgeSlot(options, report.source, report.log.complete.has_value());
-  }
+  const auto slot = AskSource(options, deadline, report.source, clock);
+  report.source.health = slot ? JudgeSlot(options, *slot) : slot.error();
   for (size_t i = 0; i < report.views.size(); ++i) {
     ViewReport& view = report.views[i];
     if (!view.position) continue;

@@ -27,7 +27,8 @@ struct SlotReport {
 /// Source and slot. What could not be looked at is none, and `health` says why.
 struct SourceReport {
   /// Ok; kUnavailable or kDeadlineExceeded: the source cannot be asked; kNotFound: the slot
-  /// of a log that was begun is gone; kCorrupt: the slot was invalidated.
+  /// of a log that was begun is gone; kCorrupt: it was invalidated, or moved beyond the log's
+  /// end (both name the gap); kRefused: it is another kind of slot.
   Status health;
   std::optional<Lsn> flushed;  // the end of its durable WAL
   std::optional<SlotReport> slot;

@@ -192,6 +192,31 @@ TEST(CdcStatus, EveryViewThatAChangeOfShapeHasStoppedIsNamedWithAWorkerAndWithou
       EXPECT_THAT(problem["message"], HasSubstr(std::string("view ") + name));
       EXPECT_THAT(problem["message"], HasSubstr(words));
       EXPECT_THAT(problem["message"], HasSubstr("rebuild the view"));
+TEST(CdcStatus, ASlotMovedBeyondTheLogsEndIsNamedAsByTheNextStart) {
+  CdcShop shop;
+  {
+    const auto worker = shop.StartWorker();
+    Order(shop, 1);
+    ASSERT_TRUE(shop.ShowOrder(1)) << shop.worker_output();
+    worker->KillAndWait();
+  }
+  EXPECT_TRUE(Eventually([&] {
+    return shop.stores().AskPostgres("SELECT active FROM pg_replication_slots") == "f";
+  }));
+  StatusOf(shop, 0);
+  Order(shop, 2);
+  const std::string moved = shop.stores().AskPostgres(
+      "SELECT end_lsn FROM pg_replication_slot_advance('indoubt', pg_current_wal_flush_lsn())");
+  const Json status = StatusOf(shop, 3);
+  EXPECT_EQ(status["source_problem"]["code"], "corrupt") << status;
+  const std::string said = status["source_problem"]["message"];
+  EXPECT_THAT(said, HasSubstr("\"indoubt\" was moved beyond the event log's end"));
+  EXPECT_THAT(said, HasSubstr(" to " + moved + " are missing for good"));
+  const Ran start = shop.Cdc({"run"});
+  EXPECT_FALSE(start.Exited(0));
+  EXPECT_THAT(start.err, HasSubstr(said));
+}
+
     }
     if (!with_worker) break;
     // The worker names both, too, and each once, although it tries again.
