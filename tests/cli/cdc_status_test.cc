@@ -1,4 +1,6 @@
 // `indoubt cdc status` and the worker's metrics, on real stores, from the outside.
+#include <atomic>
+#include <future>
 #include <sstream>
 
 #include <boost/asio/ip/tcp.hpp>
@@ -97,6 +99,25 @@ TEST(CdcStatus, TellsOfSourceSlotLogAndViewsWhileTheWorkerRuns) {
   EXPECT_EQ(ViewNamed(StatusOf(shop, 0, "100ms"), "cache")["rate_per_s"], 0.0);
 }
 
+TEST(CdcStatus, WhileOrdersComeTheirRateIsAboveZero) {
+  CdcShop shop;
+  const auto worker = shop.StartWorker();
+  std::atomic<bool> seen = false;
+  auto orders = std::async(std::launch::async, [&] {
+    int64_t order = 0;
+    while (!seen) Order(shop, ++order);
+  });
+  Json status;
+  EXPECT_TRUE(Eventually([&] {
+    status = StatusOf(shop, 0, "100ms");
+    return status["log"]["rate_per_s"] > 0.0 &&
+           ViewNamed(status, "cache")["rate_per_s"] > 0.0 &&
+           ViewNamed(status, "table")["rate_per_s"] > 0.0;
+  })) << status;
+  seen = true;
+  orders.get();
+}
+
 TEST(CdcStatus, SaysHowLateAViewIsWhoseSinkIsDownAndNamesIt) {
   CdcShop shop;
   const auto worker = shop.StartWorker();
@@ -171,27 +192,6 @@ TEST(CdcStatus, ALostSlotAndAnUnreachableSourceAreNamed) {
   EXPECT_FALSE(ViewNamed(status, "table")["position"].is_null());
 }
 
-TEST(CdcStatus, EveryViewThatAChangeOfShapeHasStoppedIsNamedWithAWorkerAndWithout) {
-  CdcShop shop;
-  auto worker = shop.StartWorker();
-  Order(shop, 1);
-  ASSERT_TRUE(shop.ShowOrder(1));
-  shop.stores().AskPostgres("ALTER TABLE orders RENAME COLUMN account TO payer");
-  Order(shop, 2);
-  const std::string words =
-      "table public.orders: column \"account\", which the view needs, was renamed to \"payer\"";
-  for (const bool with_worker : {true, false}) {
-    SCOPED_TRACE(with_worker);
-    // The views stop when the event is in the log, which no view tells of.
-    EXPECT_TRUE(Eventually([&] { return shop.Cdc({"status", "--sample", "0s"}).Exited(3); }));
-    const Json status = StatusOf(shop, 3);
-    for (const char* name : {"cache", "table"}) {
-      const Json problem = ViewNamed(status, name)["problem"];
-      ASSERT_FALSE(problem.is_null()) << status;
-      EXPECT_EQ(problem["code"], "unsupported") << problem;
-      EXPECT_THAT(problem["message"], HasSubstr(std::string("view ") + name));
-      EXPECT_THAT(problem["message"], HasSubstr(words));
-      EXPECT_THAT(problem["message"], HasSubstr("rebuild the view"));
 TEST(CdcStatus, ASlotMovedBeyondTheLogsEndIsNamedAsByTheNextStart) {
   CdcShop shop;
   {
@@ -217,6 +217,27 @@ TEST(CdcStatus, ASlotMovedBeyondTheLogsEndIsNamedAsByTheNextStart) {
   EXPECT_THAT(start.err, HasSubstr(said));
 }
 
+TEST(CdcStatus, EveryViewThatAChangeOfShapeHasStoppedIsNamedWithAWorkerAndWithout) {
+  CdcShop shop;
+  auto worker = shop.StartWorker();
+  Order(shop, 1);
+  ASSERT_TRUE(shop.ShowOrder(1));
+  shop.stores().AskPostgres("ALTER TABLE orders RENAME COLUMN account TO payer");
+  Order(shop, 2);
+  const std::string words =
+      "table public.orders: column \"account\", which the view needs, was renamed to \"payer\"";
+  for (const bool with_worker : {true, false}) {
+    SCOPED_TRACE(with_worker);
+    // The views stop when the event is in the log, which no view tells of.
+    EXPECT_TRUE(Eventually([&] { return shop.Cdc({"status", "--sample", "0s"}).Exited(3); }));
+    const Json status = StatusOf(shop, 3);
+    for (const char* name : {"cache", "table"}) {
+      const Json problem = ViewNamed(status, name)["problem"];
+      ASSERT_FALSE(problem.is_null()) << status;
+      EXPECT_EQ(problem["code"], "unsupported") << problem;
+      EXPECT_THAT(problem["message"], HasSubstr(std::string("view ") + name));
+      EXPECT_THAT(problem["message"], HasSubstr(words));
+      EXPECT_THAT(problem["message"], HasSubstr("rebuild the view"));
     }
     if (!with_worker) break;
     // The worker names both, too, and each once, although it tries again.
