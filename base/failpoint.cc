@@ -5,6 +5,7 @@
 #include <atomic>
 #include <charconv>
 #include <cstdlib>
+#include <functional>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/duration.h"
+#include "base/failpoint_call.h"
 
 namespace indoubt {
 namespace {
@@ -76,7 +78,7 @@ constexpr std::array kFailPoints{
     FailPoint{"cdc_rebuild_swap", "a rebuild has swapped the versions"},
 };
 
-enum class Action { kKill, kExit, kError, kSleep };
+enum class Action { kKill, kExit, kError, kSleep, kCall };
 
 struct ArmedPoint {
   std::string name;
@@ -84,10 +86,11 @@ struct ArmedPoint {
   uint64_t hit = 1;
   Action action = Action::kKill;
   Duration sleep{};
+  std::function<Status()> call;
   std::atomic<uint64_t> reached{0};
 };
 
-// Written only by ConfigureFailPoints, before threads start.
+// Written only by ConfigureFailPoints and ArmFailPoint, before threads start.
 struct Armory {
   std::vector<std::unique_ptr<ArmedPoint>> points;
   std::string arm_path;
@@ -168,6 +171,8 @@ Status Strike(const ArmedPoint& point) {
     case Action::kSleep:
       std::this_thread::sleep_for(point.sleep);
       return Status::Ok();
+    case Action::kCall:
+      return point.call();
   }
   return Status::Ok();
 }
@@ -213,6 +218,17 @@ Status ConfigureFailPointsFromEnvironment() {
   const char* spec = std::getenv("INDOUBT_FAILPOINT");
   const char* arm_path = std::getenv("INDOUBT_FAILPOINT_ARM");
   return ConfigureFailPoints(spec ? spec : "", arm_path ? arm_path : "");
+}
+
+void ArmFailPoint(std::string_view name, uint64_t hit, std::function<Status()> call) {
+  INDOUBT_CHECK(IsKnown(name), std::string(name));
+  auto point = std::make_unique<ArmedPoint>();
+  point->name = name;
+  point->hit = hit;
+  point->action = Action::kCall;
+  point->call = std::move(call);
+  TheArmory().points.push_back(std::move(point));
+  internal::any_fail_point_armed = true;
 }
 
 namespace internal {

@@ -1,11 +1,16 @@
 #include "base/failpoint.h"
 
+#include <atomic>
 #include <fstream>
+#include <future>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/failpoint_call.h"
 #include "faults/process.h"
+#include "tests/support/eventually.h"
+#include "tests/support/fail_point_gate.h"
 
 namespace indoubt {
 namespace {
@@ -47,6 +52,37 @@ TEST_F(FailPointTest, SleepsUntilTheArmFileExists) {
   EXPECT_TRUE(HitFailPoint("voted").ok());
   std::ofstream(arm).put('x');
   EXPECT_FALSE(HitFailPoint("voted").ok());
+}
+
+TEST_F(FailPointTest, AProgramsOwnCallComesBesideWhatTheSpecArms) {
+  ASSERT_TRUE(ConfigureFailPoints("voted=error").ok());
+  int calls = 0;
+  ArmFailPoint("ended", 2, [&calls] {
+    ++calls;
+    return Status(StatusCode::kAborted, "as it was told");
+  });
+  EXPECT_TRUE(HitFailPoint("ended").ok());
+  EXPECT_EQ(HitFailPoint("ended").code(), StatusCode::kAborted);
+  EXPECT_TRUE(HitFailPoint("ended").ok());
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(HitFailPoint("voted").code(), StatusCode::kIoError);
+  ASSERT_TRUE(ConfigureFailPoints("").ok());
+  EXPECT_FALSE(FailPointIsArmed("ended"));
+}
+
+TEST_F(FailPointTest, AGateHoldsWhoeverComesUntilItIsOpened) {
+  FailPointGate gate("voted");
+  EXPECT_FALSE(gate.reached());
+  std::atomic<bool> passed = false;
+  auto held = std::async(std::launch::async, [&] {
+    const Status status = HitFailPoint("voted");
+    passed = true;
+    return status;
+  });
+  EXPECT_TRUE(Eventually([&] { return gate.reached(); }));
+  EXPECT_FALSE(passed);
+  gate.Open();
+  EXPECT_TRUE(held.get().ok());
 }
 
 TEST_F(FailPointTest, KillsItsOwnProcessBySignal9) {

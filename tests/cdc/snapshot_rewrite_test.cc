@@ -10,12 +10,14 @@
 #include "cdc/log/sqlite_event_log.h"
 #include "cdc/rebuild/rebuild.h"
 #include "tests/cdc/kill_fixture.h"
+#include "tests/support/fail_point_gate.h"
 
 namespace indoubt {
 namespace {
 
 using testing::HasSubstr;
 
+// Of a child, which is stopped before that is over.
 constexpr auto kHeldUp = "sleep(4s)";
 
 class CdcSnapshotRewriteTest : public CdcKillFixture {
@@ -34,9 +36,9 @@ class CdcSnapshotRewriteTest : public CdcKillFixture {
   void RewriteAccount() {
     Client().Run("ALTER TABLE account ALTER balance TYPE bigint USING balance + 0");
   }
-  // Until a transaction of the worker, or of a rebuild, has its snapshot and does nothing after
-  // a statement that begins with `last`.
-  void AwaitSnapshot(const std::string& last = "") {
+  // Until a transaction of the child has its snapshot and does nothing after a statement that
+  // begins with `last`.
+  void AwaitSnapshot(const std::string& last) {
     EXPECT_TRUE(Eventually([&] {
       return Client().Run(
                  "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' "
@@ -100,12 +102,13 @@ TEST_F(CdcSnapshotRewriteTest, ATableRewrittenWhileACopyIsGoneOnWithMakesItBegin
 TEST_F(CdcSnapshotRewriteTest, ATableThatStaysLockedIsNamedWithWhoHasIt) {
   CdcOptions options = AllOptions();
   options.slot_lock_timeout = std::chrono::milliseconds(200);
-  ASSERT_TRUE(ConfigureFailPoints(fmt::format("cdc_snapshot_begun:1={}", kHeldUp)).ok());
+  FailPointGate begun("cdc_snapshot_begun");
   auto start = std::async(std::launch::async, [&] { return CdcWorker::Start(options); });
-  AwaitSnapshot();
+  EXPECT_TRUE(Eventually([&] { return begun.reached(); }));
   SourceClient holder = Client();
   holder.Run("BEGIN; LOCK TABLE account IN ACCESS EXCLUSIVE MODE");
   const std::string pid = holder.Run("SELECT pg_backend_pid()");
+  begun.Open();
   const auto refused = start.get();
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code(), StatusCode::kLocked) << refused.error().ToString();
@@ -118,7 +121,7 @@ TEST_F(CdcSnapshotRewriteTest, ATableThatStaysLockedIsNamedWithWhoHasIt) {
 }
 
 TEST_F(CdcSnapshotRewriteTest, ARebuildNamesTheTableThatWasRewritten) {
-  ASSERT_TRUE(ConfigureFailPoints(fmt::format("cdc_snapshot_begun:2={}", kHeldUp)).ok());
+  FailPointGate begun("cdc_snapshot_begun", 2);  // the first is the worker's
   const CdcOptions options = AllOptions();
   const auto worker = CdcWorker::Start(options);
   ASSERT_TRUE(worker) << worker.error().ToString();
@@ -127,8 +130,9 @@ TEST_F(CdcSnapshotRewriteTest, ARebuildNamesTheTableThatWasRewritten) {
     return RebuildView(options, "rows_table", std::chrono::seconds(60));
   };
   auto first = std::async(std::launch::async, rebuild);
-  AwaitSnapshot();
+  EXPECT_TRUE(Eventually([&] { return begun.reached(); }));
   RewriteAccount();
+  begun.Open();
   const auto refused = first.get();
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code(), StatusCode::kAborted) << refused.error().ToString();
