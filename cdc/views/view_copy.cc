@@ -37,7 +37,9 @@ Result<ViewPosition> CopyTables(View& view, const SlotOptions& slot,
                                 const StopSignal& stop, Duration patience) {
   INDOUBT_ASSIGN_OR_RETURN(auto source, SourceAtLsn::Open(slot, tables, stop, patience));
   const ViewPosition to{log.id(), {source->lsn(), 0}};
-  INDOUBT_RETURN_IF_ERROR(source->DeriveRows(view, log.id()).status());
+  INDOUBT_RETURN_IF_ERROR(source->DeriveRows(view, log.id())
+                              .status()
+                              .WithContext("at " + to.position.lsn.ToString()));
   source.reset();
   INDOUBT_RETURN_IF_ERROR(HitFailPoint("cdc_view_copied", view.name()));
   // A view beyond the log's end would be taken for one whose log has lost something.

@@ -20,7 +20,8 @@ constexpr size_t kMaxEvents = 4096;
 constexpr size_t kMaxBytes = size_t{2} << 20;
 // How often a position moves that has no event behind it: a sync each time.
 constexpr milliseconds kLazyAdvance{100};
-// An event that a view refuses so many times, for what it is, is parked.
+// An event that a view refuses so many times, for what it is, is parked; a copy is not tried
+// again.
 constexpr int kRefusals = 3;
 // How often a view with parked events looks whether to try them again.
 constexpr milliseconds kLookForRetry{100};
@@ -134,7 +135,10 @@ Result<ViewPosition> ViewRunner::OpenView() {
     at = {log_.id(), {}};
     INDOUBT_RETURN_IF_ERROR(view_->Clear(tables_, at));
   }
-  if (NeedsCopy(at, log_)) INDOUBT_RETURN_IF_ERROR(CopyInto(at));
+  if (NeedsCopy(at, log_)) {
+    INDOUBT_RETURN_IF_ERROR(copy_refused_);
+    INDOUBT_RETURN_IF_ERROR(CopyInto(at));
+  }
   return at;
 }
 
@@ -153,10 +157,27 @@ Status ViewRunner::CopyInto(ViewPosition& at) {
     INDOUBT_RETURN_IF_ERROR(view_->Clear(tables_, {log_.id(), {}}));
   }
   auto copied = copy_(*view_);
-  if (!copied) return copied.error().WithContext("copying the source's tables");
+  if (!copied) {
+    return AfterCopyRefusal(copied.error().WithContext("copying the source's tables"));
+  }
   at = *copied;
   copy_again_at_ = {};
+  copy_refusals_ = 0;
   return Status::Ok();
+}
+
+Status ViewRunner::AfterCopyRefusal(const Status& status) {
+  copy_refusals_ = IsForTheEvent(status) ? copy_refusals_ + 1 : 0;
+  if (copy_refusals_ < kRefusals) return status;
+  copy_refused_ = Status(
+      status.code(),
+      fmt::format("{}; refused {} times, it is not tried again; mend what it was refused for, "
+                  "then start the worker again or rebuild the view (indoubt cdc rebuild {})",
+                  status.message(), kRefusals, view_->name()));
+  const std::lock_guard lock(mutex_);
+  passed_.state =
+      ViewPassed::State::kUnknown;  // it needs the log no more than one that is down
+  return copy_refused_;
 }
 
 Status ViewRunner::Admit(std::vector<LoggedEvent>& events, EventLogReader& reader) {

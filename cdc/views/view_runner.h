@@ -43,6 +43,9 @@ class ViewRunner {
   Status Follow();
   Result<ViewPosition> OpenView();
   Status CopyInto(ViewPosition& at);
+  /// `status` of a copy; refused for its rows so often that an event would be parked, it is
+  /// for good: there is no event to park, and another copy costs the source as much again.
+  Status AfterCopyRefusal(const Status& status);
   /// Drops the events from the first that the view may not see, and says why.
   Status Admit(std::vector<LoggedEvent>& events, EventLogReader& reader);
   /// Applies events from the first, all of which reach up to `to`, or parks the first when it
@@ -88,6 +91,8 @@ class ViewRunner {
   int refusals_ = 0;             // so many times
   TimePoint look_for_retry_at_{};
   TimePoint copy_again_at_{};  // the last one failed
+  int copy_refusals_ = 0;      // so many in a row were refused for the rows
+  Status copy_refused_;        // for good; Ok: not
   const EventLog& log_;
   const StopSignal& stop_;
   EventPosition position_;  // of the thread, as is

@@ -235,6 +235,45 @@ TEST_F(CdcRetentionTest, AViewAddedAfterARemovalIsCopiedFromTheSourceUnderLoad) 
   ExpectEverythingEqualsSource();
 }
 
+// What is copied is no event that could be parked.
+TEST_F(CdcRetentionTest, ACopyThatTheViewRefusesEndsAsEventsDoAndARebuildBringsTheView) {
+  InsertManyOldRows();
+  CdcOptions only_cache = Briefly(SumsOnly());
+  only_cache.views.resize(1);
+  Start(only_cache);
+  Insert(1, "poison");
+  AwaitRemoval();
+  CdcOptions both = Poisoned(Briefly(SumsOnly()));
+  const SqliteDerivation derive = both.views[1].derivation.sqlite;
+  std::atomic<int> refused = 0;
+  both.views[1].derivation.sqlite = [&, derive](const RowChange& change) {
+    auto derived = derive(change);
+    if (!derived) ++refused;
+    return derived;
+  };
+  Start(both);
+  const auto ended = [&] {
+    return HealthOf("table").message().find("it is not tried again") != std::string::npos;
+  };
+  EXPECT_TRUE(Eventually(ended, seconds(60))) << HealthOf("table").ToString();
+  EXPECT_EQ(refused, 3);
+  const Status health = HealthOf("table");
+  EXPECT_EQ(health.code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(health.message(), HasSubstr("view table: copying the source's tables: at 0/"));
+  EXPECT_THAT(health.message(), HasSubstr("deriving from table public.moves"));
+  EXPECT_THAT(health.message(), HasSubstr("cannot digest"));
+  EXPECT_THAT(health.message(), HasSubstr("indoubt cdc rebuild table"));
+  EXPECT_EQ(Client().Run("SELECT count(*) FROM pg_replication_slots WHERE temporary"), "0");
+  EXPECT_TRUE(HealthOf("cache").ok()) << HealthOf("cache").ToString();
+  poisoned_ = false;
+  const auto rebuilt = RebuildView(both, "table", seconds(30));
+  ASSERT_TRUE(rebuilt) << rebuilt.error().ToString();
+  Insert(3, "b");
+  EXPECT_TRUE(Eventually([&] { return HealthOf("table").ok(); }))
+      << HealthOf("table").ToString();
+  ExpectViewsEqualSource();
+}
+
 TEST_F(CdcRetentionTest, AViewThatComesBackTooLateIsRefusedAndHeldNothingMeanwhile) {
   Start(Briefly(AllOptions()));
   Insert(5);
