@@ -53,7 +53,8 @@ Status Session::Open() {
   FollowWith(std::move(views), tables, slot);
   INDOUBT_ASSIGN_OR_RETURN(auto snapshot, log_->ReadSnapshotProgress());
   source_ = std::make_unique<SourceRunner>(
-      slot, snapshot ? std::move(*snapshot) : events::SnapshotProgress(), *log_, stop_);
+      slot, published_, snapshot ? std::move(*snapshot) : events::SnapshotProgress(), *log_,
+      stop_);
   KeepLog();
   return Status::Ok();
 }
@@ -97,7 +98,9 @@ Status Session::OpenSource(const SlotOptions& slot) {
       INDOUBT_RETURN_IF_ERROR(log_->Restart());
     }
   }
-  return PrepareSource(slot, options_.tables, *log_, stop_, options_.start_timeout);
+  INDOUBT_ASSIGN_OR_RETURN(
+      published_, PrepareSource(slot, options_.tables, *log_, stop_, options_.start_timeout));
+  return Status::Ok();
 }
 
 void Session::Stop() {

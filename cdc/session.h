@@ -48,6 +48,7 @@ class Session {
   const CdcOptions options_;
   StopSignal stop_;
   Status loss_;
+  PublishedTables published_;
   std::unique_ptr<EventLog> log_;
   std::vector<std::unique_ptr<ViewRunner>> views_;
   std::unique_ptr<SourceRunner> source_;

@@ -2,6 +2,8 @@
 // this room.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 
@@ -10,6 +12,9 @@
 #include "cdc/pg_connection.h"
 
 namespace indoubt::cdc_internal {
+
+/// The tables that a publication is to have: by oid, and as CheckPublication names them.
+using PublishedTables = std::map<uint32_t, std::string>;
 
 /// Ok when the publication `name` publishes all changes of `tables`, whole, and of no others:
 /// each is "schema.table", quoted where it has to be. kNotFound when there is none, kRefused

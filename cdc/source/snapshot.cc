@@ -269,8 +269,9 @@ Result<ExportedSnapshot> ExportSnapshot(PgConnection& walsender, const SlotOptio
                   deadline);
 }
 
-Status PrepareSource(const SlotOptions& options, const std::vector<std::string>& tables,
-                     EventLog& log, const StopSignal& stop, Duration patience) {
+Result<PublishedTables> PrepareSource(const SlotOptions& options,
+                                      const std::vector<std::string>& tables, EventLog& log,
+                                      const StopSignal& stop, Duration patience) {
   const TimePoint deadline = SystemClock().Now() + patience;
   INDOUBT_ASSIGN_OR_RETURN(auto connection,
                            PgConnection::Connect(options.dsn, false, stop, deadline));
@@ -279,24 +280,28 @@ Status PrepareSource(const SlotOptions& options, const std::vector<std::string>&
     INDOUBT_ASSIGN_OR_RETURN(shapes.emplace_back(),
                              ReadSourceTable(*connection, name, deadline));
   }
-  std::set<std::string> published;
-  for (const Table& table : shapes) published.insert(table.qualified());
-  INDOUBT_RETURN_IF_ERROR(
-      EnsurePublication(*connection, options.publication, published, deadline));
-  if (log.state() == EventLogState::kStreaming) return Status::Ok();
+  PublishedTables published;
+  std::set<std::string> names;
+  for (const Table& table : shapes) {
+    published[table.shape().oid()] = table.qualified();
+    names.insert(table.qualified());
+  }
+  INDOUBT_RETURN_IF_ERROR(EnsurePublication(*connection, options.publication, names, deadline));
+  if (log.state() == EventLogState::kStreaming) return published;
   INDOUBT_ASSIGN_OR_RETURN(auto progress, log.ReadSnapshotProgress());
   if (log.state() == EventLogState::kSnapshot && progress) {
     INDOUBT_ASSIGN_OR_RETURN(
         const bool done,
         GoOnWithCopy(options, tables, std::move(*progress), log, stop, patience));
-    if (done) return Status::Ok();
+    if (done) return published;
   }
   Status copied;
   for (int beginning = 0; beginning < kBeginnings; ++beginning) {
     copied = BeginCopy(options, tables, log, stop, patience);
     if (copied.code() != StatusCode::kAborted || stop.is_set()) break;
   }
-  return copied;
+  INDOUBT_RETURN_IF_ERROR(copied);
+  return published;
 }
 
 }  // namespace indoubt::cdc_internal

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "cdc/event_log.h"
+#include "cdc/source/publication.h"
 #include "cdc/source/slot.h"
 
 namespace indoubt::cdc_internal {
@@ -19,9 +20,11 @@ namespace indoubt::cdc_internal {
 /// are discarded, and it begins anew. No view has seen anything. The tables are locked while
 /// they are copied (LockSourceTables). Each step may take `patience`. kNotFound for a table
 /// that is not there, kRefused for a slot or publication that belongs to something else, or for
-/// a table without a replica identity (its updates would fail at the source).
-Status PrepareSource(const SlotOptions& options, const std::vector<std::string>& tables,
-                     EventLog& log, const StopSignal& stop, Duration patience);
+/// a table without a replica identity (its updates would fail at the source). Returns the
+/// tables as the publication was held against them.
+Result<PublishedTables> PrepareSource(const SlotOptions& options,
+                                      const std::vector<std::string>& tables, EventLog& log,
+                                      const StopSignal& stop, Duration patience);
 
 /// What the source was at one LSN: the transactions that committed up to `lsn`, and no other.
 struct ExportedSnapshot {

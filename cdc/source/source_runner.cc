@@ -16,12 +16,14 @@ constexpr milliseconds kLastBackOff{2000};
 
 }  // namespace
 
-SourceRunner::SourceRunner(SlotOptions options, events::SnapshotProgress snapshot,
-                           EventLog& log, const StopSignal& stop)
+SourceRunner::SourceRunner(SlotOptions options, PublishedTables tables,
+                           events::SnapshotProgress snapshot, EventLog& log,
+                           const StopSignal& stop)
     : options_(std::move(options)),
       log_(log),
       stop_(stop),
-      filter_(options_, std::move(snapshot), stop) {
+      filter_(options_, std::move(snapshot), stop),
+      publication_(options_, std::move(tables), stop) {
   state_.health = Status(StatusCode::kUnavailable, "cdc source: not connected yet");
   thread_ = std::thread([this] { Run(); });
 }
@@ -81,6 +83,7 @@ Status SourceRunner::Stream() {
     const std::lock_guard lock(mutex_);
     state_.source = std::max(state_.source, source);
     state_.confirmed = std::max(state_.confirmed, confirmed);
+    return publication_.status();
   };
   INDOUBT_ASSIGN_OR_RETURN(const auto stream,
                            SourceStream::Start(options_, log_, filter_, stop_, heard));

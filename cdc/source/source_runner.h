@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "cdc/event_log.h"
+#include "cdc/source/publication_watch.h"
 #include "cdc/source/slot.h"
 #include "cdc/source/snapshot_filter.h"
 
@@ -26,8 +27,8 @@ class SourceRunner {
  public:
   /// Starts the thread; it and its Appender are the log's appender. `log` and `stop` must
   /// outlive it. `snapshot`: how the log's was copied.
-  SourceRunner(SlotOptions options, events::SnapshotProgress snapshot, EventLog& log,
-               const StopSignal& stop);
+  SourceRunner(SlotOptions options, PublishedTables tables, events::SnapshotProgress snapshot,
+               EventLog& log, const StopSignal& stop);
   ~SourceRunner() { Join(); }
   void Join();
   SourceState state() const;
@@ -44,6 +45,7 @@ class SourceRunner {
   EventLog& log_;
   const StopSignal& stop_;
   SnapshotFilter filter_;
+  PublicationWatch publication_;
   bool progress_ = false;  // since the last connect
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;

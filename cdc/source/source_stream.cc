@@ -60,7 +60,7 @@ Status SourceStream::Run() {
     const bool silent = SystemClock().Now() >= answer_by_;
     HandOver();
     INDOUBT_RETURN_IF_ERROR(appender_.status());
-    listener_(sent_, confirmed_);
+    INDOUBT_RETURN_IF_ERROR(listener_(sent_, confirmed_));
     const TimePoint now = SystemClock().Now();
     AdvanceIfDue(now);
     const bool news = log_.end().complete > confirmed_ && now >= confirm_at_;
@@ -137,7 +137,7 @@ Status SourceStream::Confirm() {
   const Lsn durable = log_.end().complete;
   INDOUBT_RETURN_IF_ERROR(stream_->Confirm(durable, ask, now + kAnswerWithin));
   confirmed_ = durable;
-  listener_(sent_, confirmed_);
+  INDOUBT_RETURN_IF_ERROR(listener_(sent_, confirmed_));
   return HitFailPoint("cdc_confirmed");
 }
 

@@ -16,8 +16,9 @@ namespace indoubt::cdc_internal {
 /// Belongs to one thread.
 class SourceStream {
  public:
-  /// How far the source was heard to be, and what the slot was told last.
-  using Listener = std::function<void(Lsn source, Lsn confirmed)>;
+  /// How far the source was heard to be, and what the slot was told last; at least every
+  /// second. An error ends the stream.
+  using Listener = std::function<Status(Lsn source, Lsn confirmed)>;
 
   /// Connects behind the log's end, of which it is the appender until it goes. `log`, `filter`
   /// and `stop` must outlive it. Errors as ReplicationStream::Start.

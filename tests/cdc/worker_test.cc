@@ -237,6 +237,64 @@ TEST_F(CdcWorkerTest, APublicationThatListsColumnsIsRefused) {
   EXPECT_THAT(worker.error().message(), HasSubstr("public.moves (only listed columns)"));
 }
 
+TEST_F(CdcWorkerTest, APublicationThatIsAlteredUnderItEndsTheSourceWithWhatItPublishesNow) {
+  Client().Run("CREATE TABLE other(id bigint PRIMARY KEY)");
+  const struct {
+    const char* alter;
+    const char* publishes;
+  } kCases[] = {
+      {"ALTER PUBLICATION indoubt ADD TABLE other", "{public.moves, public.other}"},
+      {"ALTER PUBLICATION indoubt DROP TABLE moves", "{}"},
+      {"ALTER PUBLICATION indoubt SET TABLE moves WHERE (id > 3)",
+       "{public.moves (only some rows)}"},
+  };
+  for (const auto& [alter, publishes] : kCases) {
+    SCOPED_TRACE(alter);
+    const auto worker = CdcWorker::Start(Options());
+    ASSERT_TRUE(worker) << worker.error().ToString();
+    Client().Run("INSERT INTO moves(item, amount) VALUES ('a', 1)");
+    ExpectViewsEqualSource();
+    Client().Run(alter);
+    EXPECT_TRUE(Eventually([&] { return (*worker)->source_lost(); }));
+    const Status health = (*worker)->health();
+    EXPECT_EQ(health.code(), StatusCode::kRefused) << health.ToString();
+    EXPECT_THAT(health.message(), HasSubstr("altered while the worker ran"));
+    EXPECT_THAT(health.message(), HasSubstr(std::string("publishes ") + publishes));
+    Client().Run("ALTER PUBLICATION indoubt SET TABLE moves");
+  }
+}
+
+TEST_F(CdcWorkerTest, ATableThatIsRenamedAndOneThatIsDroppedAlterNoPublication) {
+  Client().Run("CREATE TABLE gone(id bigint PRIMARY KEY)");
+  CdcOptions options = Options();
+  options.tables.emplace_back("gone");
+  const auto worker = CdcWorker::Start(options);
+  ASSERT_TRUE(worker) << worker.error().ToString();
+  Client().Run("DROP TABLE gone; ALTER TABLE moves RENAME TO moved");
+  // When the watch last asked; empty while it has not, or is about to.
+  const auto asked = [&] {
+    return Client().Run(
+        "SELECT max(query_start) FROM pg_stat_activity WHERE application_name = 'indoubt-cdc' "
+        "AND query LIKE '%pg_publication_tables%' AND pid <> pg_backend_pid()");
+  };
+  std::string before = asked();
+  for (int look = 0; look < 2; ++look) {  // the first may have begun before the change
+    std::string now;
+    EXPECT_TRUE(Eventually([&] {
+      now = asked();
+      return !now.empty() && now != before;
+    }));
+    before = now;
+  }
+  // Had that been an alteration, the source had ended for it, and said so.
+  Client().Run("CREATE TABLE other(id bigint PRIMARY KEY)");
+  Client().Run("ALTER PUBLICATION indoubt ADD TABLE other");
+  EXPECT_TRUE(Eventually([&] { return (*worker)->source_lost(); }));
+  EXPECT_THAT((*worker)->status().source_health.message(),
+              HasSubstr("publishes {public.moved, public.other}, not all changes of "
+                        "{public.moved}"));
+}
+
 TEST_F(CdcWorkerTest, ALogThatWasLostIsRefusedBecauseTheSlotIsOfAnother) {
   { ASSERT_TRUE(CdcWorker::Start(Options())); }
   CdcOptions other = Options();

@@ -1,0 +1,81 @@
+#include "cdc/source/publication_watch.h"
+
+#include <vector>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace indoubt::cdc_internal {
+namespace {
+
+constexpr std::chrono::seconds kLookEvery{5};
+constexpr std::chrono::seconds kAnswerWithin{30};
+
+bool IsAltered(const Status& looked) {
+  return looked.code() == StatusCode::kRefused || looked.code() == StatusCode::kNotFound;
+}
+
+}  // namespace
+
+PublicationWatch::PublicationWatch(SlotOptions options, PublishedTables tables,
+                                   const StopSignal& stop)
+    : options_(std::move(options)), tables_(std::move(tables)), stop_(stop) {
+  thread_ = std::thread([this] { Run(); });
+}
+
+PublicationWatch::~PublicationWatch() { thread_.join(); }
+
+Status PublicationWatch::status() const {
+  const std::lock_guard lock(mutex_);
+  return status_;
+}
+
+void PublicationWatch::Run() {
+  while (!stop_.is_set()) {
+    Status looked = Look();
+    // A table may have been renamed between the two questions of a look.
+    if (IsAltered(looked)) looked = Look();
+    if (IsAltered(looked)) {
+      const std::lock_guard lock(mutex_);
+      status_ = Status(StatusCode::kRefused,
+                       fmt::format("the publication was altered while the worker ran, and what "
+                                   "it left out meanwhile is missing for good: {}",
+                                   looked.message()));
+      return;
+    }
+    if (!looked.ok()) connection_.reset();
+    stop_.SleepUntil(SystemClock().Now() + kLookEvery);
+  }
+}
+
+Status PublicationWatch::Look() {
+  const TimePoint deadline = SystemClock().Now() + kAnswerWithin;
+  if (!connection_) {
+    INDOUBT_ASSIGN_OR_RETURN(connection_,
+                             PgConnection::Connect(options_.dsn, false, stop_, deadline));
+  }
+  INDOUBT_ASSIGN_OR_RETURN(const auto names, PresentNames(deadline));
+  return CheckPublication(*connection_, options_.publication, names, deadline);
+}
+
+Result<std::set<std::string>> PublicationWatch::PresentNames(TimePoint deadline) {
+  std::vector<uint32_t> oids;
+  std::vector<std::string> names;
+  for (const auto& [oid, name] : tables_) {
+    oids.push_back(oid);
+    names.push_back(connection_->Literal(name));
+  }
+  INDOUBT_ASSIGN_OR_RETURN(
+      const PgRows rows,
+      connection_->Query(
+          fmt::format("SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN "
+                      "pg_namespace n ON n.oid = c.relnamespace WHERE c.oid IN ({}) OR "
+                      "format('%I.%I', n.nspname, c.relname) IN ({})",
+                      fmt::join(oids, ", "), fmt::join(names, ", ")),
+          deadline));
+  std::set<std::string> present;
+  for (const auto& row : rows) present.insert(row[0].value_or(""));
+  return present;
+}
+
+}  // namespace indoubt::cdc_internal
