@@ -4,28 +4,22 @@
 #include <mutex>
 
 #include "coordinator/engine.h"
-#include "participants/last_resource.h"
 
 namespace indoubt {
 namespace {
 
-/// Whether `gid`, of an earlier incarnation and not active, is over for whoever decided it.
-bool IsOver(const Engine& engine, const Gid& gid,
-            const std::optional<std::set<Gid>>& standing) {
+/// Whether the log knows `gid`, of an earlier incarnation and not active, to be over.
+bool IsOver(const Engine& engine, const Gid& gid) {
   switch (engine.log().Find(gid)) {
     case LoggedState::kEnded:
       return true;
     case LoggedState::kUnknown:
-      break;
+      // Too old for the log, or committed in one phase: all of its commits that have not ended
+      // are known. One at a last resource may be a row that is still to come.
+      return gid.home.empty();
     default:
       return false;
   }
-  // Too old for the log, or committed in one phase: all the log's commits that have not ended
-  // are known. Of one at a last resource the row stands until it has ended.
-  if (gid.home.empty()) return true;
-  const LastResource* last_resource = engine.TheLastResource();
-  return standing && last_resource != nullptr && last_resource->home() == gid.home.view() &&
-         !standing->contains(gid);
 }
 
 bool IsHeuristic(const std::vector<HeuristicRecord>& heuristics, const Gid& gid,
@@ -67,12 +61,11 @@ OutcomeSweep::Kept OutcomeSweep::List(Engine& engine, const std::string& node,
   return kept;
 }
 
-void OutcomeSweep::Forget(Engine& engine, const Kept& kept, const std::set<Gid>& active,
-                          const std::optional<std::set<Gid>>& standing) {
+void OutcomeSweep::Forget(Engine& engine, const Kept& kept, const std::set<Gid>& active) {
   const std::vector<HeuristicRecord> heuristics = engine.log().Heuristics();
   bool any = false;
   for (const auto& [gid, keepers] : kept) {
-    if (active.contains(gid) || !IsOver(engine, gid, standing)) continue;
+    if (active.contains(gid) || !IsOver(engine, gid)) continue;
     std::vector<size_t> forgetters;
     for (const size_t i : keepers) {
       if (!IsHeuristic(heuristics, gid, engine.participants()[i]->name())) {

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <map>
-#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -33,11 +32,9 @@ class OutcomeSweep {
             std::map<std::string, std::string>& failures);
 
   /// Has those forgotten of `kept` that nobody may still ask for: not `active`, over for the
-  /// log, and no heuristic outcome that a person has yet to forget. `standing`: the commit
-  /// rows that the last resource has of earlier incarnations, if they were all listed.
-  /// Returns at once; they go once all end records are durable.
-  static void Forget(Engine& engine, const Kept& kept, const std::set<Gid>& active,
-                     const std::optional<std::set<Gid>>& standing);
+  /// log, and no heuristic outcome that a person has yet to forget. Returns at once; they go
+  /// once all end records are durable.
+  static void Forget(Engine& engine, const Kept& kept, const std::set<Gid>& active);
 
  private:
   std::set<size_t> swept_;  // positions of participants with nothing left to list

@@ -73,10 +73,10 @@ void CloseDecided(Engine& engine, const std::string& node, uint64_t issued_befor
   static_cast<void>(last_resource->CloseBelow(floor, deadline));
 }
 
-DecisionRowList ListDecisionRows(Engine& engine, const std::string& node,
-                                 const std::optional<LogId>& adopt, TimePoint deadline,
-                                 std::vector<std::string>& notices) {
-  DecisionRowList all;
+std::vector<Decision> ListDecisionRows(Engine& engine, const std::string& node,
+                                       const std::optional<LogId>& adopt, TimePoint deadline,
+                                       std::vector<std::string>& notices) {
+  std::vector<Decision> all;
   LastResource* last_resource = engine.TheLastResource();
   if (last_resource == nullptr) return all;
   const auto list = [&](const LogId& log, uint32_t incarnation) {
@@ -84,12 +84,11 @@ DecisionRowList ListDecisionRows(Engine& engine, const std::string& node,
     if (!rows) {
       notices.push_back(fmt::format("the decision table {} cannot be listed: {}",
                                     last_resource->home(), rows.error().message()));
-      return false;
+      return;
     }
-    std::move(rows->begin(), rows->end(), std::back_inserter(all.rows));
-    return std::ssize(*rows) < LastResource::kMostListed;
+    std::move(rows->begin(), rows->end(), std::back_inserter(all));
   };
-  all.whole = list(engine.log().id(), engine.log().incarnation());
+  list(engine.log().id(), engine.log().incarnation());
   if (adopt) list(*adopt, 0);
   return all;
 }

@@ -44,20 +44,14 @@ std::vector<size_t> KeepersOf(const Engine& engine, const Gid& gid,
 
 /// The other half of T. Rows whose transaction has ended only wait to be removed. One that
 /// was about to be removed before it is listed is left alone, whatever the log still knows of
-/// its end: the participants may have been told to forget it meanwhile. Returns the rows that
-/// there are of earlier incarnations; none when they were not all listed.
-std::optional<std::set<Gid>> AddDecisionRows(Engine& engine, const std::string& node,
-                                             const std::optional<LogId>& adopt,
-                                             TimePoint deadline, OrphanInput& input,
-                                             std::vector<std::string>& notices) {
+/// its end: the participants may have been told to forget it meanwhile.
+void AddDecisionRows(Engine& engine, const std::string& node, const std::optional<LogId>& adopt,
+                     TimePoint deadline, OrphanInput& input,
+                     std::vector<std::string>& notices) {
   const std::vector<HeuristicRecord> heuristics = engine.log().Heuristics();
   const std::vector<Gid> waiting = engine.decision_rows().Waiting();
   const std::set<Gid> leaving(waiting.begin(), waiting.end());
-  DecisionRowList listed = ListDecisionRows(engine, node, adopt, deadline, notices);
-  std::optional<std::set<Gid>> standing;
-  if (listed.whole) standing.emplace();
-  for (Decision& row : listed.rows) {
-    if (standing) standing->insert(row.gid);
+  for (Decision& row : ListDecisionRows(engine, node, adopt, deadline, notices)) {
     if (input.active.contains(row.gid) || leaving.contains(row.gid)) continue;
     if (engine.log().Find(row.gid) != LoggedState::kEnded) {
       input.decided.push_back(std::move(row));
@@ -65,7 +59,6 @@ std::optional<std::set<Gid>> AddDecisionRows(Engine& engine, const std::string& 
     }
     engine.Ended(row.gid, KeepersOf(engine, row.gid, row.branches, heuristics));
   }
-  return standing;
 }
 
 void Describe(const OrphanSelection& selection, const std::set<std::string>& participants,
@@ -157,8 +150,8 @@ Result<PassResult> RunRecoveryPass(Engine& engine, const std::string& node, Time
       engine.outcome_sweep().List(engine, node, first.unreachable, deadline, unlisted);
   for (const auto& live : engine.Live()) input.active.insert(live->gid());
   input.decided = engine.log().Unended();
-  const auto standing = AddDecisionRows(engine, node, adopt, deadline, input, first.notices);
-  OutcomeSweep::Forget(engine, kept, input.active, standing);
+  AddDecisionRows(engine, node, adopt, deadline, input, first.notices);
+  OutcomeSweep::Forget(engine, kept, input.active);
   INDOUBT_RETURN_IF_ERROR(HitFailPoint("recovery_listed"));
   // Only what was listed can be listed twice.
   std::set<std::string> holding;

@@ -47,17 +47,11 @@ struct PassResult {
 void CloseDecided(Engine& engine, const std::string& node, uint64_t issued_before,
                   TimePoint deadline);
 
-/// The commit rows of a last resource.
-struct DecisionRowList {
-  std::vector<Decision> rows;
-  bool whole = false;  // there are no others of earlier incarnations
-};
-
 /// The commit rows of earlier incarnations of this log, and all of `adopt`'s. None, and
 /// why in `notices`, when the last resource cannot be asked.
-DecisionRowList ListDecisionRows(Engine& engine, const std::string& node,
-                                 const std::optional<LogId>& adopt, TimePoint deadline,
-                                 std::vector<std::string>& notices);
+std::vector<Decision> ListDecisionRows(Engine& engine, const std::string& node,
+                                       const std::optional<LogId>& adopt, TimePoint deadline,
+                                       std::vector<std::string>& notices);
 
 /// Whether the commit row of `gid` is still there. kUnavailable when nobody can tell.
 Result<bool> HasDecisionRow(Engine& engine, const Gid& gid, TimePoint deadline);

@@ -130,6 +130,7 @@ TEST_F(Txn, KilledWhileTellingTheEndIsTheSame) {
     EXPECT_TRUE(Run({"commit", gid}, {{"INDOUBT_FAILPOINT", point + "=kill"}}).DiedOf(SIGKILL));
     const Ran again = Run({"commit", gid});
     EXPECT_TRUE(again.Exited(22)) << again.err << again.out;
+    EXPECT_TRUE(Recover().Exited(22)) << "what the stores keep for the killed one goes";
     ExpectSettled(order, "111");
     EXPECT_TRUE(Run({"forget", gid}).Exited(0));
   }

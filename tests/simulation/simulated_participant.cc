@@ -163,7 +163,8 @@ Result<std::vector<PreparedBranch>> SimulatedParticipant::ListPrepared(TimePoint
 
 Result<std::vector<Gid>> SimulatedParticipant::ListOutcomes(std::string_view,
                                                             TimePoint deadline) {
-  INDOUBT_ASSIGN_OR_RETURN(const Reply reply, AskAndWait(MessageKind::kListOutcomes, deadline));
+  INDOUBT_ASSIGN_OR_RETURN(const Reply reply,
+                           SendAndWait({.kind = MessageKind::kListOutcomes}, deadline));
   return reply.outcomes;
 }
 

@@ -296,6 +296,8 @@ void World::Settle() {
   Close();
   RunFor(std::chrono::milliseconds(500));
   CheckSecondRecovery(before, "recovery after a restart");
+  // Rows of a last resource, and what stores keep beside them, go a second later.
+  RunFor(std::chrono::seconds(2));
   CheckNothingKept();
   CheckNoAbortRows();
 }
@@ -311,6 +313,8 @@ void World::CheckNothingKept() {
   for (const Store& store : stores_) {
     for (const Gid& gid : store.outcomes()) {
       if (heuristic.contains(gid.ToString())) continue;
+      // The log has forgotten its end, and cannot tell it from one whose row is yet to come.
+      if (!gid.home.empty() && life_->coordinator->Find(gid) == LoggedState::kUnknown) continue;
       invariants_.Broken(
           fmt::format("{} keeps the outcome of {} for ever", store.name(), gid.ToString()));
     }
