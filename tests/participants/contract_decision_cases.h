@@ -2,6 +2,7 @@
 // what everybody else is allowed meanwhile.
 #pragma once
 
+#include <algorithm>
 #include <future>
 #include <map>
 #include <string>
@@ -74,6 +75,23 @@ TEST_P(ParticipantContract, ForgetAfterTheEndChangesNothing) {
   participant().Forget(gid);
   ExpectWritten();
   ExpectNothingPrepared();
+}
+
+// A store that needs no outcome records lists none, ever.
+TEST_P(ParticipantContract, OutcomeRecordsAreListedUntilTheyAreForgotten) {
+  const Gid gid = NewTestGid();
+  ExpectCommits(gid, Vote(gid));
+  ReplaceParticipant();
+  const auto lists = [&](std::string_view node) {
+    const auto listed = participant().ListOutcomes(node, TestDeadline());
+    EXPECT_TRUE(listed) << listed.status().ToString();
+    return listed && std::find(listed->begin(), listed->end(), gid) != listed->end();
+  };
+  EXPECT_EQ(lists(gid.node.view()), store().KeepsOutcomes());
+  EXPECT_FALSE(lists("another"));
+  participant().Forget(gid);
+  EXPECT_TRUE(Eventually([&] { return !lists(gid.node.view()); }));
+  ExpectWritten();
 }
 
 TEST_P(ParticipantContract, ListReturnsOnlyOurs) {

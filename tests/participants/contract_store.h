@@ -34,6 +34,9 @@ class ContractStore {
   /// Whether a server stands between the adapter and the data, and can be killed while the
   /// adapter lives. Where there is none, the suite kills the process with the adapter in it.
   virtual bool HasServer() const { return true; }
+  /// Whether the adapter leaves an outcome record behind a commit until Participant::Forget,
+  /// and lists it (Participant::ListOutcomes).
+  virtual bool KeepsOutcomes() const { return false; }
   /// kill -9 of the server; called only where there is one.
   virtual void KillServer() = 0;
   /// Starts the killed server again on the same data; called only where there is one.

@@ -26,6 +26,7 @@ class RedisContractStore final : public ConnectedContractStore {
     Ask(*server_, {"MSET", "a", "100", "b", "100"});
     return Status::Ok();
   }
+  bool KeepsOutcomes() const override { return true; }
   std::unique_ptr<Participant> MakeParticipant() override { return MakeRedis(server_->uri()); }
   std::unique_ptr<Participant> MakeNamed(const std::string& name) override {
     auto made = MakeRedisParticipant({.name = name, .uri = server_->uri()});

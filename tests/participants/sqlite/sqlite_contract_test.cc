@@ -22,6 +22,7 @@ class SqliteContractStore final : public ContractStore {
   }
   std::unique_ptr<Participant> MakeUnreachable() override { return Make(path_ + ".missing"); }
   bool HasServer() const override { return false; }
+  bool KeepsOutcomes() const override { return true; }
   void KillServer() override { INDOUBT_CHECK(false, "there is no server"); }
   Status RestartServer() override {
     return Status(StatusCode::kInternal, "there is no server");
