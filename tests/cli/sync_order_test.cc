@@ -52,6 +52,8 @@ class TracedStores {
 
   /// Kills the coordinator and loads its trace.
   Events EndServe(const std::string& trace) {
+    // A client has its answer before the tracer has written down that it was sent.
+    INDOUBT_CHECK(Eventually([&] { return EveryThreadSleeps(serve_->pid()); }, kLimit), trace);
     serve_->KillAndWait();
     return Load(trace);
   }

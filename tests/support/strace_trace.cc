@@ -1,5 +1,6 @@
 #include "tests/support/strace_trace.h"
 
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <optional>
@@ -85,6 +86,21 @@ Status ReadTrace(const std::string& path, const std::function<Status(const Trace
     if (call) INDOUBT_RETURN_IF_ERROR(use(*call));
   }
   return Status::Ok();
+}
+
+bool EveryThreadSleeps(pid_t pid) {
+  std::error_code gone;
+  const std::filesystem::directory_iterator threads(fmt::format("/proc/{}/task", pid), gone);
+  if (gone) return false;
+  for (const auto& thread : threads) {
+    std::ifstream stat(thread.path() / "stat");
+    std::string text;
+    std::getline(stat, text);
+    // "pid (name) state ...": a name may hold anything.
+    const size_t name_end = text.rfind(") ");
+    if (name_end == std::string::npos || text[name_end + 2] != 'S') return false;
+  }
+  return true;
 }
 
 bool TraceHasEnded(const std::string& path) {

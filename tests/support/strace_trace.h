@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include <sys/types.h>
+
 #include "base/status.h"
 
 namespace indoubt::testing {
@@ -38,6 +40,10 @@ struct TracedCall {
 /// Hands every finished and successful call of the trace over, in the order of their
 /// ends. Stops at, and returns, the first error of `use`; kNotFound without a trace.
 Status ReadTrace(const std::string& path, const std::function<Status(const TracedCall&)>& use);
+
+/// Whether every thread of the process sleeps in a call. One whose call is over, and not in
+/// the trace yet, runs or is held by its tracer; the other end may have its bytes already.
+bool EveryThreadSleeps(pid_t pid);
 
 /// Whether every thread that the trace names has ended, so that no more will come.
 bool TraceHasEnded(const std::string& path);
