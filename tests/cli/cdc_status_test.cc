@@ -28,6 +28,17 @@ void Order(CdcShop& shop, int64_t id) {
   shop.stores().AskPostgres(fmt::format("INSERT INTO orders VALUES ({}, 7)", id));
 }
 
+/// A worker has shown one order, was killed, and its slot is free.
+void LeaveAWorkerBehind(CdcShop& shop) {
+  const auto worker = shop.StartWorker();
+  Order(shop, 1);
+  ASSERT_TRUE(shop.ShowOrder(1)) << shop.worker_output();
+  worker->KillAndWait();
+  EXPECT_TRUE(Eventually([&] {
+    return shop.stores().AskPostgres("SELECT active FROM pg_replication_slots") == "f";
+  }));
+}
+
 Json ViewNamed(const Json& status, const std::string& name) {
   for (const Json& view : status["views"]) {
     if (view["view"] == name) return view;
@@ -170,15 +181,7 @@ TEST(CdcStatus, ALostSlotAndAnUnreachableSourceAreNamed) {
   EXPECT_THAT(before.err, HasSubstr("there is no event log"));
   EXPECT_THAT(before.err, HasSubstr("no worker has run"));
   EXPECT_THAT(before.out, HasSubstr("table: at nothing yet"));
-  {
-    const auto worker = shop.StartWorker();
-    Order(shop, 1);
-    ASSERT_TRUE(shop.ShowOrder(1)) << shop.worker_output();
-    worker->KillAndWait();
-  }
-  EXPECT_TRUE(Eventually([&] {
-    return shop.stores().AskPostgres("SELECT active FROM pg_replication_slots") == "f";
-  }));
+  ASSERT_NO_FATAL_FAILURE(LeaveAWorkerBehind(shop));
   shop.stores().AskPostgres("SELECT pg_drop_replication_slot('indoubt')");
   const Ran lost = shop.Cdc({"status", "--sample", "0s"});
   EXPECT_TRUE(lost.Exited(3)) << lost.err;
@@ -194,15 +197,7 @@ TEST(CdcStatus, ALostSlotAndAnUnreachableSourceAreNamed) {
 
 TEST(CdcStatus, ASlotMovedBeyondTheLogsEndIsNamedAsByTheNextStart) {
   CdcShop shop;
-  {
-    const auto worker = shop.StartWorker();
-    Order(shop, 1);
-    ASSERT_TRUE(shop.ShowOrder(1)) << shop.worker_output();
-    worker->KillAndWait();
-  }
-  EXPECT_TRUE(Eventually([&] {
-    return shop.stores().AskPostgres("SELECT active FROM pg_replication_slots") == "f";
-  }));
+  ASSERT_NO_FATAL_FAILURE(LeaveAWorkerBehind(shop));
   StatusOf(shop, 0);
   Order(shop, 2);
   const std::string moved = shop.stores().AskPostgres(
