@@ -98,6 +98,9 @@ void BranchState::AddStatements(const std::vector<Statement>& statements,
 Status BranchState::TakeStatementReplies(ScriptReply& reply, size_t first,
                                          const std::vector<Statement>& statements) {
   const size_t end = first + statements.size();
+  if (reply.replies.empty()) {
+    return Status(StatusCode::kUnavailable, "connection lost: " + reply.lost_reason);
+  }
   const std::optional<size_t> error = reply.FirstError();
   if (error && *error < first) {
     return Status(StatusCode::kAborted, reply.replies[*error].message);

@@ -39,9 +39,11 @@ struct Reply {
 };
 
 struct ScriptReply {
-  bool lost = false;             // the connection broke before the end; what ran is unknown
-  std::string lost_reason;       // one line, without secrets
-  std::vector<Reply> replies{};  // one a command; with `lost`, those that arrived
+  bool lost = false;        // the connection broke before the end; what ran is unknown
+  std::string lost_reason;  // one line, without secrets
+  /// One a command, kSkipped where none arrived. None at all, and `lost`, when the connection
+  /// was found broken before: then nothing was sent.
+  std::vector<Reply> replies{};
 
   /// The first command that failed, if any.
   std::optional<size_t> FirstError() const;

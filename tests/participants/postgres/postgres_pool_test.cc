@@ -2,11 +2,14 @@
 // fresh connection under a branch that has lost its own.
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <thread>
+#include <tuple>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include "participants/postgres/postgres_participant.h"
 #include "tests/participants/contract_calls.h"
@@ -126,23 +129,35 @@ TEST_F(PostgresPool, WorkThatHoldsAllConnectionsLeavesOneToTheSecondPhaseAndNone
 /// What ends a branch whose backend died between two of its calls.
 enum class Then { kWork, kPrepareWithWork, kPrepare, kCommitWithWork, kCommit };
 
-class PostgresLostBackend : public PostgresPool, public testing::WithParamInterface<Then> {
+/// Whether the pool has seen by then that the connection is gone.
+enum class Seen { kNotYet, kAlready };
+
+using LostBackendCase = std::tuple<Then, Seen>;
+
+class PostgresLostBackend : public PostgresPool,
+                            public testing::WithParamInterface<LostBackendCase> {
  protected:
+  static Then then() { return std::get<Then>(GetParam()); }
+
   /// Kills the backend that runs the branch of `gid`, and no other; waits until it is gone.
   void KillBackendOf(const Gid& gid) {
     const std::string its = "application_name = '" + gid.ToString() + "'";
     ASSERT_EQ(Sessions(its), 1);
-    ASSERT_EQ(
-        store_->Psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE " + its),
-        "t");
+    const std::string pid = store_->Psql("SELECT pid FROM pg_stat_activity WHERE " + its);
+    ASSERT_EQ(store_->Psql("SELECT pg_terminate_backend(" + pid + ")"), "t");
     ASSERT_TRUE(Eventually([&] { return Sessions(its) == 0; }));
+    if (std::get<Seen>(GetParam()) == Seen::kNotYet) return;
+    // Once its process has ended so has its socket, and the pool looks at all of its sockets
+    // before it gives an answer.
+    ASSERT_TRUE(Eventually([&] { return kill(std::stoi(pid), 0) != 0 && errno == ESRCH; }));
+    EXPECT_TRUE(participant_->ListPrepared(TestDeadline()));
   }
   /// The next call of the branch fails it.
   void ExpectFails(Branch& branch) {
     const std::vector<Statement> second{store_->Add("a", 5)};
-    const bool with_work = GetParam() != Then::kPrepare && GetParam() != Then::kCommit;
+    const bool with_work = then() != Then::kPrepare && then() != Then::kCommit;
     const std::vector<Statement> last = with_work ? second : std::vector<Statement>();
-    switch (GetParam()) {
+    switch (then()) {
       case Then::kWork: {
         const auto worked = WorkNow(branch, second);
         ASSERT_FALSE(worked) << "it ran on another connection";
@@ -198,23 +213,30 @@ TEST_P(PostgresLostBackend, FailsItsBranchAndTheRestDoesNotRunOnAFreshConnection
   EXPECT_EQ(store_->Look("a"), 105);
 }
 
+std::string NameOf(Then then) {
+  switch (then) {
+    case Then::kWork:
+      return "Work";
+    case Then::kPrepareWithWork:
+      return "PrepareWithWork";
+    case Then::kPrepare:
+      return "Prepare";
+    case Then::kCommitWithWork:
+      return "CommitWithWork";
+    case Then::kCommit:
+      return "Commit";
+  }
+  return "";
+}
+
 INSTANTIATE_TEST_SUITE_P(Then, PostgresLostBackend,
-                         testing::Values(Then::kWork, Then::kPrepareWithWork, Then::kPrepare,
-                                         Then::kCommitWithWork, Then::kCommit),
+                         testing::Combine(testing::Values(Then::kWork, Then::kPrepareWithWork,
+                                                          Then::kPrepare, Then::kCommitWithWork,
+                                                          Then::kCommit),
+                                          testing::Values(Seen::kNotYet, Seen::kAlready)),
                          [](const auto& info) {
-                           switch (info.param) {
-                             case Then::kWork:
-                               return "Work";
-                             case Then::kPrepareWithWork:
-                               return "PrepareWithWork";
-                             case Then::kPrepare:
-                               return "Prepare";
-                             case Then::kCommitWithWork:
-                               return "CommitWithWork";
-                             case Then::kCommit:
-                               return "Commit";
-                           }
-                           return "";
+                           return NameOf(std::get<Then>(info.param)) +
+                                  (std::get<Seen>(info.param) == Seen::kAlready ? "Seen" : "");
                          });
 
 }  // namespace
