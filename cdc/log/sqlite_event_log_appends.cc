@@ -2,6 +2,7 @@
 
 #include "base/crc32c.h"
 #include "cdc/log/sqlite_event_log_writer.h"
+#include "cdc/row_turns.h"
 
 namespace indoubt::cdc_internal {
 
@@ -37,7 +38,9 @@ Status SqliteEventLog::Append(std::vector<events::Transaction> batch) {
   LogEnd next = tail_.Get();
   const EventPosition before = next.last;
   INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
+  RowTurns turns;
   for (events::Transaction& event : batch) {
+    turns.Count(event);
     INDOUBT_RETURN_IF_ERROR(Take(event, next));
   }
   INDOUBT_ASSIGN_OR_RETURN(next.staged, staged_.Count());

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <hiredis/hiredis.h>
 
+#include "cdc/row_turns.h"
 #include "cdc/views/call_derivation.h"
 #include "cdc/views/parked.h"
 #include "cdc/views/redis_connection.h"
@@ -230,7 +231,9 @@ class RedisView : public View {
   }
 
   Status Derive(const std::vector<LoggedEvent>& events, std::vector<RedisCommand>& commands) {
+    cdc_internal::RowTurns turns;
     for (const LoggedEvent& event : events) {
+      turns.Count(event.transaction);
       INDOUBT_RETURN_IF_ERROR(ForEachRowChange(event, [&](const RowChange& change) -> Status {
         INDOUBT_ASSIGN_OR_RETURN(
             auto derived, cdc_internal::CallDerivation(options_.derivation.redis, change));

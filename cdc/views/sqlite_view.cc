@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "cdc/row_turns.h"
 #include "cdc/sqlite_handle.h"
 #include "cdc/views/call_derivation.h"
 #include "cdc/views/parked.h"
@@ -110,7 +111,11 @@ class SqliteView : public View {
   }
 
   Status Add(const std::vector<LoggedEvent>& events) override {
-    for (const LoggedEvent& event : events) INDOUBT_RETURN_IF_ERROR(AddOne(event));
+    cdc_internal::RowTurns turns;
+    for (const LoggedEvent& event : events) {
+      turns.Count(event.transaction);
+      INDOUBT_RETURN_IF_ERROR(AddOne(event));
+    }
     return Status::Ok();
   }
 
