@@ -1,5 +1,7 @@
 #include "cdc/views/redis_connection.h"
 
+#include <utility>
+
 #include <fmt/format.h>
 #include <hiredis/hiredis.h>
 #include <sys/time.h>
@@ -13,6 +15,40 @@ constexpr timeval kConnectTimeout{2, 0};
 constexpr timeval kReplyTimeout{5, 0};
 
 void FreeReply(redisReply* reply) { freeReplyObject(reply); }
+
+// How hiredis' reader makes a RedisExecReply, the reader's privdata, of an EXEC's reply. What
+// they return stands for the object that was made; the reader wants it not to be null.
+RedisExecReply& ExecReplyOf(const redisReadTask* task) {
+  return *static_cast<RedisExecReply*>(task->privdata);
+}
+
+void* TakeText(const redisReadTask* task, char* text, size_t size) {
+  RedisExecReply& reply = ExecReplyOf(task);
+  if (task->type != REDIS_REPLY_ERROR) return &reply;
+  if (task->parent == nullptr) {
+    reply.refused.assign(text, size);
+  } else if (task->parent->parent == nullptr && !reply.failed) {
+    reply.failed = static_cast<size_t>(task->idx);
+    reply.failed_reason.assign(text, size);
+  }
+  return &reply;
+}
+
+void* TakeArray(const redisReadTask* task, int) {
+  RedisExecReply& reply = ExecReplyOf(task);
+  if (task->parent == nullptr) reply.done = true;
+  return &reply;
+}
+
+redisReplyObjectFunctions ExecFunctions() {
+  redisReplyObjectFunctions functions{};
+  functions.createString = TakeText;
+  functions.createArray = TakeArray;
+  functions.createInteger = [](const redisReadTask* task, long long) { return task->privdata; };
+  functions.createNil = [](const redisReadTask* task) { return task->privdata; };
+  functions.freeObject = [](void*) {};
+  return functions;
+}
 
 }  // namespace
 
@@ -84,6 +120,22 @@ Result<RedisReplyPtr> RedisConnection::Receive() {
   void* reply = nullptr;
   if (redisGetReply(context_.get(), &reply) != REDIS_OK) return Lost();
   return RedisReplyPtr(static_cast<redisReply*>(reply), FreeReply);
+}
+
+Result<RedisExecReply> RedisConnection::ReceiveExec() {
+  RedisExecReply reply;
+  redisReplyObjectFunctions functions = ExecFunctions();
+  redisReader& reader = *context_->reader;
+  redisReplyObjectFunctions* const usual = std::exchange(reader.fn, &functions);
+  reader.privdata = &reply;
+  void* made = nullptr;
+  const int received = redisGetReply(context_.get(), &made);
+  reader.fn = usual;
+  reader.privdata = nullptr;
+  if (received == REDIS_OK) return reply;
+  // What it was about to make is not there for the usual functions to free.
+  reader.reply = nullptr;
+  return Lost();
 }
 
 Result<RedisReplyPtr> RedisConnection::Ask(const std::vector<std::string>& command) {

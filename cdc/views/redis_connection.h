@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,16 @@ class SigpipeBlocked {
 
 using RedisReplyPtr = std::unique_ptr<redisReply, void (*)(redisReply*)>;
 
+/// What an EXEC was answered. Of the commands' own replies it holds the first error alone:
+/// there may be millions of them, each an object of 64 bytes to hiredis.
+struct RedisExecReply {
+  bool done = false;  // without it nothing was done
+  std::string
+      refused;  // the error in the place of the replies; empty: a watched key had changed
+  std::optional<size_t> failed;  // the first command that failed, while the others were done
+  std::string failed_reason;
+};
+
 /// Belongs to one thread.
 class RedisConnection {
  public:
@@ -42,6 +53,8 @@ class RedisConnection {
   /// The next queued command's reply, which may be an error reply. kUnavailable
   /// when the connection was lost: what was sent may or may not have happened.
   Result<RedisReplyPtr> Receive();
+  /// As Receive, when the next queued command is an EXEC.
+  Result<RedisExecReply> ReceiveExec();
   /// Append and Receive; an error reply is an error too.
   Result<RedisReplyPtr> Ask(const std::vector<std::string>& command);
 

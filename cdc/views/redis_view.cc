@@ -16,6 +16,7 @@ namespace indoubt {
 namespace {
 
 using cdc_internal::RedisConnection;
+using cdc_internal::RedisExecReply;
 using cdc_internal::RedisReplyPtr;
 
 std::string ParkedKey(const std::string& view) { return "indoubt:cdc:parked:" + view; }
@@ -291,36 +292,33 @@ class RedisView : public View {
   }
 
   Status TakeEnd(const std::vector<RedisCommand>& commands, const std::string& position) {
-    INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr done, connection_->Receive());
+    INDOUBT_ASSIGN_OR_RETURN(const RedisExecReply done, connection_->ReceiveExec());
     INDOUBT_RETURN_IF_ERROR(connection_->Receive().status());
     INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr now, connection_->Receive());
     INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr hold, connection_->Receive());
     INDOUBT_RETURN_IF_ERROR(TakeHold(*hold));
-    return Judge(commands, *done, *now, refused_, position);
+    return Judge(commands, done, *now, position);
   }
 
-  Status Judge(const std::vector<RedisCommand>& commands, const redisReply& done,
-               const redisReply& now, const std::string& refused, const std::string& position) {
-    if (done.type == REDIS_REPLY_ERROR) {  // EXECABORT: nothing was done
+  Status Judge(const std::vector<RedisCommand>& commands, const RedisExecReply& done,
+               const redisReply& now, const std::string& position) {
+    if (!done.refused.empty()) {  // EXECABORT: nothing was done
       // "ERR" is of the command itself (unknown, or with too few arguments); what the server
       // cannot do at present (OOM, READONLY, MISCONF, ...) has a word of its own.
       return Status(
-          refused.starts_with("ERR ") ? StatusCode::kInvalidArgument : StatusCode::kRefused,
-          fmt::format("Redis: {}",
-                      refused.empty() ? std::string(done.str, done.len) : refused));
+          refused_.starts_with("ERR ") ? StatusCode::kInvalidArgument : StatusCode::kRefused,
+          fmt::format("Redis: {}", refused_.empty() ? done.refused : refused_));
     }
-    if (done.type != REDIS_REPLY_ARRAY) {
+    if (!done.done) {
       INDOUBT_ASSIGN_OR_RETURN(const std::string text, TextOf(now));
       if (text != expected_) return Moved();
       hold_changed_ = true;
       return Status(StatusCode::kLocked, "a reader's hold came or went; nothing was done");
     }
-    for (size_t i = 0; i < done.elements; ++i) {
-      const redisReply& reply = *done.element[i];
-      if (reply.type != REDIS_REPLY_ERROR) continue;
-      const std::string reason =
-          fmt::format("{}: {}", i < commands.size() ? commands[i][0] : "?",
-                      std::string(reply.str, reply.len));
+    if (done.failed) {
+      const std::string reason = fmt::format(
+          "{}: {}", *done.failed < commands.size() ? commands[*done.failed][0] : "?",
+          done.failed_reason);
       const Status marked = connection_->Ask({"SET", broken_key_, reason}).status();
       return marked.ok() ? Broken(reason) : Broken(reason + "; " + marked.message());
     }
