@@ -26,6 +26,7 @@ std::shared_ptr<std::vector<LoggedEvent>> RecentEvents::Share(
           [spent = spent_](std::vector<LoggedEvent>* batch) {
             const std::unique_ptr<std::vector<LoggedEvent>> owned(batch);
             const std::lock_guard lock(spent->mutex);
+            if (spent->transactions.empty()) spent->transactions.reserve(batch->size());
             for (LoggedEvent& event : *batch) {
               if (spent->transactions.size() >= kMaxSpent) break;
               // What was large once would be kept for ever.

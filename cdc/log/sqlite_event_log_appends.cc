@@ -74,7 +74,11 @@ Status SqliteEventLog::Take(events::Transaction& event, LogEnd& next) {
     parts_ = 0;
     const Status inserted = Insert(next.last_sequence, next.last, committed);
     taken_bytes_ += payload_.size();
-    taken_.push_back({next.last, next.last_sequence, std::move(committed), &tail_.shapes});
+    LoggedEvent& taken = taken_.emplace_back();
+    taken.position = next.last;
+    taken.sequence = next.last_sequence;
+    taken.transaction.Swap(&committed);  // a move makes a message more than this
+    taken.shapes = &tail_.shapes;
     return inserted;
   };
   switch (event.phase()) {
