@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -30,12 +31,36 @@ struct StreamOutcome {
 /// is no position.
 inline constexpr uint64_t kFirstPartOrdinal = uint64_t{1} << 32;
 
+/// A transaction on the way from the source through the log to the views, kept on the heap: it
+/// changes hands a dozen times, and moving a protobuf message is no move of a pointer. Never
+/// null but after it was moved from; then it may be assigned to or destroyed. A copy is whole.
+class HeldTransaction {
+ public:
+  HeldTransaction() : HeldTransaction(events::Transaction()) {}
+  /* implicit */ HeldTransaction(events::Transaction transaction)
+      : held_(std::make_unique<events::Transaction>(std::move(transaction))) {}
+  HeldTransaction(const HeldTransaction& other) : HeldTransaction(*other.held_) {}
+  HeldTransaction(HeldTransaction&&) = default;
+  HeldTransaction& operator=(HeldTransaction other) {
+    held_ = std::move(other.held_);
+    return *this;
+  }
+
+  events::Transaction& operator*() { return *held_; }
+  const events::Transaction& operator*() const { return *held_; }
+  events::Transaction* operator->() { return held_.get(); }
+  const events::Transaction* operator->() const { return held_.get(); }
+
+ private:
+  std::unique_ptr<events::Transaction> held_;
+};
+
 /// One event: a whole committed transaction, one chunk of the snapshot, or, with an ordinal
 /// above kFirstPartOrdinal, a part of a large transaction, which goes on in the next event.
 struct LoggedEvent {
   EventPosition position;
   uint64_t sequence = 0;  // 1, 2, 3, ... as they came; compaction leaves gaps
-  events::Transaction transaction;
+  HeldTransaction transaction;
   /// What the transaction's `shapes` are numbers of; stays as long as the log, or the reader.
   const ShapeTable* shapes = nullptr;
 };
@@ -143,10 +168,10 @@ class EventLog {
   /// the event of that LSN, its ROLLBACK_PREPARED discards it. kCorrupt for a
   /// COMMIT_PREPARED whose PREPARED never came: changes are missing.
   /// The parts of a large transaction are kept, and become readable with its last.
-  virtual Status Append(std::vector<events::Transaction> batch) = 0;
+  virtual Status Append(std::vector<HeldTransaction> batch) = 0;
   /// Transactions that Append was given and no reader holds any more: their memory may serve
   /// for others. Thread-safe.
-  virtual std::vector<events::Transaction> Reclaim() = 0;
+  virtual std::vector<HeldTransaction> Reclaim() = 0;
   /// Removes parts whose last has not come: the source sends them again, from the first.
   virtual Status DropParts() = 0;
   /// Everything of the source up to `lsn` is in the log, durably. Never goes back.

@@ -80,8 +80,8 @@ Result<std::vector<LoggedEvent>> LogCompaction::Read(uint64_t& after) {
     bytes += payload.size();
     const bool whole =
         Crc32c(payload) == query->U64(3) &&
-        event.transaction.ParseFromArray(payload.data(), static_cast<int>(payload.size()));
-    if (!whole || event.transaction.changes_size() >= 1 << kPlaceBits) {
+        event.transaction->ParseFromArray(payload.data(), static_cast<int>(payload.size()));
+    if (!whole || event.transaction->changes_size() >= 1 << kPlaceBits) {
       query->Reset();
       return Status(StatusCode::kCorrupt,
                     fmt::format("event log {}: event {} is not what was written, and nothing "
@@ -126,7 +126,7 @@ Result<std::optional<CompactedEvent>> LogCompaction::Compact(LoggedEvent event) 
     return Status::Ok();
   }));
   const auto left = static_cast<size_t>(std::count(needed.begin(), needed.end(), true));
-  const bool part = event.transaction.part() > 0;
+  const bool part = event.transaction->part() > 0;
   // The last of a large transaction makes its parts visible, whatever it holds itself.
   const bool stays = left > 0 || (!part && part_before_);
   part_before_ = part && (part_before_ || stays);
@@ -134,8 +134,8 @@ Result<std::optional<CompactedEvent>> LogCompaction::Compact(LoggedEvent event) 
   if (stays && left == needed.size()) return std::optional<CompactedEvent>();
   CompactedEvent compacted{event.sequence, std::nullopt};
   if (stays) {
-    KeepOnly(needed, shapes_, event.transaction);
-    compacted.payload = event.transaction.SerializeAsString();
+    KeepOnly(needed, shapes_, *event.transaction);
+    compacted.payload = event.transaction->SerializeAsString();
   }
   return std::optional(std::move(compacted));
 }

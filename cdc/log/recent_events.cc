@@ -30,7 +30,7 @@ std::shared_ptr<std::vector<LoggedEvent>> RecentEvents::Share(
             for (LoggedEvent& event : *batch) {
               if (spent->transactions.size() >= kMaxSpent) break;
               // What was large once would be kept for ever.
-              if (event.transaction.changes_size() > kMaxSpentChanges) continue;
+              if (event.transaction->changes_size() > kMaxSpentChanges) continue;
               spent->transactions.push_back(std::move(event.transaction));
             }
           }};
@@ -87,7 +87,7 @@ std::optional<uint64_t> RecentEvents::NextBegin(EventPosition position) const {
   return std::nullopt;
 }
 
-std::vector<events::Transaction> RecentEvents::Reclaim() {
+std::vector<HeldTransaction> RecentEvents::Reclaim() {
   const std::lock_guard lock(spent_->mutex);
   return std::exchange(spent_->transactions, {});
 }

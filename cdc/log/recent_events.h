@@ -31,7 +31,7 @@ class RecentEvents {
   /// are before.
   std::optional<uint64_t> NextBegin(EventPosition position) const;
   /// Transactions of batches that are gone.
-  std::vector<events::Transaction> Reclaim();
+  std::vector<HeldTransaction> Reclaim();
 
  private:
   struct Entry {
@@ -43,7 +43,7 @@ class RecentEvents {
   /// What is used no more; outlives the batches, which may outlive this.
   struct Spent {
     std::mutex mutex;
-    std::vector<events::Transaction> transactions;  // guarded by mutex
+    std::vector<HeldTransaction> transactions;  // guarded by mutex
   };
   std::shared_ptr<std::vector<LoggedEvent>> Share(std::vector<LoggedEvent> events) const;
   void DropOldest();

@@ -27,7 +27,7 @@ Status SqliteEventLog::TakePart(const events::Transaction& part, const LogEnd& n
   return Insert(next.last_sequence + ++parts_, {begin, kFirstPartOrdinal + part.part()}, part);
 }
 
-Status SqliteEventLog::Append(std::vector<events::Transaction> batch) {
+Status SqliteEventLog::Append(std::vector<HeldTransaction> batch) {
   INDOUBT_CHECK(state_ == EventLogState::kStreaming, "a transaction before the snapshot's end");
   const std::lock_guard writing(writing_);
   INDOUBT_RETURN_IF_ERROR(history_.Begin());
@@ -39,8 +39,8 @@ Status SqliteEventLog::Append(std::vector<events::Transaction> batch) {
   const EventPosition before = next.last;
   INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
   RowTurns turns;
-  for (events::Transaction& event : batch) {
-    turns.Count(event);
+  for (HeldTransaction& event : batch) {
+    turns.Count(*event);
     INDOUBT_RETURN_IF_ERROR(Take(event, next));
   }
   INDOUBT_ASSIGN_OR_RETURN(next.staged, staged_.Count());
@@ -60,44 +60,41 @@ void SqliteEventLog::KeepRecent(EventPosition before) {
   }
 }
 
-std::vector<events::Transaction> SqliteEventLog::Reclaim() { return tail_.recent.Reclaim(); }
+std::vector<HeldTransaction> SqliteEventLog::Reclaim() { return tail_.recent.Reclaim(); }
 
-Status SqliteEventLog::Take(events::Transaction& event, LogEnd& next) {
+Status SqliteEventLog::Take(HeldTransaction& held, LogEnd& next) {
+  const events::Transaction& event = *held;
   if (event.part() > 0) return TakePart(event, next);
   const Lsn lsn{event.commit_end_lsn()};
   const bool known = lsn <= next.complete;
   next.complete = std::max(next.complete, lsn);
-  const auto insert = [&](events::Transaction& committed) {
-    if (committed.relations_size() > 0) NameShapes(committed, tail_.shapes);
+  const auto insert = [&](HeldTransaction committed) {
+    if (committed->relations_size() > 0) NameShapes(*committed, tail_.shapes);
     next.last = {lsn, 0};
     next.last_sequence += parts_ + 1;
     parts_ = 0;
-    const Status inserted = Insert(next.last_sequence, next.last, committed);
+    const Status inserted = Insert(next.last_sequence, next.last, *committed);
     taken_bytes_ += payload_.size();
-    LoggedEvent& taken = taken_.emplace_back();
-    taken.position = next.last;
-    taken.sequence = next.last_sequence;
-    taken.transaction.Swap(&committed);  // a move makes a message more than this
-    taken.shapes = &tail_.shapes;
+    taken_.push_back({next.last, next.last_sequence, std::move(committed), &tail_.shapes});
     return inserted;
   };
   switch (event.phase()) {
     case events::Transaction::PREPARED:
       // Known or not: one prepared while the slot was being made is sent with its end
       // only, and then has an LSN before the log's beginning.
-      if (!HoldShapes(event, &tail_.shapes)) {
+      if (!HoldShapes(*held, &tail_.shapes)) {
         return Status(StatusCode::kInternal, "a prepared transaction names unknown shapes");
       }
       return staged_.Stage(event);
     case events::Transaction::COMMIT_PREPARED: {
       if (known) return staged_.DropEnded(event);
       INDOUBT_ASSIGN_OR_RETURN(events::Transaction committed, staged_.Commit(event));
-      return committed.changes_size() == 0 ? Status::Ok() : insert(committed);
+      return committed.changes_size() == 0 ? Status::Ok() : insert(std::move(committed));
     }
     case events::Transaction::ROLLBACK_PREPARED:
       return known ? staged_.DropEnded(event) : staged_.RollBack(event);
     default:  // COMMITTED, and what protobuf adds for its own use
-      return known ? Status::Ok() : insert(event);
+      return known ? Status::Ok() : insert(std::move(held));
   }
 }
 

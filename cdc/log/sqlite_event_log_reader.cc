@@ -55,7 +55,7 @@ class SqliteEventLogReader : public EventLogReader {
   void Recycle(std::vector<LoggedEvent> events) override {
     // What was large once would be kept for ever.
     std::erase_if(events, [](const LoggedEvent& event) {
-      return event.transaction.changes_size() > kMaxSpareChanges;
+      return event.transaction->changes_size() > kMaxSpareChanges;
     });
     spare_ = std::move(events);
   }
@@ -89,16 +89,13 @@ class SqliteEventLogReader : public EventLogReader {
     for (;;) {
       INDOUBT_ASSIGN_OR_RETURN(const bool more, query->Next());
       if (!more) return events;
-      LoggedEvent event;
-      if (!spare_.empty()) {
-        event = std::move(spare_.back());
-        spare_.pop_back();
-      }
+      LoggedEvent event = NewEvent();
       event.sequence = query->U64(0);
       event.position = {Lsn{query->U64(1)}, query->U64(2)};
       const std::string_view payload = query->View(4);
       if (Crc32c(payload) != query->U64(3) ||
-          !event.transaction.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
+          !event.transaction->ParseFromArray(payload.data(),
+                                             static_cast<int>(payload.size()))) {
         query->Reset();
         return Status(StatusCode::kCorrupt,
                       fmt::format("event log {}: event {} is not what was written; restore "
@@ -106,7 +103,7 @@ class SqliteEventLogReader : public EventLogReader {
                                   db_->path(), event.sequence));
       }
       event.shapes = &tail_.shapes;
-      for (const uint64_t number : event.transaction.shapes()) {
+      for (const uint64_t number : event.transaction->shapes()) {
         if (number == known_shape_) continue;
         if (tail_.shapes.Find(number) == nullptr) {  // of a log that others write
           const Status read = ReadShape(*db_, number, tail_.shapes);
@@ -124,6 +121,14 @@ class SqliteEventLogReader : public EventLogReader {
         return events;
       }
     }
+  }
+
+  // One of those that were given back, or a new one.
+  LoggedEvent NewEvent() {
+    if (spare_.empty()) return {};
+    LoggedEvent event = std::move(spare_.back());
+    spare_.pop_back();
+    return event;
   }
 
   // Not what is behind the end, which hides an unfinished snapshot and parts; and up to where

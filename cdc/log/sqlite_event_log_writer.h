@@ -47,8 +47,8 @@ class SqliteEventLog : public EventLog {
   Status SaveSnapshotProgress(const events::SnapshotProgress& progress) override;
   Result<std::optional<events::SnapshotProgress>> ReadSnapshotProgress() override;
   Status FinishSnapshot(const events::SnapshotProgress& progress) override;
-  Status Append(std::vector<events::Transaction> batch) override;
-  std::vector<events::Transaction> Reclaim() override;
+  Status Append(std::vector<HeldTransaction> batch) override;
+  std::vector<HeldTransaction> Reclaim() override;
   Status DropParts() override;
   Status Advance(Lsn lsn) override;
 
@@ -64,7 +64,7 @@ class SqliteEventLog : public EventLog {
 
  private:
   /// Adds `event` to the open transaction, to `next` and to what is published with it.
-  Status Take(events::Transaction& event, LogEnd& next);
+  Status Take(HeldTransaction& held, LogEnd& next);
   Status Insert(uint64_t sequence, EventPosition position, const events::Transaction& event);
   /// A part: unless its transaction is known, it is stored where nobody reads it yet.
   Status TakePart(const events::Transaction& part, const LogEnd& next);

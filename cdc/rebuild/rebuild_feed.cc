@@ -20,7 +20,7 @@ constexpr int kChunkRows = 1000;
 // The log belongs to another process, which tells nobody.
 constexpr std::chrono::milliseconds kBetweenLooks{5};
 
-bool IsPart(const LoggedEvent& event) { return event.transaction.part() > 0; }
+bool IsPart(const LoggedEvent& event) { return event.transaction->part() > 0; }
 
 EventPosition EndOf(const LogEnd& end) {
   return std::max(end.last, EventPosition{end.complete, 0});

@@ -41,7 +41,7 @@ bool Appender::full() const {
   return waiting_.size() >= kMaxBatch || waiting_bytes_ >= kMaxBatchBytes;
 }
 
-void Appender::Give(std::vector<events::Transaction>& transactions, size_t bytes) {
+void Appender::Give(std::vector<HeldTransaction>& transactions, size_t bytes) {
   bool wanted = false;
   {
     std::unique_lock lock(mutex_);
@@ -95,7 +95,7 @@ void Appender::Run() {
   TimePoint gather_until{};
   std::unique_lock lock(mutex_);
   while (failed_.ok() && Await(lock, gather_until)) {
-    std::vector<events::Transaction> batch;
+    std::vector<HeldTransaction> batch;
     std::swap(batch, waiting_);
     waiting_bytes_ = 0;
     const Lsn advance = std::exchange(advance_, Lsn{});
@@ -115,7 +115,7 @@ void Appender::Run() {
   changed_.notify_all();
 }
 
-Status Appender::Append(std::vector<events::Transaction> batch, Lsn advance) {
+Status Appender::Append(std::vector<HeldTransaction> batch, Lsn advance) {
   if (!batch.empty()) {
     INDOUBT_RETURN_IF_ERROR(log_.Append(std::move(batch)));
     INDOUBT_RETURN_IF_ERROR(HitFailPoint("cdc_appended"));

@@ -25,7 +25,7 @@ class Appender {
 
   /// Takes over `transactions`, of `bytes` in all, in the stream's order, and leaves it empty.
   /// Blocks while as much waits as one append takes.
-  void Give(std::vector<events::Transaction>& transactions, size_t bytes);
+  void Give(std::vector<HeldTransaction>& transactions, size_t bytes);
   /// The log is complete up to `lsn`. Only when idle.
   void Advance(Lsn lsn);
   /// Whether everything given is durable, or never will be.
@@ -43,14 +43,14 @@ class Appender {
   bool Await(std::unique_lock<std::mutex>& lock, TimePoint gather_until);
   bool full() const;  // with mutex_ held, as is the next
   bool has_work() const { return !waiting_.empty() || advance_.value != 0; }
-  Status Append(std::vector<events::Transaction> batch, Lsn advance);
+  Status Append(std::vector<HeldTransaction> batch, Lsn advance);
 
   EventLog& log_;
   const int news_fd_;
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
   // Guarded by mutex_:
-  std::vector<events::Transaction> waiting_;
+  std::vector<HeldTransaction> waiting_;
   size_t waiting_bytes_ = 0;
   Lsn advance_;             // 0/0: nothing to advance to
   bool working_ = false;    // an append is under way

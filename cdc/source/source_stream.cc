@@ -85,7 +85,7 @@ Result<bool> SourceStream::Receive() {
   const uint64_t before = stream_->messages();
   while (pending_.size() < kHandOver && pending_bytes_ < kHandOverBytes) {
     INDOUBT_ASSIGN_OR_RETURN(const auto message,
-                             stream_->Read(until, appender_.news_fd(), next_));
+                             stream_->Read(until, appender_.news_fd(), *next_));
     if (!message) {
       appender_.ClearNews();
       break;
@@ -103,7 +103,7 @@ Status SourceStream::Take(const ReplicationStream::Message& message) {
   reply_requested_ = reply_requested_ || message.reply_requested;
   if (!message.transaction) return Status::Ok();
   INDOUBT_RETURN_IF_ERROR(HitFailPoint("cdc_decoded"));
-  INDOUBT_RETURN_IF_ERROR(filter_.Apply(next_, log_.shapes()));
+  INDOUBT_RETURN_IF_ERROR(filter_.Apply(*next_, log_.shapes()));
   pending_bytes_ += message.bytes;
   pending_.push_back(std::move(next_));
   if (spare_.empty()) {

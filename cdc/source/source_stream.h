@@ -48,9 +48,9 @@ class SourceStream {
   const Listener listener_;
   const std::unique_ptr<ReplicationStream> stream_;
   Appender appender_;
-  events::Transaction next_;                  // what comes is read into it
-  std::vector<events::Transaction> spare_;    // whose memory serves again
-  std::vector<events::Transaction> pending_;  // decoded, not handed over
+  HeldTransaction next_;                  // what comes is read into it
+  std::vector<HeldTransaction> spare_;    // whose memory serves again
+  std::vector<HeldTransaction> pending_;  // decoded, not handed over
   size_t pending_bytes_ = 0;
   Lsn sent_;       // the source has sent everything up to here
   Lsn confirmed_;  // what the slot was told

@@ -28,7 +28,7 @@ std::string TableOf(const std::string& row) { return row.substr(0, row.find(':')
 }  // namespace
 
 std::vector<std::string> RowsOf(const LoggedEvent& event) {
-  events::Transaction transaction = event.transaction;
+  events::Transaction transaction = *event.transaction;
   const bool readable = ExpandRows(transaction, event.shapes).ok();
   std::set<std::string> rows;
   std::set<std::string> tables;

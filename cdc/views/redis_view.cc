@@ -234,7 +234,7 @@ class RedisView : public View {
   Status Derive(const std::vector<LoggedEvent>& events, std::vector<RedisCommand>& commands) {
     cdc_internal::RowTurns turns;
     for (const LoggedEvent& event : events) {
-      turns.Count(event.transaction);
+      turns.Count(*event.transaction);
       INDOUBT_RETURN_IF_ERROR(ForEachRowChange(event, [&](const RowChange& change) -> Status {
         INDOUBT_ASSIGN_OR_RETURN(
             auto derived, cdc_internal::CallDerivation(options_.derivation.redis, change));

@@ -95,18 +95,18 @@ SourceRelation ToSourceRelation(const events::Relation& shape) {
 Status ForEachRowChange(const LoggedEvent& event,
                         const std::function<Status(const RowChange&)>& visit) {
   std::map<uint32_t, SourceRelation> relations;
-  ForEachShape(event.transaction, event.shapes, [&](const events::Relation& shape) {
+  ForEachShape(*event.transaction, event.shapes, [&](const events::Relation& shape) {
     relations.emplace(shape.oid(), ToSourceRelation(shape));
     return true;
   });
-  for (const events::Change& logged : event.transaction.changes()) {
+  for (const events::Change& logged : event.transaction->changes()) {
     const auto found = relations.find(logged.relation_oid());
     const std::optional<ChangeKind> kind = ToChangeKind(logged.kind());
     if (found == relations.end() || !kind) return Misfit(event);
     RowChange change;
     change.kind = *kind;
     change.relation = &found->second;
-    change.snapshot = event.transaction.snapshot();
+    change.snapshot = event.transaction->snapshot();
     const bool has_before = logged.has_before() || !logged.before_tuple().empty();
     const bool has_after = logged.has_after() || !logged.after_tuple().empty();
     const SourceRelation& relation = found->second;

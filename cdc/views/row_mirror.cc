@@ -106,12 +106,12 @@ Result<RowMirror::Table*> RowMirror::Find(
     SqliteDatabase& db, const LoggedEvent& event, uint32_t oid,
     const std::function<Status(const events::Relation&)>& follow) {
   const auto known = tables_.find(oid);
-  const auto& numbers = event.transaction.shapes();
+  const auto& numbers = event.transaction->shapes();
   if (known != tables_.end() && known->second.number != 0 &&
       std::find(numbers.begin(), numbers.end(), known->second.number) != numbers.end()) {
     return &known->second;
   }
-  const events::Relation* shape = FindShape(event.transaction, event.shapes, oid);
+  const events::Relation* shape = FindShape(*event.transaction, event.shapes, oid);
   if (shape == nullptr) return static_cast<Table*>(nullptr);
   uint64_t number = 0;
   for (const uint64_t named : numbers) {
@@ -130,14 +130,14 @@ Result<RowMirror::Table*> RowMirror::Find(
 Status RowMirror::Put(SqliteDatabase& db, const LoggedEvent& event,
                       const std::function<Status(const events::Relation&)>& follow) {
   Table* table = nullptr;
-  for (const events::Change& change : event.transaction.changes()) {
+  for (const events::Change& change : event.transaction->changes()) {
     if (table == nullptr || table->shape.oid() != change.relation_oid()) {
       INDOUBT_ASSIGN_OR_RETURN(table, Find(db, event, change.relation_oid(), follow));
-      if (table == nullptr) return Misfit(event.transaction);
+      if (table == nullptr) return Misfit(*event.transaction);
     }
     TupleWalk walk(change.after_tuple());
     if (walk.count() != static_cast<size_t>(table->shape.columns_size())) {
-      return Misfit(event.transaction);
+      return Misfit(*event.transaction);
     }
     for (int i = 1; i <= table->shape.columns_size(); ++i) {
       std::string_view text;

@@ -6,10 +6,10 @@
 namespace indoubt::cdc_internal {
 
 Status SchemaGuard::Check(const LoggedEvent& event, EventLogReader& reader) {
-  for (const events::Relation& shape : event.transaction.relations()) {
+  for (const events::Relation& shape : event.transaction->relations()) {
     INDOUBT_RETURN_IF_ERROR(CheckShape(shape, event, reader));
   }
-  for (const uint64_t number : event.transaction.shapes()) {
+  for (const uint64_t number : event.transaction->shapes()) {
     if (number == admitted_) continue;
     const events::Relation* shape = event.shapes->Find(number);
     INDOUBT_CHECK(shape != nullptr, "a logged event names a shape that the log lacks");

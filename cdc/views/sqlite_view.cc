@@ -113,7 +113,7 @@ class SqliteView : public View {
   Status Add(const std::vector<LoggedEvent>& events) override {
     cdc_internal::RowTurns turns;
     for (const LoggedEvent& event : events) {
-      turns.Count(event.transaction);
+      turns.Count(*event.transaction);
       INDOUBT_RETURN_IF_ERROR(AddOne(event));
     }
     return Status::Ok();
@@ -186,7 +186,7 @@ class SqliteView : public View {
   bool searched() const { return options_.kind == ViewKind::kSearch; }
 
   Status AddOne(const LoggedEvent& event) {
-    if (options_.derivation.sqlite_mirrors && RowMirror::Takes(event.transaction)) {
+    if (options_.derivation.sqlite_mirrors && RowMirror::Takes(*event.transaction)) {
       return mirror_.Put(*db_, event, [this](const events::Relation& shape) {
         return FollowShape(ToSourceRelation(shape));
       });

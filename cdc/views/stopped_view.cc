@@ -22,7 +22,7 @@ Status CheckNextShapes(const std::string& log_path, const LogGlance& glance,
     INDOUBT_ASSIGN_OR_RETURN(const auto events, reader->Read(from, 1, 1));
     if (events.empty()) return Status::Ok();
     INDOUBT_RETURN_IF_ERROR(guard.Check(events.front(), *reader));
-    if (events.front().transaction.part() == 0) return Status::Ok();
+    if (events.front().transaction->part() == 0) return Status::Ok();
     from = events.front().position;
   }
 }

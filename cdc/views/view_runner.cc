@@ -46,7 +46,7 @@ std::string WhyGone(const ParkedEvent& parked, const std::string& view) {
                      gone, view, parked.reason);
 }
 
-bool IsPart(const LoggedEvent& event) { return event.transaction.part() > 0; }
+bool IsPart(const LoggedEvent& event) { return event.transaction->part() > 0; }
 
 }  // namespace
 

@@ -8,10 +8,10 @@
 namespace indoubt::cdc_internal {
 namespace {
 
-std::vector<events::Transaction> Transactions(uint64_t first_lsn, int count) {
-  std::vector<events::Transaction> transactions(static_cast<size_t>(count));
-  for (events::Transaction& transaction : transactions) {
-    transaction.set_commit_end_lsn(first_lsn++);
+std::vector<HeldTransaction> Transactions(uint64_t first_lsn, int count) {
+  std::vector<HeldTransaction> transactions(static_cast<size_t>(count));
+  for (HeldTransaction& transaction : transactions) {
+    transaction->set_commit_end_lsn(first_lsn++);
   }
   return transactions;
 }
@@ -36,10 +36,10 @@ TEST_F(AppenderTest, WhatItWasGivenBecomesDurableInOrder) {
 
 TEST_F(AppenderTest, AFailedAppendEndsItAndNobodyIsLeftWaiting) {
   Appender appender(*log_);
-  std::vector<events::Transaction> lost(1);
-  lost[0].set_commit_end_lsn(20);
-  lost[0].set_gid("never prepared");
-  lost[0].set_phase(events::Transaction::COMMIT_PREPARED);
+  std::vector<HeldTransaction> lost(1);
+  lost[0]->set_commit_end_lsn(20);
+  lost[0]->set_gid("never prepared");
+  lost[0]->set_phase(events::Transaction::COMMIT_PREPARED);
   appender.Give(lost, 1);
   EXPECT_TRUE(Eventually([&] { return !appender.status().ok(); }));
   EXPECT_EQ(appender.status().code(), StatusCode::kCorrupt);

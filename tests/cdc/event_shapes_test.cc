@@ -78,7 +78,7 @@ class EventShapesTest : public EventLogFixture {
       EXPECT_TRUE(events) << events.error().ToString();
       if (!events || events->empty()) return columns;
       for (const LoggedEvent& event : *events) {
-        const auto* shape = FindShape(event.transaction, event.shapes, kTable);
+        const auto* shape = FindShape(*event.transaction, event.shapes, kTable);
         columns.push_back(shape == nullptr ? "" : shape->columns(0).name());
       }
       after = events->back().position;
@@ -117,8 +117,8 @@ TEST_F(EventShapesTest, WhatIsInMemoryNamesThemToo) {
   const auto recent = (*reader)->Recent({});
   ASSERT_NE(recent, nullptr);
   const LoggedEvent& event = recent->front();
-  EXPECT_EQ(event.transaction.relations_size(), 0);
-  ASSERT_NE(FindShape(event.transaction, event.shapes, kTable), nullptr);
+  EXPECT_EQ(event.transaction->relations_size(), 0);
+  ASSERT_NE(FindShape(*event.transaction, event.shapes, kTable), nullptr);
 }
 
 TEST_F(EventShapesTest, EventsOfAnOlderLogKeepTheirShapesInThem) {
@@ -169,7 +169,7 @@ TEST_F(EventShapesTest, TheyOutliveTheEventsThatNamedThemFirst) {
   const auto events = (*reader)->Read({Lsn{10}, 0}, 100, 1 << 20);
   ASSERT_TRUE(events && events->size() == 1);
   const LoggedEvent& event = events->front();
-  EXPECT_NE(FindShape(event.transaction, event.shapes, kTable), nullptr);
+  EXPECT_NE(FindShape(*event.transaction, event.shapes, kTable), nullptr);
 }
 
 TEST_F(EventShapesTest, AChangedOrMissingShapeIsCorrupt) {

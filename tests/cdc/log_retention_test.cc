@@ -37,7 +37,7 @@ class LogRetentionTest : public EventLogFixture {
  protected:
   /// Events at `lsn`, `lsn` + 10, ..., committed at second 1, 2, ...
   void AppendTens(int count, size_t bytes = 0) {
-    std::vector<events::Transaction> batch;
+    std::vector<HeldTransaction> batch;
     for (int i = 0; i < count; ++i) {
       ++appended_;
       batch.push_back(At(10 * static_cast<uint64_t>(appended_), appended_, bytes));
@@ -56,7 +56,7 @@ class LogRetentionTest : public EventLogFixture {
     INDOUBT_ASSIGN_OR_RETURN(const auto events,
                              reader->Read({Lsn{lsn}, 0}, 100'000, size_t{1} << 30));
     std::vector<uint32_t> xids;
-    for (const LoggedEvent& event : events) xids.push_back(event.transaction.xid());
+    for (const LoggedEvent& event : events) xids.push_back(event.transaction->xid());
     return xids;
   }
   uint64_t UsedBytes() const {

@@ -9,12 +9,12 @@ LoggedEvent Event(uint64_t lsn, events::Change::Kind kind, std::vector<std::stri
                   uint32_t oid = 7) {
   LoggedEvent event;
   event.position = {Lsn{lsn}, 0};
-  events::Relation* shape = event.transaction.add_relations();
+  events::Relation* shape = event.transaction->add_relations();
   shape->set_oid(oid);
   shape->add_columns()->set_key(true);
   shape->add_columns()->set_key(false);
   for (const std::string& id : ids) {
-    events::Change* change = event.transaction.add_changes();
+    events::Change* change = event.transaction->add_changes();
     change->set_kind(kind);
     change->set_relation_oid(oid);
     if (kind == events::Change::TRUNCATE) continue;

@@ -11,7 +11,7 @@ std::vector<LoggedEvent> Events(uint64_t first, uint64_t count) {
     LoggedEvent event;
     event.position = {Lsn{10 * sequence}, 0};
     event.sequence = sequence;
-    event.transaction.set_xid(static_cast<uint32_t>(sequence));
+    event.transaction->set_xid(static_cast<uint32_t>(sequence));
     events.push_back(std::move(event));
   }
   return events;

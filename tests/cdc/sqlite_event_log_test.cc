@@ -47,7 +47,7 @@ class SqliteEventLogTest : public testing::Test {
       const auto events = (*reader)->Read(after, 100, 1 << 20);
       EXPECT_TRUE(events) << events.error().ToString();
       if (!events || events->empty()) return xids;
-      for (const LoggedEvent& event : *events) xids.push_back(event.transaction.xid());
+      for (const LoggedEvent& event : *events) xids.push_back(event.transaction->xid());
       after = events->back().position;
     }
   }
@@ -113,15 +113,15 @@ TEST_F(SqliteEventLogTest, WhatWasAppendedLastIsInMemoryAsItIsInTheFile) {
   for (size_t i = 0; i < read->size(); ++i) {
     EXPECT_EQ((*recent)[i].position, (*read)[i].position);
     EXPECT_EQ((*recent)[i].sequence, (*read)[i].sequence);
-    EXPECT_EQ((*recent)[i].transaction.xid(), (*read)[i].transaction.xid());
+    EXPECT_EQ((*recent)[i].transaction->xid(), (*read)[i].transaction->xid());
   }
-  EXPECT_EQ((*reader)->Recent({Lsn{30}, 0})->front().transaction.xid(), 4u);
+  EXPECT_EQ((*reader)->Recent({Lsn{30}, 0})->front().transaction->xid(), 4u);
   // A large transaction is whole in the file only.
   ASSERT_TRUE(log->Append({Part(50, 1)}).ok());
   ASSERT_TRUE(log->Append({At(60, 6)}).ok());
   EXPECT_EQ((*reader)->Recent({Lsn{40}, 0}), nullptr);
   ASSERT_TRUE(log->Append({At(70, 7)}).ok());
-  EXPECT_EQ((*reader)->Recent({Lsn{60}, 0})->front().transaction.xid(), 7u);
+  EXPECT_EQ((*reader)->Recent({Lsn{60}, 0})->front().transaction->xid(), 7u);
 }
 
 TEST_F(SqliteEventLogTest, PartsWithoutTheirLastAreGoneAfterARestartOrWhenToldSo) {
@@ -150,9 +150,9 @@ TEST_F(SqliteEventLogTest, APreparedTransactionBecomesAnEventAtItsCommitOrNever)
   }
   const auto log = Open();
   EXPECT_EQ(log->end().staged, 2u);
-  const std::vector<Transaction> ends = {TwoPhase(50, "b", Transaction::ROLLBACK_PREPARED),
-                                         TwoPhase(60, "a", Transaction::COMMIT_PREPARED),
-                                         TwoPhase(70, "a", Transaction::PREPARED)};
+  const std::vector<HeldTransaction> ends = {TwoPhase(50, "b", Transaction::ROLLBACK_PREPARED),
+                                             TwoPhase(60, "a", Transaction::COMMIT_PREPARED),
+                                             TwoPhase(70, "a", Transaction::PREPARED)};
   for (int sent = 0; sent < 2; ++sent) {  // what is sent again changes nothing
     ASSERT_TRUE(log->Append(ends).ok());
     EXPECT_EQ(Xids(*log), std::vector<uint32_t>({4, 20}));
@@ -161,9 +161,9 @@ TEST_F(SqliteEventLogTest, APreparedTransactionBecomesAnEventAtItsCommitOrNever)
   const auto reader = log->NewReader();
   const auto events = (*reader)->Read({Lsn{40}, 0}, 10, 1 << 20);
   ASSERT_TRUE(events);
-  EXPECT_EQ(events->at(0).transaction.gid(), "a");
-  EXPECT_EQ(events->at(0).transaction.commit_end_lsn(), 60u);
-  EXPECT_EQ(events->at(0).transaction.phase(), Transaction::COMMITTED);
+  EXPECT_EQ(events->at(0).transaction->gid(), "a");
+  EXPECT_EQ(events->at(0).transaction->commit_end_lsn(), 60u);
+  EXPECT_EQ(events->at(0).transaction->phase(), Transaction::COMMITTED);
 }
 
 TEST_F(SqliteEventLogTest, ACommitWhosePrepareNeverCameIsCorruptAndNothingIsAppended) {

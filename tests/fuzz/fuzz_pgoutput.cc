@@ -62,11 +62,11 @@ class Receiver {
   /// Every change finds its shape, and its rows fit it.
   void CheckRows() {
     LoggedEvent event;
-    event.transaction.Swap(&transaction_);
+    event.transaction->Swap(&transaction_);
     event.shapes = &shapes_;
     const Status fits = ForEachRowChange(event, [](const RowChange&) { return Status::Ok(); });
     INDOUBT_CHECK(fits.ok(), fits.ToString());
-    transaction_.Swap(&event.transaction);
+    transaction_.Swap(&*event.transaction);
     events::Transaction expanded = transaction_;
     INDOUBT_CHECK(ExpandRows(expanded, &shapes_).ok(), "rows that fit can be expanded");
   }
