@@ -146,7 +146,9 @@ int Report(const TransactionOutcome& outcome, bool json, const std::optional<Lsn
     std::clearerr(stdout);
   }
   if (outcome.asked_before) {
-    Note("indoubt: this request was asked before; it is the same transaction");
+    Note(
+        "indoubt: this request id was asked with before: this is how that transaction "
+        "ended, and nothing of this request has run");
   }
   for (const std::string& warning : outcome.warnings) Note("indoubt: warning: " + warning);
   if (outcome.outcome != Outcome::kCommitted) {

@@ -134,8 +134,11 @@ Result<events::SnapshotProgress::Table> ReadSourceTable(PgConnection& connection
   }
   const auto& row = found[0];
   if (row[3] != "r") {
-    return Status(StatusCode::kRefused,
-                  fmt::format("cdc source: \"{}\" is no ordinary table", table));
+    return Status(
+        StatusCode::kRefused,
+        fmt::format("cdc source: \"{}\" is no ordinary table; {} ([cdc] tables)", table,
+                    row[3] == "p" ? "it is partitioned: name its partitions instead"
+                                  : "name the tables whose rows it shows instead"));
   }
   events::SnapshotProgress::Table result;
   events::Relation* shape = result.mutable_shape();

@@ -12,6 +12,7 @@
 namespace indoubt {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 
 class CdcWorkerTest : public CdcFixture {
@@ -227,6 +228,22 @@ TEST_F(CdcWorkerTest, ADroppedSlotIsAnErrorWhileRunningAndAtTheNextStart) {
   const auto again = CdcWorker::Start(Options());
   ASSERT_FALSE(again);
   EXPECT_EQ(again.error().code(), StatusCode::kNotFound);
+}
+
+TEST_F(CdcWorkerTest, WhatIsNoOrdinaryTableIsRefusedWithWhatToNameInstead) {
+  Client().Run("CREATE TABLE parted(id int PRIMARY KEY) PARTITION BY RANGE(id)");
+  Client().Run("CREATE VIEW shown AS SELECT * FROM moves");
+  CdcOptions options = Options();
+  options.tables = {"parted"};
+  const auto parted = CdcWorker::Start(options);
+  ASSERT_FALSE(parted);
+  EXPECT_THAT(parted.error().message(),
+              AllOf(HasSubstr("\"parted\""), HasSubstr("name its partitions")));
+  options.tables = {"shown"};
+  const auto shown = CdcWorker::Start(options);
+  ASSERT_FALSE(shown);
+  EXPECT_THAT(shown.error().message(),
+              AllOf(HasSubstr("\"shown\""), HasSubstr("name the tables whose rows it shows")));
 }
 
 TEST_F(CdcWorkerTest, APublicationThatListsColumnsIsRefused) {
