@@ -34,10 +34,12 @@ using RedisReplyPtr = std::unique_ptr<redisReply, void (*)(redisReply*)>;
 /// What an EXEC was answered. Of the commands' own replies it holds the first error alone:
 /// there may be millions of them, each an object of 64 bytes to hiredis.
 struct RedisExecReply {
-  bool done = false;  // without it nothing was done
-  std::string
-      refused;  // the error in the place of the replies; empty: a watched key had changed
-  std::optional<size_t> failed;  // the first command that failed, while the others were done
+  /// Whether the commands ran. If not, `refused` is the error in the place of their replies;
+  /// without one a watched key had changed.
+  bool done = false;
+  std::string refused;
+  /// The first command that failed, counted from 0; the others ran all the same.
+  std::optional<size_t> failed;
   std::string failed_reason;
 };
 
