@@ -8,6 +8,7 @@
 #include <pqxx/pqxx>
 #include <sys/socket.h>
 
+#include "base/gid.h"
 #include "participants/postgres/decision_setup.h"
 #include "participants/postgres/session.h"
 
@@ -71,12 +72,28 @@ constexpr const char* kOthersQuery =
     "SELECT owner::text, count(*) FROM pg_prepared_xacts WHERE database = current_database() "
     "AND owner <> current_user AND starts_with(gid, 'idt:') GROUP BY owner ORDER BY owner";
 
+constexpr const char* kOursQuery =
+    "SELECT gid FROM pg_prepared_xacts WHERE database = current_database() "
+    "AND owner = current_user AND starts_with(gid, 'idt:') ORDER BY gid";
+
 /// Slots for prepared transactions that are taken for longer than a transaction in flight
 /// takes one: of the whole cluster, which shares them, and how many of them are indoubt's.
 constexpr const char* kSlotsQuery =
     "SELECT count(*), count(*) FILTER (WHERE starts_with(gid, 'idt:')), "
     "current_setting('max_prepared_transactions')::int FROM pg_prepared_xacts "
     "WHERE prepared < clock_timestamp() - interval '1 second'";
+
+/// Whoever made it up by hand or cut it short: recovery cannot know whose it is, and a person
+/// who sees its locks would wait for it in vain.
+void NoteForeignForm(const std::string& gid, const std::string& quoted,
+                     PreflightReport& report) {
+  if (BranchId::Parse(gid)) return;
+  report.notes.push_back(
+      fmt::format("prepared transaction {} begins like a branch of indoubt and is none "
+                  "(idt:gid:participant), so recovery leaves it alone and it keeps its locks "
+                  "until whoever made it says ROLLBACK PREPARED {} or COMMIT PREPARED",
+                  quoted, quoted));
+}
 
 void JudgeSlots(const pqxx::row& row, PreflightReport& report) {
   const auto taken = row[0].as<int64_t>(), ours = row[1].as<int64_t>();
@@ -151,6 +168,10 @@ PreflightReport Ask(pqxx::connection& connection, int max_connections, bool prep
         "{} prepared branches of indoubt belong to role {}; connect as that role to list and "
         "settle them",
         row[1].as<int64_t>(), row[0].as<std::string>()));
+  }
+  for (const pqxx::row& row : asking.exec(kOursQuery)) {
+    const auto gid = row[0].as<std::string>();
+    NoteForeignForm(gid, asking.quote(gid), report);
   }
   if (prepares) JudgeSlots(asking.exec1(kSlotsQuery), report);
   return report;

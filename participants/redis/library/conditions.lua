@@ -3,6 +3,12 @@
 -- A branch whose condition does not hold at prepare votes no. While it holds, its key
 -- is locked until the decision, though the branch writes nothing else.
 
+-- `text` as a number, or a refusal that says whose it was.
+local function number_of(text, whose)
+  return score_or_nil(text) or refuse("'" .. string.sub(text, 1, 64) .. "', " .. whose ..
+                                      ', is not a number')
+end
+
 -- -1, 0 or 1; exact for 64-bit integers.
 local function compare(a, b)
   if is_int64(a) and is_int64(b) then
@@ -11,7 +17,8 @@ local function compare(a, b)
     if high_a ~= high_b then return high_a < high_b and -1 or 1 end
     return low_a == low_b and 0 or low_a < low_b and -1 or 1
   end
-  local x, y = score_of(a), score_of(b)
+  local x = number_of(a, 'which the key has')
+  local y = number_of(b, 'which AT LEAST or AT MOST was given')
   return x == y and 0 or x < y and -1 or 1
 end
 

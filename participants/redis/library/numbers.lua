@@ -62,16 +62,19 @@ end
 local HUGE = 1 / 0
 local INFINITE = {['inf'] = HUGE, ['infinity'] = HUGE}
 
-local function score_of(text)
+-- Nil when `text` is none.
+local function score_or_nil(text)
   local sign, rest = string.match(string.lower(text), '^([+-]?)(.*)$')
   local infinite = INFINITE[rest]
   if infinite then return sign == '-' and -infinite or infinite end
   local number = string.find(text, '^[+-]?[%d.]') and string.find(text, '^[%d.eE+-]+$')
     and tonumber(text)
-  if not number or number == HUGE or number == -HUGE then
-    refuse('score is not a valid float')
-  end
-  return number
+  if number == HUGE or number == -HUGE then return nil end
+  return number or nil
+end
+
+local function score_of(text)
+  return score_or_nil(text) or refuse('score is not a valid float')
 end
 
 local function score_text(score)

@@ -71,6 +71,16 @@ TEST_F(PostgresElsewhere, BranchOfAnotherRoleIsNotListedNotTouchedAndNamedByTheP
   EXPECT_EQ(store_->Look("a"), 105);
 }
 
+TEST_F(PostgresElsewhere, WhatOnlyBeginsLikeABranchIsNotListedAndNamedByThePreflight) {
+  store_->LeaveForeignBranch();
+  EXPECT_THAT(Listed(*participant_), IsEmpty());
+  const auto report = participant_->Preflight(TestDeadline());
+  ASSERT_TRUE(report) << report.error().ToString();
+  EXPECT_THAT(report->notes, testing::Contains(HasSubstr(
+                                 "says ROLLBACK PREPARED 'idt:another program'")));
+  EXPECT_TRUE(store_->ForeignBranchIsThere());
+}
+
 TEST_F(PostgresElsewhere, RoleThatMayNotWriteVotesNoAndLeavesNothing) {
   store_->Psql("CREATE ROLE reader LOGIN");
   store_->Psql("GRANT SELECT ON held TO reader");
