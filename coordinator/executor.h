@@ -39,9 +39,9 @@ struct TransactionRequest {
   /// Names this request for good, [A-Za-z0-9_.:-]{1,64}; empty: no name. Asked again by
   /// the same id within outcome_retention after its commit, also after a restart, it is
   /// not done twice, and the answer is the same but for the statements' results. One that
-  /// was rolled back, or that only read, may be done anew. The id stands for the request:
-  /// other statements under the same id are not looked at. After outcome_retention an id
-  /// is forgotten, and free.
+  /// was rolled back, or that only read, may be done anew. With
+  /// other statements under the same id it is refused (kInvalidArgument) as long as the first
+  /// is under way or remembered. After outcome_retention an id is forgotten, and free.
   std::string request_id = {};
 
   /// Towards a server: learn the gid at once, so that an outcome in doubt carries it also

@@ -125,7 +125,7 @@ void LiveTransaction::Do(Propose& propose) {
       [this, ended_before](DecisionOutcome stands, const Status& why) {
         OnDecided(stands, why, ended_before);
       },
-      traits_.request_id);
+      traits_.request);
 }
 
 void LiveTransaction::OnDecided(DecisionOutcome outcome, const Status& why,

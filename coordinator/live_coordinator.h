@@ -53,7 +53,8 @@ class LiveCoordinator : public Coordinator {
   Status health() const override { return engine_.log().health(); }
 
  private:
-  void ExecuteNew(TransactionRequest request, TimePoint began, OutcomeCallback done);
+  void ExecuteNew(TransactionRequest request, RequestName name, TimePoint began,
+                  OutcomeCallback done);
   /// A request with an id.
   void ExecuteOnce(TransactionRequest request, OutcomeCallback done);
   /// What became of the commit that an earlier request asked for.

@@ -40,7 +40,7 @@ std::shared_ptr<LiveTransaction> LiveTransaction::New(Engine& engine, const Gid&
     names.push_back(participant.name());
   }
   // A request that may be asked again needs its id in the log, whoever takes part.
-  const TransactionTraits ask{.always_decide = !traits.request_id.empty(),
+  const TransactionTraits ask{.always_decide = !traits.request.empty(),
                               .answer_decided = traits.answer_when == AnswerWhen::kDecided};
   const bool lone = names.size() == 1 && !ask.always_decide;
   auto live = std::make_shared<LiveTransaction>(

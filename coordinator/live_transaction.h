@@ -32,7 +32,7 @@ struct SplitRequest {
 
 /// What a request asks for beside its statements; as in TransactionRequest.
 struct RequestTraits {
-  std::string request_id;
+  RequestName request;
   AnswerWhen answer_when = AnswerWhen::kApplied;
   std::function<Status(const std::string& gid)> before_prepare;
   std::function<void(const TransactionOutcome&)> after_completion;

@@ -83,13 +83,13 @@ void LiveCoordinator::Execute(TransactionRequest request, OutcomeCallback done) 
     return Refuse(done, engine_.Now() - began, id);
   }
   if (request.request_id.empty()) {
-    ExecuteNew(std::move(request), began, std::move(done));
+    ExecuteNew(std::move(request), {}, began, std::move(done));
   } else {
     ExecuteOnce(std::move(request), std::move(done));
   }
 }
 
-void LiveCoordinator::ExecuteNew(TransactionRequest request, TimePoint began,
+void LiveCoordinator::ExecuteNew(TransactionRequest request, RequestName name, TimePoint began,
                                  OutcomeCallback done) {
   Result<SplitRequest> split = Split(request);
   if (!split) return Refuse(done, engine_.Now() - began, split.error());
@@ -106,9 +106,8 @@ void LiveCoordinator::ExecuteNew(TransactionRequest request, TimePoint began,
   // What a request's id is remembered by is the commit record, which only the log has.
   const Gid gid{options_.node, engine_.log().id(), engine_.log().incarnation(),
                 next_number_.fetch_add(1, std::memory_order_relaxed),
-                request.request_id.empty() ? HomeFor(split->parts) : std::string()};
-  RequestTraits traits{std::move(request.request_id),
-                       request.answer_when.value_or(options_.answer_when),
+                name.empty() ? HomeFor(split->parts) : std::string()};
+  RequestTraits traits{std::move(name), request.answer_when.value_or(options_.answer_when),
                        std::move(request.before_prepare), std::move(request.after_completion)};
   auto live = LiveTransaction::New(engine_, gid, std::move(*split), began, std::move(warnings),
                                    std::move(traits), std::move(done));

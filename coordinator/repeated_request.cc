@@ -3,8 +3,19 @@
 #include <fmt/format.h>
 
 #include "coordinator/live_coordinator.h"
+#include "coordinator/request_digest.h"
 
 namespace indoubt {
+namespace {
+
+Status AnotherRequest(const std::string& id, const std::string& what) {
+  return Status(StatusCode::kInvalidArgument,
+                fmt::format("request {} {}, which was asked for with other statements; nothing "
+                            "of this one has run: give it an id of its own",
+                            id, what));
+}
+
+}  // namespace
 
 TransactionOutcome LiveCoordinator::OutcomeOfRequest(const Gid& gid,
                                                      AnswerWhen answer_when) const {
@@ -41,14 +52,15 @@ TransactionOutcome LiveCoordinator::OutcomeOfRequest(const Gid& gid,
 
 void LiveCoordinator::ExecuteOnce(TransactionRequest request, OutcomeCallback done) {
   const TimePoint began = engine_.Now();
-  const std::string id = request.request_id;
+  const RequestName name{request.request_id, RequestDigest(request.statements)};
+  const std::string& id = name.id;
   const auto answer = [this, id, began](TransactionOutcome outcome,
                                         const OutcomeCallback& first) {
     if (outcome.elapsed == Duration{}) outcome.elapsed = engine_.Now() - began;
     requests_.Answer(id, outcome);
     first(std::move(outcome));
   };
-  switch (requests_.Enter(id, done)) {
+  switch (requests_.Enter(name, done)) {
     case RequestRegister::Turn::kWaits:
       return;
     case RequestRegister::Turn::kTooMany:
@@ -56,13 +68,20 @@ void LiveCoordinator::ExecuteOnce(TransactionRequest request, OutcomeCallback do
           StatusCode::kUnavailable,
           fmt::format("request {}: {} callers wait for its answer already; ask again later", id,
                       RequestRegister::kMaxWaiting))));
+    case RequestRegister::Turn::kAnother:
+      return done(RefusedBecause(AnotherRequest(id, "is under way")));
     case RequestRegister::Turn::kFirst:
       break;
   }
   // Only now: whoever was first before us has answered after its commit was proposed.
-  if (const std::optional<Gid> gid = engine_.log().FindRequest(id)) {
-    return answer(OutcomeOfRequest(*gid, request.answer_when.value_or(options_.answer_when)),
-                  done);
+  if (const std::optional<NamedCommit> asked = engine_.log().FindRequest(id)) {
+    if (!asked->request.MayBe(name)) {
+      return answer(RefusedBecause(AnotherRequest(
+                        id, fmt::format("is transaction {}", asked->gid.ToString()))),
+                    done);
+    }
+    return answer(
+        OutcomeOfRequest(asked->gid, request.answer_when.value_or(options_.answer_when)), done);
   }
   if (!engine_.log().HasRoomForRequest()) {
     return answer(RefusedBecause(Status(
@@ -71,7 +90,7 @@ void LiveCoordinator::ExecuteOnce(TransactionRequest request, OutcomeCallback do
                       "outcome_retention; shorten that, ask later, or leave the id out")),
                   done);
   }
-  ExecuteNew(std::move(request), began,
+  ExecuteNew(std::move(request), name, began,
              [answer, done = std::move(done)](TransactionOutcome outcome) {
                answer(std::move(outcome), done);
              });

@@ -4,12 +4,15 @@
 
 namespace indoubt {
 
-RequestRegister::Turn RequestRegister::Enter(const std::string& id, OutcomeCallback& done) {
+RequestRegister::Turn RequestRegister::Enter(const RequestName& request,
+                                             OutcomeCallback& done) {
   const std::lock_guard lock(mutex_);
-  const auto [place, first] = waiting_.try_emplace(id);
+  const auto [place, first] = under_way_.try_emplace(request.id, UnderWay{request, {}});
   if (first) return Turn::kFirst;
-  if (place->second.size() >= kMaxWaiting) return Turn::kTooMany;
-  place->second.push_back(std::move(done));
+  UnderWay& one = place->second;
+  if (!one.request.MayBe(request)) return Turn::kAnother;
+  if (one.waiting.size() >= kMaxWaiting) return Turn::kTooMany;
+  one.waiting.push_back(std::move(done));
   return Turn::kWaits;
 }
 
@@ -17,10 +20,10 @@ void RequestRegister::Answer(const std::string& id, const TransactionOutcome& ou
   std::vector<OutcomeCallback> waiting;
   {
     const std::lock_guard lock(mutex_);
-    const auto place = waiting_.find(id);
-    if (place == waiting_.end()) return;
-    waiting = std::move(place->second);
-    waiting_.erase(place);
+    const auto place = under_way_.find(id);
+    if (place == under_way_.end()) return;
+    waiting = std::move(place->second.waiting);
+    under_way_.erase(place);
   }
   for (const OutcomeCallback& done : waiting) {
     TransactionOutcome again = outcome;

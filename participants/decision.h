@@ -2,6 +2,7 @@
 // last resource.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,11 +19,26 @@ struct BranchRecord {
   friend bool operator==(const BranchRecord&, const BranchRecord&) = default;
 };
 
+/// By what a client asked for a transaction, so that asked again it is not done twice.
+struct RequestName {
+  std::string id;  // [A-Za-z0-9_.:-]{1,64}; empty: the request has none
+  /// Of its statements (coordinator/request_digest.h), to tell one that is asked again from
+  /// another that was given the same id; 0: not known, as in logs of before there was one.
+  uint32_t digest = 0;
+
+  bool empty() const { return id.empty(); }
+  /// Whether a request of the same id may be this one.
+  bool MayBe(const RequestName& other) const {
+    return digest == 0 || other.digest == 0 || digest == other.digest;
+  }
+  friend bool operator==(const RequestName&, const RequestName&) = default;
+};
+
 /// A commit decision as it is kept.
 struct Decision {
   Gid gid;
   std::vector<BranchRecord> branches;
-  std::string request_id = {};  // by which the client asked for it; empty: none
+  RequestName request = {};
   friend bool operator==(const Decision&, const Decision&) = default;
 };
 

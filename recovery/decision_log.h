@@ -62,6 +62,13 @@ enum class LoggedState {
                // person committed it
 };
 
+/// A commit that a client asked for by name.
+struct NamedCommit {
+  Gid gid;
+  RequestName request;
+  friend bool operator==(const NamedCommit&, const NamedCommit&) = default;
+};
+
 using DecideCallback = std::function<void(DecisionOutcome outcome, Status why)>;
 using LogCallback = std::function<void(Status)>;
 
@@ -100,11 +107,11 @@ class DecisionLog {
   /// Proposes `outcome` for `gid`. For kCommitted the record with `branches` is
   /// forced first. kAborted costs no write here. Completes with the decision
   /// that stands; kUnknown, with the reason, after a failed write or sync.
-  /// `request_id`: by which the client asked for it; FindRequest knows it from
+  /// `request`: by what the client asked for it; FindRequest knows it from
   /// the call on, not only once the record is durable.
   virtual void Decide(const Gid& gid, DecisionOutcome outcome,
                       std::vector<BranchRecord> branches, DecideCallback done,
-                      std::string request_id = {}) = 0;
+                      RequestName request = {}) = 0;
 
   /// Every participant of `gid` has acknowledged. Lazy: durable some time later, at
   /// the latest with the next decision that is asked for after it.
@@ -131,7 +138,7 @@ class DecisionLog {
   virtual bool IsForgotten(const Gid& gid) const = 0;
   /// The commit that the client asked for by this id, proposed or durable, if it has not
   /// ended or within outcome_retention.
-  virtual std::optional<Gid> FindRequest(const std::string& request_id) const = 0;
+  virtual std::optional<NamedCommit> FindRequest(const std::string& id) const = 0;
   /// Whether another request id can be remembered.
   virtual bool HasRoomForRequest() = 0;
 

@@ -19,8 +19,8 @@ class Describer {
       out_.detail += fmt::format("{}{} (token of {} bytes)", out_.detail.empty() ? "" : ", ",
                                  branch.participant, branch.token.size());
     }
-    if (!decision.request_id.empty()) {
-      out_.detail += fmt::format(", request {}", decision.request_id);
+    if (!decision.request.empty()) {
+      out_.detail += fmt::format(", request {}", decision.request.id);
     }
   }
   void operator()(const EndRecord& end) const {
@@ -56,8 +56,8 @@ class Describer {
   }
   void operator()(const AnsweredRecord& answered) const {
     out_.kind = "answered";
-    out_.gid = answered.gid.ToString();
-    out_.detail = fmt::format("request {}", answered.request_id);
+    out_.gid = answered.commit.gid.ToString();
+    out_.detail = fmt::format("request {}", answered.commit.request.id);
   }
   void operator()(const OperatorDecision& decision) const {
     out_.kind = "operator";

@@ -47,12 +47,12 @@ void LogCore::Accept(LogCallback done) {
 
 void LogCore::Decide(const Gid& gid, DecisionOutcome outcome,
                      std::vector<BranchRecord> branches, DecideCallback done,
-                     std::string request_id) {
+                     RequestName request) {
   if (outcome != DecisionOutcome::kCommitted) {
     AnswerAbort(gid, outcome, done);
     return;
   }
-  Submit({.record = Decision{gid, std::move(branches), std::move(request_id)},
+  Submit({.record = Decision{gid, std::move(branches), std::move(request)},
           .decided = std::move(done)});
 }
 
@@ -111,10 +111,10 @@ bool LogCore::IsForgotten(const Gid& gid) const {
   return state_.IsForgotten(gid, Now());
 }
 
-std::optional<Gid> LogCore::FindRequest(const std::string& request_id) const {
+std::optional<NamedCommit> LogCore::FindRequest(const std::string& id) const {
   const std::lock_guard lock(mutex_);
-  if (auto logged = state_.FindRequest(request_id, Now())) return logged;
-  const auto proposed = proposed_requests_.find(request_id);
+  if (auto logged = state_.FindRequest(id, Now())) return logged;
+  const auto proposed = proposed_requests_.find(id);
   if (proposed == proposed_requests_.end()) return std::nullopt;
   return proposed->second;
 }
@@ -180,8 +180,9 @@ void LogCore::Enqueue(Pending&& pending) {
   if (pending.decided) {
     const auto& decision = std::get<Decision>(pending.record);
     proposed_.insert(decision.gid);
-    if (!decision.request_id.empty()) {
-      proposed_requests_.emplace(decision.request_id, decision.gid);
+    if (!decision.request.empty()) {
+      proposed_requests_.emplace(decision.request.id,
+                                 NamedCommit{decision.gid, decision.request});
     }
   }
   queued_bytes_ += log_format::kRecordHeaderBytes + pending.body.size();
@@ -206,7 +207,7 @@ void LogCore::Flush(Lock& lock) {
       if (pending.decided) {
         const auto& decision = std::get<Decision>(pending.record);
         proposed_.erase(decision.gid);
-        if (!decision.request_id.empty()) proposed_requests_.erase(decision.request_id);
+        if (!decision.request.empty()) proposed_requests_.erase(decision.request.id);
       }
       if (pending.has_body) state_.Apply(std::move(pending.record), now);
     }

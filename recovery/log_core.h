@@ -31,7 +31,7 @@ class LogCore : public DecisionLog {
   bool accepted() const override;
   void Accept(LogCallback done) override;
   void Decide(const Gid& gid, DecisionOutcome outcome, std::vector<BranchRecord> branches,
-              DecideCallback done, std::string request_id = {}) override;
+              DecideCallback done, RequestName request = {}) override;
   void End(const Gid& gid) override;
   void FlushEnds(LogCallback done) override;
   void RecordHeuristic(HeuristicRecord record, LogCallback done) override;
@@ -42,7 +42,7 @@ class LogCore : public DecisionLog {
   std::vector<OperatorDecision> OperatorDecisions() const override;
   LoggedState Find(const Gid& gid) const override;
   bool IsForgotten(const Gid& gid) const override;
-  std::optional<Gid> FindRequest(const std::string& request_id) const override;
+  std::optional<NamedCommit> FindRequest(const std::string& id) const override;
   bool HasRoomForRequest() override;
   Status health() const override;
 
@@ -113,7 +113,8 @@ class LogCore : public DecisionLog {
   LogState state_;             // of what is durable (ends: of what was said)
   /// Commits not known durable; kept after a failure.
   boost::unordered_flat_set<Gid, std::hash<Gid>> proposed_;
-  std::unordered_map<std::string, Gid> proposed_requests_;  // theirs, by the client's id
+  std::unordered_map<std::string, NamedCommit>
+      proposed_requests_;  // theirs, by the client's id
 
   // Constant, or used only by the thread that set flushing_.
   FileSystem& files_;

@@ -95,8 +95,9 @@ struct Encoder {
     }
   }
   void operator()(const AnsweredRecord& answered) const {
-    out.mutable_answered()->set_request_id(Printable(answered.request_id));
-    Put(answered.gid, out.mutable_answered()->mutable_gid());
+    out.mutable_answered()->set_request_id(Printable(answered.commit.request.id));
+    out.mutable_answered()->set_request_digest(answered.commit.request.digest);
+    Put(answered.commit.gid, out.mutable_answered()->mutable_gid());
     out.mutable_answered()->set_ended_at_s(answered.ended_at_s);
   }
 };
@@ -117,7 +118,9 @@ Result<LogRecord> Decode(const records::Record& in) {
   switch (in.body_case()) {
     case records::Record::kCommit: {
       INDOUBT_ASSIGN_OR_RETURN(Gid gid, Get(in.commit().gid()));
-      Decision decision{std::move(gid), {}, Printable(in.commit().request_id())};
+      Decision decision{std::move(gid),
+                        {},
+                        {Printable(in.commit().request_id()), in.commit().request_digest()}};
       for (const auto& branch : in.commit().branches()) {
         if (!IsValidName(branch.participant())) {
           return Status(StatusCode::kInvalidArgument, "a participant's name is no name");
@@ -163,8 +166,10 @@ Result<LogRecord> Decode(const records::Record& in) {
       return DecodeOperatorDecision(in.operator_decision());
     case records::Record::kAnswered: {
       INDOUBT_ASSIGN_OR_RETURN(Gid gid, Get(in.answered().gid()));
-      return LogRecord(AnsweredRecord{Printable(in.answered().request_id()), std::move(gid),
-                                      in.answered().ended_at_s()});
+      const auto& answered = in.answered();
+      return LogRecord(AnsweredRecord{
+          {std::move(gid), {Printable(answered.request_id()), answered.request_digest()}},
+          answered.ended_at_s()});
     }
     case records::Record::BODY_NOT_SET:
       break;

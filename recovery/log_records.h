@@ -38,8 +38,7 @@ struct EndedRecord {
 
 /// A client's request whose commit has ended.
 struct AnsweredRecord {
-  std::string request_id;
-  Gid gid;
+  NamedCommit commit;
   int64_t ended_at_s = 0;
 };
 

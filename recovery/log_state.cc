@@ -137,11 +137,10 @@ void LogState::Apply(LogRecord&& record, TimePoint now) {
     if (!accepted_) accepted_ = AcceptedRecord{"its first decision", WallClockNow()};
     if (ended_.Contains(decision->gid, now)) return;  // decided again, and it has ended
     if (RolledBackByPerson(decision->gid)) return;
-    if (!decision->request_id.empty()) requests_.Add(decision->request_id, decision->gid);
+    if (!decision->request.empty()) requests_.Add({decision->gid, decision->request});
     const auto [it, added] = unended_.try_emplace(std::move(decision->gid));
     if (added) {
-      it->second = {next_age_++, std::move(decision->branches),
-                    std::move(decision->request_id)};
+      it->second = {next_age_++, std::move(decision->branches), std::move(decision->request)};
     }
   } else if (auto* end = std::get_if<EndRecord>(&record)) {
     End(end->gid, now);
@@ -178,7 +177,7 @@ bool LogState::RolledBackByPerson(const Gid& gid) const {
 bool LogState::Drop(const Gid& gid, TimePoint now) {
   const auto undone = unended_.find(gid);
   if (undone == unended_.end()) return false;
-  if (!undone->second.request_id.empty()) requests_.End(undone->second.request_id, now);
+  if (!undone->second.request.empty()) requests_.End(undone->second.request.id, now);
   unended_.erase(undone);
   if (unended_.empty() && unended_.bucket_count() > kUsualUndone) unended_ = UndoneMap();
   return true;
@@ -203,7 +202,7 @@ std::vector<LogState::UndoneIterator> LogState::ByAge() const {
 }
 
 Decision LogState::DecisionOf(UndoneIterator undone) {
-  return {undone->first, undone->second.branches, undone->second.request_id};
+  return {undone->first, undone->second.branches, undone->second.request};
 }
 
 std::vector<Decision> LogState::Unended() const {

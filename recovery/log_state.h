@@ -85,7 +85,7 @@ class LogState {
   bool IsForgotten(const Gid& gid, TimePoint now) const { return ended_.IsForgotten(gid, now); }
   /// Up to where ended transactions are not told from others any more.
   const std::optional<Gid>& forgotten() const { return ended_.forgotten(); }
-  std::optional<Gid> FindRequest(const std::string& id, TimePoint now) const {
+  std::optional<NamedCommit> FindRequest(const std::string& id, TimePoint now) const {
     return requests_.Find(id, now);
   }
   bool HasRoomForRequest(TimePoint now) { return requests_.HasRoom(now); }
@@ -102,7 +102,7 @@ class LogState {
   struct Undone {
     uint64_t age = 0;  // its place in the order of the log
     std::vector<BranchRecord> branches;
-    std::string request_id;
+    RequestName request;
   };
   // Flat: most stay for a few milliseconds, and would each take and give back a node.
   using UndoneMap = boost::unordered_flat_map<Gid, Undone, std::hash<Gid>>;

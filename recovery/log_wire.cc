@@ -12,7 +12,8 @@ namespace {
 // Fields of proto/records.proto as tag bytes: number << 3 | wire type, where 0 is a
 // number and 2 is bytes with their length before them.
 constexpr char kRecordCommit = 0x0a, kRecordEnd = 0x12;
-constexpr char kGidOfBody = 0x0a, kBranchOfCommit = 0x12, kRequestIdOfCommit = 0x1a;
+constexpr char kGidOfBody = 0x0a, kBranchOfCommit = 0x12, kRequestIdOfCommit = 0x1a,
+               kRequestDigestOfCommit = 0x20;
 constexpr char kGidNode = 0x0a, kGidLog = 0x12, kGidIncarnation = 0x18, kGidNumber = 0x20,
                kGidHome = 0x2a;
 constexpr char kBranchParticipant = 0x0a, kBranchToken = 0x12;
@@ -146,8 +147,10 @@ std::optional<LogRecord> ReadCommit(std::string_view bytes) {
     if (!branch) return {};
     decision.branches.push_back(std::move(*branch));
   }
-  decision.request_id = fields.OptionalBytes(kRequestIdOfCommit);
-  if (!fields.AtEnd() || !IsPlainAscii(decision.request_id)) return {};
+  decision.request.id = fields.OptionalBytes(kRequestIdOfCommit);
+  const uint64_t digest = fields.OptionalNumber(kRequestDigestOfCommit);
+  if (!fields.AtEnd() || !IsPlainAscii(decision.request.id) || digest > UINT32_MAX) return {};
+  decision.request.digest = static_cast<uint32_t>(digest);
   return LogRecord(std::move(decision));
 }
 
@@ -164,7 +167,9 @@ std::string EncodeWire(const Decision& decision) {
   const size_t gid_bytes = GidBytes(decision.gid);
   size_t bytes = BytesBytes(gid_bytes);
   for (const BranchRecord& branch : decision.branches) bytes += BytesBytes(BranchBytes(branch));
-  bytes += TextBytes(decision.request_id);
+  bytes += TextBytes(decision.request.id);
+  const uint32_t digest = decision.request.digest;
+  if (digest != 0) bytes += 1 + NumberBytes(digest);
   std::string out(BytesBytes(bytes), '\0');
   Writer writer(out.data());
   writer.Tagged(kRecordCommit, bytes);
@@ -174,7 +179,8 @@ std::string EncodeWire(const Decision& decision) {
     writer.Text(kBranchParticipant, branch.participant);
     writer.Text(kBranchToken, branch.token);
   }
-  writer.Text(kRequestIdOfCommit, decision.request_id);
+  writer.Text(kRequestIdOfCommit, decision.request.id);
+  if (digest != 0) writer.Tagged(kRequestDigestOfCommit, digest);
   INDOUBT_CHECK(writer.at() == out.data() + out.size(), "a record has the measured size");
   return out;
 }

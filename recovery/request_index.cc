@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <tuple>
 
 namespace indoubt {
 
-void RequestIndex::Add(const std::string& id, const Gid& gid) {
-  requests_[id] = Answered{gid, std::nullopt};
+void RequestIndex::Add(const NamedCommit& commit) {
+  requests_[commit.request.id] = Answered{commit, std::nullopt};
 }
 
 void RequestIndex::End(const std::string& id, TimePoint now) {
@@ -21,18 +22,19 @@ void RequestIndex::Add(const AnsweredRecord& record, TimePoint now, int64_t wall
       std::chrono::seconds(std::max<int64_t>(0, wall_now_s - record.ended_at_s));
   if (age >= retention_) return;
   // The same id may have been given again after it was forgotten; that one counts.
-  if (!requests_.try_emplace(record.request_id, Answered{record.gid, now - age}).second) return;
-  by_end_.emplace_back(now - age, record.request_id);
+  const std::string& id = record.commit.request.id;
+  if (!requests_.try_emplace(id, Answered{record.commit, now - age}).second) return;
+  by_end_.emplace_back(now - age, id);
 }
 
 void RequestIndex::Free(const Gid& gid) {
-  std::erase_if(requests_, [&](const auto& entry) { return entry.second.gid == gid; });
+  std::erase_if(requests_, [&](const auto& entry) { return entry.second.commit.gid == gid; });
 }
 
-std::optional<Gid> RequestIndex::Find(const std::string& id, TimePoint now) const {
+std::optional<NamedCommit> RequestIndex::Find(const std::string& id, TimePoint now) const {
   const auto found = requests_.find(id);
   if (found == requests_.end() || IsOver(found->second, now)) return std::nullopt;
-  return found->second.gid;
+  return found->second.commit;
 }
 
 bool RequestIndex::HasRoom(TimePoint now) {
@@ -52,14 +54,15 @@ void RequestIndex::Expire(TimePoint now) {
 std::vector<AnsweredRecord> RequestIndex::Carry(TimePoint now, int64_t wall_now_s) {
   Expire(now);
   std::vector<AnsweredRecord> records;
-  for (const auto& [id, answered] : requests_) {
+  for (const auto& [_, answered] : requests_) {
     if (!answered.ended || IsOver(answered, now)) continue;
     const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - *answered.ended);
-    records.push_back({id, answered.gid, wall_now_s - age.count()});
+    records.push_back({answered.commit, wall_now_s - age.count()});
   }
   // As they were carried in, so that the next one expires the oldest first.
   std::sort(records.begin(), records.end(), [](const auto& a, const auto& b) {
-    return std::pair(a.ended_at_s, a.request_id) < std::pair(b.ended_at_s, b.request_id);
+    return std::tie(a.ended_at_s, a.commit.request.id) <
+           std::tie(b.ended_at_s, b.commit.request.id);
   });
   return records;
 }

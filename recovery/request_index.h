@@ -24,8 +24,8 @@ class RequestIndex {
 
   explicit RequestIndex(Duration retention) : retention_(retention) {}
 
-  /// The commit `gid` answers the request `id`, and has not ended.
-  void Add(const std::string& id, const Gid& gid);
+  /// `commit` answers its request, and has not ended.
+  void Add(const NamedCommit& commit);
   /// It has ended.
   void End(const std::string& id, TimePoint now);
   /// A carried one. `wall_now_s` is the wall clock; one that went back only prolongs, up
@@ -35,7 +35,7 @@ class RequestIndex {
   /// `gid` answers no request any more: its id is free.
   void Free(const Gid& gid);
 
-  std::optional<Gid> Find(const std::string& id, TimePoint now) const;
+  std::optional<NamedCommit> Find(const std::string& id, TimePoint now) const;
   /// Whether another id can be taken on.
   bool HasRoom(TimePoint now);
 
@@ -44,7 +44,7 @@ class RequestIndex {
 
  private:
   struct Answered {
-    Gid gid;
+    NamedCommit commit;
     std::optional<TimePoint> ended;
   };
   bool IsOver(const Answered& answered, TimePoint now) const {

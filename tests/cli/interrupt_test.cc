@@ -189,6 +189,10 @@ TEST_F(Interrupt, ARequestThatIsAskedAgainIsNotDoneTwice) {
     EXPECT_EQ(json["gid"], gid);
     EXPECT_EQ(json["asked_before"], true);
   }
+  const Ran other = stores_->Indoubt({"exec", "-c", stores_->config_path(), "--id", "order:6",
+                                      "--on", "accounts", "SELECT 1"});
+  EXPECT_TRUE(other.Exited(2)) << other.err << other.out;
+  EXPECT_THAT(other.err, HasSubstr("request order:6 is transaction " + gid));
   EXPECT_EQ(stores_->OrderIn(6), "111");
   EXPECT_EQ(stores_->Unbalanced(), "");
   EXPECT_TRUE(stores_

@@ -1,4 +1,5 @@
 // Requests with an id are not done twice, over fake participants.
+#include "coordinator/request_digest.h"
 #include "tests/coordinator/fixture.h"
 
 namespace indoubt {
@@ -103,6 +104,52 @@ TEST_F(RequestIdTest, AskedWhileItIsUnderWayBothGetTheOneAnswer) {
   EXPECT_EQ(one.gid, two.gid);
   EXPECT_TRUE(two.asked_before);
   EXPECT_EQ(CommittedAt("a"), 1u);
+}
+
+TEST_F(RequestIdTest, AskedForSomethingElseItIsRefusedAlsoAfterARestart) {
+  Start();
+  const TransactionOutcome first = Ask("order:1");
+  const auto expect_refused = [&](TransactionRequest request) {
+    const TransactionOutcome other = Submit(std::move(request)).get();
+    EXPECT_EQ(other.outcome, Outcome::kRolledBack);
+    EXPECT_EQ(other.code, StatusCode::kInvalidArgument);
+    EXPECT_THAT(other.reason, HasSubstr("request order:1 is transaction " + first.gid));
+    EXPECT_THAT(other.reason, HasSubstr("other statements"));
+  };
+  for (int times = 0; times < 2; ++times) {
+    expect_refused(Named("order:1", {"a"}));
+    TransactionRequest other_text = Named("order:1");
+    other_text.statements[0].statement.text += " ";
+    expect_refused(std::move(other_text));
+    TransactionRequest other_value = Named("order:1");
+    other_value.statements[1].statement.params.push_back({int64_t{1}});
+    expect_refused(std::move(other_value));
+    TransactionRequest other_rows = Named("order:1");
+    other_rows.statements[1].statement.expect_rows = 1;
+    expect_refused(std::move(other_rows));
+    Restart();
+  }
+  EXPECT_EQ(Ask("order:1").gid, first.gid) << "the first is still known";
+  EXPECT_EQ(CommittedAt("a"), 1u);
+}
+
+TEST_F(RequestIdTest, AskedForSomethingElseWhileItIsUnderWayItIsRefused) {
+  stores_["b"].hold_prepares = true;
+  Start();
+  auto first = Submit(Named("order:1"));
+  const TransactionOutcome other = Submit(Named("order:1", {"a"})).get();
+  EXPECT_EQ(other.outcome, Outcome::kRolledBack);
+  EXPECT_THAT(other.reason, HasSubstr("request order:1 is under way"));
+  stores_["b"].AnswerHeld();
+  EXPECT_EQ(first.get().outcome, Outcome::kCommitted);
+}
+
+TEST(RequestDigestTest, StaysTheSameOverVersions) {
+  const std::vector<AddressedStatement> statements = {
+      {"a", {"UPDATE t SET x = $1", {Value{int64_t{7}}, Value{}, Value{Blob{"7"}}}, 1}},
+      {"b", {"INCRBY x 1", {}, {}}}};
+  EXPECT_EQ(RequestDigest(statements), 0x98c0dcb1u) << "logs hold it";
+  EXPECT_NE(RequestDigest({}), 0u);
 }
 
 TEST_F(RequestIdTest, WhatWasRolledBackIsDoneAnew) {

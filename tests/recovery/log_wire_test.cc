@@ -31,7 +31,8 @@ std::string ByProtobuf(const Decision& decision) {
     added->set_participant(branch.participant);
     added->set_token(branch.token);
   }
-  record.mutable_commit()->set_request_id(decision.request_id);
+  record.mutable_commit()->set_request_id(decision.request.id);
+  record.mutable_commit()->set_request_digest(decision.request.digest);
   return record.SerializeAsString();
 }
 
@@ -50,8 +51,8 @@ std::vector<Decision> Samples() {
     }
   }
   samples.push_back({GidOf(0, 0), {}});
-  samples.push_back({GidOf(1, 2), {{"stock", "7"}}, "order:4711"});
-  samples.push_back({GidOf(1, 2), {}, std::string(64, 'r')});
+  samples.push_back({GidOf(1, 2), {{"stock", "7"}}, {"order:4711", 0xfedcba98}});
+  samples.push_back({GidOf(1, 2), {}, {std::string(64, 'r')}});
   Gid decided_elsewhere = GidOf(3, 4);
   decided_elsewhere.home = "q4tz7";
   samples.push_back({decided_elsewhere, {{"accounts", "731"}}});
@@ -115,7 +116,8 @@ TEST(LogWire, AgreesWithProtobufOnDamagedBytes) {
     EXPECT_EQ(gid.incarnation(), ours.incarnation);
     EXPECT_EQ(gid.number(), ours.number);
     if (!decision) continue;
-    EXPECT_EQ(record.commit().request_id(), decision->request_id);
+    EXPECT_EQ(record.commit().request_id(), decision->request.id);
+    EXPECT_EQ(record.commit().request_digest(), decision->request.digest);
     ASSERT_EQ(record.commit().branches_size(), static_cast<int>(decision->branches.size()));
     for (int b = 0; b < record.commit().branches_size(); ++b) {
       EXPECT_EQ(record.commit().branches(b).participant(),

@@ -7,14 +7,22 @@ namespace {
 
 class LoggedRequestTest : public LogFixture {
  protected:
+  static constexpr uint32_t kDigest = 0x9e3779b9;
+
   Gid Asked(const std::string& id) {
     const Gid gid = NewGid();
     std::promise<DecisionOutcome> answer;
-    log_->Decide(
-        gid, DecisionOutcome::kCommitted, Branches(),
-        [&](DecisionOutcome outcome, const Status&) { answer.set_value(outcome); }, id);
+    log_->Decide(gid, DecisionOutcome::kCommitted, Branches(),
+                 [&](DecisionOutcome outcome, const Status&) { answer.set_value(outcome); },
+                 {id, kDigest});
     EXPECT_EQ(answer.get_future().get(), DecisionOutcome::kCommitted);
     return gid;
+  }
+  std::optional<Gid> Find(const std::string& id) {
+    const std::optional<NamedCommit> found = log_->FindRequest(id);
+    if (!found) return std::nullopt;
+    EXPECT_EQ(found->request, (RequestName{id, kDigest})) << "by whatever way it got here";
+    return found->gid;
   }
   void Rotate() {
     const std::string before = Segment();
@@ -26,17 +34,17 @@ TEST_F(LoggedRequestTest, IdIsAsDurableAsItsCommit) {
   Open();
   const Gid gid = Asked("order:1");
   CutPowerAndReopen(Unsynced::kLost);
-  EXPECT_EQ(log_->FindRequest("order:1"), gid);
-  EXPECT_EQ(log_->FindRequest("order:2"), std::nullopt);
+  EXPECT_EQ(Find("order:1"), gid);
+  EXPECT_EQ(Find("order:2"), std::nullopt);
   ASSERT_EQ(log_->Unended().size(), 1u);
-  EXPECT_EQ(log_->Unended()[0].request_id, "order:1");
+  EXPECT_EQ(log_->Unended()[0].request, (RequestName{"order:1", kDigest}));
 }
 
 TEST_F(LoggedRequestTest, IdIsKnownWhileItsCommitIsBeingWritten) {
   Open();
   std::optional<Gid> seen;
   disk_.SetFault([&](FakeFileSystem::Operation asked, const std::string&) {
-    if (asked == FakeFileSystem::Operation::kSync) seen = log_->FindRequest("order:1");
+    if (asked == FakeFileSystem::Operation::kSync) seen = Find("order:1");
     return Status::Ok();
   });
   const Gid gid = Asked("order:1");
@@ -49,11 +57,11 @@ TEST_F(LoggedRequestTest, IdOfACommitWhoseSyncFailedIsNotFree) {
   disk_.SetFault(FailOn(FakeFileSystem::Operation::kSync));
   const Gid gid = NewGid();
   std::promise<DecisionOutcome> answer;
-  log_->Decide(
-      gid, DecisionOutcome::kCommitted, Branches(),
-      [&](DecisionOutcome outcome, const Status&) { answer.set_value(outcome); }, "order:1");
+  log_->Decide(gid, DecisionOutcome::kCommitted, Branches(),
+               [&](DecisionOutcome outcome, const Status&) { answer.set_value(outcome); },
+               {"order:1", kDigest});
   EXPECT_EQ(answer.get_future().get(), DecisionOutcome::kUnknown);
-  EXPECT_EQ(log_->FindRequest("order:1"), gid);
+  EXPECT_EQ(Find("order:1"), gid);
   disk_.SetFault(nullptr);
 }
 
@@ -62,10 +70,10 @@ TEST_F(LoggedRequestTest, IdOfAnEndedCommitComesAlong) {
   const Gid gid = Asked("order:1");
   log_->End(gid);
   Rotate();
-  EXPECT_EQ(log_->FindRequest("order:1"), gid);
+  EXPECT_EQ(Find("order:1"), gid);
   Reopen();
   Reopen();
-  EXPECT_EQ(log_->FindRequest("order:1"), gid);
+  EXPECT_EQ(Find("order:1"), gid);
 }
 
 TEST_F(LoggedRequestTest, IdIsForgottenAfterTheRetentionAndUnendedOnesAreNot) {
@@ -73,11 +81,11 @@ TEST_F(LoggedRequestTest, IdIsForgottenAfterTheRetentionAndUnendedOnesAreNot) {
   Open();
   const Gid ended = Asked("order:1"), open = Asked("order:2");
   log_->End(ended);
-  EXPECT_EQ(log_->FindRequest("order:1"), std::nullopt);
-  EXPECT_EQ(log_->FindRequest("order:2"), open);
+  EXPECT_EQ(Find("order:1"), std::nullopt);
+  EXPECT_EQ(Find("order:2"), open);
   Reopen();
-  EXPECT_EQ(log_->FindRequest("order:1"), std::nullopt);
-  EXPECT_EQ(log_->FindRequest("order:2"), open);
+  EXPECT_EQ(Find("order:1"), std::nullopt);
+  EXPECT_EQ(Find("order:2"), open);
 }
 
 TEST_F(LoggedRequestTest, IdOfWhatAPersonRolledBackIsFreeOnceItIsForgotten) {
@@ -86,17 +94,17 @@ TEST_F(LoggedRequestTest, IdOfWhatAPersonRolledBackIsFreeOnceItIsForgotten) {
   ASSERT_TRUE(RecordOperatorDecision(rolled_back, DecisionOutcome::kAborted,
                                      DecisionOutcome::kCommitted)
                   .ok());
-  EXPECT_EQ(log_->FindRequest("order:1"), rolled_back) << "a person's decision is its answer";
+  EXPECT_EQ(Find("order:1"), rolled_back) << "a person's decision is its answer";
   Rotate();  // the checkpoint carries the id, and the record that frees it comes after
   ASSERT_TRUE(Forget(rolled_back).ok());
-  EXPECT_EQ(log_->FindRequest("order:1"), std::nullopt);
-  EXPECT_EQ(log_->FindRequest("order:2"), kept);
+  EXPECT_EQ(Find("order:1"), std::nullopt);
+  EXPECT_EQ(Find("order:2"), kept);
   CutPowerAndReopen(Unsynced::kLost);
-  EXPECT_EQ(log_->FindRequest("order:1"), std::nullopt);
+  EXPECT_EQ(Find("order:1"), std::nullopt);
   const Gid later = Asked("order:1");
   Reopen();
-  EXPECT_EQ(log_->FindRequest("order:1"), later);
-  EXPECT_EQ(log_->FindRequest("order:2"), kept);
+  EXPECT_EQ(Find("order:1"), later);
+  EXPECT_EQ(Find("order:2"), kept);
 }
 
 TEST_F(LoggedRequestTest, IdOfWhatAPersonCommittedStaysWhenThatIsForgotten) {
@@ -107,9 +115,9 @@ TEST_F(LoggedRequestTest, IdOfWhatAPersonCommittedStaysWhenThatIsForgotten) {
       RecordOperatorDecision(gid, DecisionOutcome::kCommitted, DecisionOutcome::kCommitted)
           .ok());
   ASSERT_TRUE(Forget(gid).ok());
-  EXPECT_EQ(log_->FindRequest("order:1"), gid);
+  EXPECT_EQ(Find("order:1"), gid);
   Reopen();
-  EXPECT_EQ(log_->FindRequest("order:1"), gid);
+  EXPECT_EQ(Find("order:1"), gid);
 }
 
 TEST_F(LoggedRequestTest, IdThatIsGivenAgainNamesTheLaterCommit) {
@@ -117,9 +125,9 @@ TEST_F(LoggedRequestTest, IdThatIsGivenAgainNamesTheLaterCommit) {
   Open();
   log_->End(Asked("order:1"));
   const Gid later = Asked("order:1");
-  EXPECT_EQ(log_->FindRequest("order:1"), later);
+  EXPECT_EQ(Find("order:1"), later);
   EXPECT_TRUE(log_->HasRoomForRequest());
-  EXPECT_EQ(log_->FindRequest("order:1"), later) << "the earlier end is not its own";
+  EXPECT_EQ(Find("order:1"), later) << "the earlier end is not its own";
 }
 
 TEST_F(LoggedRequestTest, WhatEndedLongAgoIsForgottenAndLaterOnesAreNot) {
@@ -147,11 +155,11 @@ TEST(RequestIndexTest, TakesNoMoreThanItsBoundAndLetsOldOnesGo) {
   for (size_t i = 0; i < RequestIndex::kMaxRequests; ++i) {
     ASSERT_TRUE(index.HasRoom(start)) << i;
     const std::string id = "r" + std::to_string(i);
-    index.Add(id, gid);
+    index.Add({gid, {id, 7}});
     index.End(id, start + std::chrono::microseconds(i));
   }
   EXPECT_FALSE(index.HasRoom(start + std::chrono::seconds(5)));
-  EXPECT_EQ(index.Find("r0", start + std::chrono::seconds(5)), gid);
+  EXPECT_EQ(index.Find("r0", start + std::chrono::seconds(5)), (NamedCommit{gid, {"r0", 7}}));
   EXPECT_TRUE(index.HasRoom(start + retention + std::chrono::milliseconds(1)));
   EXPECT_EQ(index.Find("r0", start + retention), std::nullopt);
 }

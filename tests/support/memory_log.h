@@ -101,7 +101,7 @@ class MemoryLog final : public DecisionLog {
   }
 
   void Decide(const Gid& gid, DecisionOutcome outcome, std::vector<BranchRecord> branches,
-              DecideCallback done, std::string request_id = {}) override {
+              DecideCallback done, RequestName request = {}) override {
     DecisionOutcome stands = outcome;
     Status why;
     {
@@ -115,8 +115,8 @@ class MemoryLog final : public DecisionLog {
           state_->survivor_wanted = true;
         }
         if (state_->health.ok() || std::exchange(state_->survivor_wanted, false)) {
-          if (!request_id.empty()) state_->requests[request_id] = gid;
-          state_->unended.push_back(Decision{gid, std::move(branches), std::move(request_id)});
+          if (!request.empty()) state_->requests[request.id] = {gid, request};
+          state_->unended.push_back(Decision{gid, std::move(branches), std::move(request)});
         }
         if (!state_->health.ok()) stands = DecisionOutcome::kUnknown;
         why = state_->health;
@@ -179,7 +179,7 @@ class MemoryLog final : public DecisionLog {
         if (decided != state_->operator_decisions.end()) {
           if (decided->second.decided == DecisionOutcome::kAborted) {
             std::erase_if(state_->requests,
-                          [&](const auto& entry) { return entry.second == gid; });
+                          [&](const auto& entry) { return entry.second.gid == gid; });
           }
           state_->operator_decisions.erase(decided);
         }
@@ -222,9 +222,9 @@ class MemoryLog final : public DecisionLog {
     const std::lock_guard lock(state_->mutex);
     return state_->forgotten && gid <= *state_->forgotten;
   }
-  std::optional<Gid> FindRequest(const std::string& request_id) const override {
+  std::optional<NamedCommit> FindRequest(const std::string& id) const override {
     const std::lock_guard lock(state_->mutex);
-    const auto found = state_->requests.find(request_id);
+    const auto found = state_->requests.find(id);
     return found == state_->requests.end() ? std::nullopt : std::optional(found->second);
   }
   bool HasRoomForRequest() override {
@@ -235,7 +235,7 @@ class MemoryLog final : public DecisionLog {
   void ForgetUpTo(const Gid& gid) {
     const std::lock_guard lock(state_->mutex);
     std::erase_if(state_->ended, [&](const Gid& ended) { return ended <= gid; });
-    std::erase_if(state_->requests, [&](const auto& entry) { return entry.second <= gid; });
+    std::erase_if(state_->requests, [&](const auto& entry) { return entry.second.gid <= gid; });
     state_->forgotten = gid;
   }
   void RefuseRequestIds() {
@@ -259,7 +259,7 @@ class MemoryLog final : public DecisionLog {
     std::set<Gid> ended;
     std::map<std::pair<Gid, std::string>, HeuristicRecord> heuristics;
     std::map<Gid, OperatorDecision> operator_decisions;
-    std::map<std::string, Gid> requests;
+    std::map<std::string, NamedCommit> requests;
     std::optional<Gid> forgotten;
     bool room_for_requests = true;
     Status health, decision_failure;

@@ -76,8 +76,8 @@ TEST_F(PostgresElsewhere, WhatOnlyBeginsLikeABranchIsNotListedAndNamedByThePrefl
   EXPECT_THAT(Listed(*participant_), IsEmpty());
   const auto report = participant_->Preflight(TestDeadline());
   ASSERT_TRUE(report) << report.error().ToString();
-  EXPECT_THAT(report->notes, testing::Contains(HasSubstr(
-                                 "says ROLLBACK PREPARED 'idt:another program'")));
+  EXPECT_THAT(report->notes,
+              testing::Contains(HasSubstr("says ROLLBACK PREPARED 'idt:another program'")));
   EXPECT_TRUE(store_->ForeignBranchIsThere());
 }
 
