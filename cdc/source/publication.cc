@@ -1,9 +1,25 @@
 #include "cdc/source/publication.h"
 
+#include <vector>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 namespace indoubt::cdc_internal {
+namespace {
+
+/// What has given the mark named `of` another value.
+std::string WhatWasDone(const std::string& of, const PublishedTables& tables) {
+  if (of == "oid") return "it was dropped and made anew";
+  if (of.starts_with("row ")) return "its options were altered";
+  std::string what = of;
+  for (const auto& [oid, table] : tables) {
+    if (of == fmt::format("table {}", oid)) what = "table " + table;
+  }
+  return what + " was taken out or narrowed, and put back";
+}
+
+}  // namespace
 
 Status CheckPublication(PgConnection& connection, const std::string& name,
                         const std::set<std::string>& tables, TimePoint deadline) {
@@ -38,6 +54,45 @@ Status CheckPublication(PgConnection& connection, const std::string& name,
                               name, fmt::join(published, ", "), fmt::join(tables, ", ")));
   }
   return Status::Ok();
+}
+
+Result<PublicationMarks> ReadPublicationMarks(PgConnection& connection, const std::string& name,
+                                              TimePoint deadline) {
+  const std::string ours = "WHERE p.pubname = " + connection.Literal(name);
+  INDOUBT_ASSIGN_OR_RETURN(
+      const PgRows rows,
+      connection.Query(
+          fmt::format(
+              "SELECT 'oid', p.oid::text FROM pg_publication p {0} UNION ALL "
+              // A new owner makes a new version, too, and changes nothing.
+              "SELECT 'row of owner ' || p.pubowner, p.xmin::text FROM pg_publication p "
+              "{0} UNION ALL "
+              "SELECT 'table ' || r.prrelid, r.oid::text FROM pg_publication_rel r JOIN "
+              "pg_publication p ON p.oid = r.prpubid {0} UNION ALL "
+              "SELECT 'schema ' || s.pnnspid, s.oid::text FROM pg_publication_namespace "
+              "s JOIN pg_publication p ON p.oid = s.pnpubid {0}",
+              ours),
+          deadline));
+  PublicationMarks marks;
+  for (const auto& row : rows) marks[row[0].value_or("")] = row[1].value_or("");
+  return marks;
+}
+
+Status CheckPublicationMarks(const std::string& name, const PublicationMarks& before,
+                             const PublicationMarks& now, const PublishedTables& tables) {
+  std::vector<std::string> altered;
+  for (const auto& [of, mark] : before) {
+    const auto found = now.find(of);
+    if (found != now.end() && found->second != mark) altered.push_back(of);
+  }
+  if (altered.empty()) return Status::Ok();
+  std::vector<std::string> done;
+  for (const std::string& of : altered) done.push_back(WhatWasDone(of, tables));
+  return Status(StatusCode::kRefused,
+                fmt::format("publication \"{}\" was altered after the event log was begun, and "
+                            "what it left out meanwhile is missing for good: {}; name another "
+                            "slot and event log",
+                            name, fmt::join(done, "; ")));
 }
 
 Status EnsurePublication(PgConnection& connection, const std::string& name,

@@ -8,7 +8,7 @@
 namespace indoubt::cdc_internal {
 namespace {
 
-constexpr std::chrono::seconds kLookEvery{5};
+constexpr std::chrono::seconds kLookEvery{2};
 constexpr std::chrono::seconds kAnswerWithin{30};
 
 bool IsAltered(const Status& looked) {
@@ -18,8 +18,11 @@ bool IsAltered(const Status& looked) {
 }  // namespace
 
 PublicationWatch::PublicationWatch(SlotOptions options, PublishedTables tables,
-                                   const StopSignal& stop)
-    : options_(std::move(options)), tables_(std::move(tables)), stop_(stop) {
+                                   PublicationMarks marks, const StopSignal& stop)
+    : options_(std::move(options)),
+      tables_(std::move(tables)),
+      marks_(std::move(marks)),
+      stop_(stop) {
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -37,10 +40,7 @@ void PublicationWatch::Run() {
     if (IsAltered(looked)) looked = Look();
     if (IsAltered(looked)) {
       const std::lock_guard lock(mutex_);
-      status_ = Status(StatusCode::kRefused,
-                       fmt::format("the publication was altered while the worker ran, and what "
-                                   "it left out meanwhile is missing for good: {}",
-                                   looked.message()));
+      status_ = Status(StatusCode::kRefused, looked.message());
       return;
     }
     if (!looked.ok()) connection_.reset();
@@ -55,7 +55,18 @@ Status PublicationWatch::Look() {
                              PgConnection::Connect(options_.dsn, false, stop_, deadline));
   }
   INDOUBT_ASSIGN_OR_RETURN(const auto names, PresentNames(deadline));
-  return CheckPublication(*connection_, options_.publication, names, deadline);
+  const Status published =
+      CheckPublication(*connection_, options_.publication, names, deadline);
+  if (IsAltered(published)) {
+    return Status(StatusCode::kRefused,
+                  fmt::format("the publication was altered while the worker ran, and what "
+                              "it left out meanwhile is missing for good: {}",
+                              published.message()));
+  }
+  if (!published.ok()) return published;
+  INDOUBT_ASSIGN_OR_RETURN(const PublicationMarks now,
+                           ReadPublicationMarks(*connection_, options_.publication, deadline));
+  return CheckPublicationMarks(options_.publication, marks_, now, tables_);
 }
 
 Result<std::set<std::string>> PublicationWatch::PresentNames(TimePoint deadline) {

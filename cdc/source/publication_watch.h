@@ -19,8 +19,10 @@ namespace indoubt::cdc_internal {
 /// Thread-safe.
 class PublicationWatch {
  public:
-  /// `tables`: what PrepareSource has found. `stop` must outlive it and be set before it goes.
-  PublicationWatch(SlotOptions options, PublishedTables tables, const StopSignal& stop);
+  /// `tables`: what PrepareSource has found, `marks`: as they were when the log was begun.
+  /// `stop` must outlive it and be set before it goes.
+  PublicationWatch(SlotOptions options, PublishedTables tables, PublicationMarks marks,
+                   const StopSignal& stop);
   ~PublicationWatch();
   /// Ok, or kRefused once the publication was found altered, for good. While the source cannot
   /// be asked it stays as it is.
@@ -35,6 +37,7 @@ class PublicationWatch {
 
   const SlotOptions options_;
   const PublishedTables tables_;
+  const PublicationMarks marks_;
   const StopSignal& stop_;
   std::unique_ptr<PgConnection> connection_;
   mutable std::mutex mutex_;

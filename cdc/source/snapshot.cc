@@ -157,7 +157,8 @@ Result<ExportedSnapshot> MakeSlot(PgConnection& walsender, const SlotOptions& op
 // The first attempt: a slot, and the copy as of its consistent point. kAborted before anything
 // is copied when a table was rewritten since that point.
 Status BeginCopy(const SlotOptions& options, const std::vector<std::string>& tables,
-                 EventLog& log, const StopSignal& stop, Duration patience) {
+                 const PublicationMarks& marks, EventLog& log, const StopSignal& stop,
+                 Duration patience) {
   const TimePoint deadline = SystemClock().Now() + patience;
   INDOUBT_ASSIGN_OR_RETURN(auto walsender,
                            PgConnection::Connect(options.dsn, true, stop, deadline));
@@ -176,6 +177,7 @@ Status BeginCopy(const SlotOptions& options, const std::vector<std::string>& tab
                deadline));
   Progress progress;
   progress.set_lsn(made.lsn.value);
+  progress.mutable_publication_marks()->insert(marks.begin(), marks.end());
   // The snapshot is there as long as `walsender` does nothing else.
   INDOUBT_ASSIGN_OR_RETURN(auto reader,
                            PgConnection::Connect(options.dsn, false, stop, deadline));
@@ -287,9 +289,17 @@ Result<PublishedTables> PrepareSource(const SlotOptions& options,
     names.insert(table.qualified());
   }
   INDOUBT_RETURN_IF_ERROR(EnsurePublication(*connection, options.publication, names, deadline));
-  if (log.state() == EventLogState::kStreaming) return published;
+  INDOUBT_ASSIGN_OR_RETURN(const PublicationMarks marks,
+                           ReadPublicationMarks(*connection, options.publication, deadline));
   INDOUBT_ASSIGN_OR_RETURN(auto progress, log.ReadSnapshotProgress());
-  if (log.state() == EventLogState::kSnapshot && progress) {
+  const Status same = progress ? CheckPublicationMarks(options.publication, MarksOf(*progress),
+                                                       marks, published)
+                               : Status::Ok();
+  if (log.state() == EventLogState::kStreaming) {
+    INDOUBT_RETURN_IF_ERROR(same);
+    return published;
+  }
+  if (log.state() == EventLogState::kSnapshot && progress && same.ok()) {
     INDOUBT_ASSIGN_OR_RETURN(
         const bool done,
         GoOnWithCopy(options, tables, std::move(*progress), log, stop, patience));
@@ -297,7 +307,7 @@ Result<PublishedTables> PrepareSource(const SlotOptions& options,
   }
   Status copied;
   for (int beginning = 0; beginning < kBeginnings; ++beginning) {
-    copied = BeginCopy(options, tables, log, stop, patience);
+    copied = BeginCopy(options, tables, marks, log, stop, patience);
     if (copied.code() != StatusCode::kAborted || stop.is_set()) break;
   }
   INDOUBT_RETURN_IF_ERROR(copied);

@@ -22,8 +22,8 @@ SourceRunner::SourceRunner(SlotOptions options, PublishedTables tables,
     : options_(std::move(options)),
       log_(log),
       stop_(stop),
-      filter_(options_, std::move(snapshot), stop),
-      publication_(options_, std::move(tables), stop) {
+      publication_(options_, std::move(tables), MarksOf(snapshot), stop),
+      filter_(options_, std::move(snapshot), stop) {
   state_.health = Status(StatusCode::kUnavailable, "cdc source: not connected yet");
   thread_ = std::thread([this] { Run(); });
 }

@@ -44,8 +44,8 @@ class SourceRunner {
   const SlotOptions options_;
   EventLog& log_;
   const StopSignal& stop_;
-  SnapshotFilter filter_;
   PublicationWatch publication_;
+  SnapshotFilter filter_;
   bool progress_ = false;  // since the last connect
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;

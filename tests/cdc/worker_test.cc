@@ -254,31 +254,110 @@ TEST_F(CdcWorkerTest, APublicationThatListsColumnsIsRefused) {
   EXPECT_THAT(worker.error().message(), HasSubstr("public.moves (only listed columns)"));
 }
 
-TEST_F(CdcWorkerTest, APublicationThatIsAlteredUnderItEndsTheSourceWithWhatItPublishesNow) {
-  Client().Run("CREATE TABLE other(id bigint PRIMARY KEY)");
-  const struct {
-    const char* alter;
-    const char* publishes;
-  } kCases[] = {
-      {"ALTER PUBLICATION indoubt ADD TABLE other", "{public.moves, public.other}"},
-      {"ALTER PUBLICATION indoubt DROP TABLE moves", "{}"},
-      {"ALTER PUBLICATION indoubt SET TABLE moves WHERE (id > 3)",
-       "{public.moves (only some rows)}"},
-  };
-  for (const auto& [alter, publishes] : kCases) {
-    SCOPED_TRACE(alter);
-    const auto worker = CdcWorker::Start(Options());
-    ASSERT_TRUE(worker) << worker.error().ToString();
+struct Alteration {
+  const char* name;
+  const char* alter;
+  const char* publishes;  // then, while a worker runs
+  const char* put_back;
+  const char* done;  // what a start says of both; empty: nothing of ours was left out
+};
+
+class CdcPublicationTest : public CdcWorkerTest,
+                           public testing::WithParamInterface<Alteration> {
+ protected:
+  void SetUp() override {
+    CdcWorkerTest::SetUp();
+    Client().Run("CREATE TABLE other(id bigint PRIMARY KEY)");
+  }
+  /// Streams one transaction to the views.
+  std::unique_ptr<CdcWorker> Streaming() {
+    auto worker = CdcWorker::Start(Options());
+    EXPECT_TRUE(worker) << worker.error().ToString();
+    if (!worker) return nullptr;
     Client().Run("INSERT INTO moves(item, amount) VALUES ('a', 1)");
     ExpectViewsEqualSource();
-    Client().Run(alter);
-    EXPECT_TRUE(Eventually([&] { return (*worker)->source_lost(); }));
-    const Status health = (*worker)->health();
-    EXPECT_EQ(health.code(), StatusCode::kRefused) << health.ToString();
-    EXPECT_THAT(health.message(), HasSubstr("altered while the worker ran"));
-    EXPECT_THAT(health.message(), HasSubstr(std::string("publishes ") + publishes));
-    Client().Run("ALTER PUBLICATION indoubt SET TABLE moves");
+    return std::move(*worker);
   }
+  void ExpectStartSaysWhatWasDone() {
+    const auto again = CdcWorker::Start(Options());
+    const std::string done = GetParam().done;
+    if (done.empty()) {
+      EXPECT_TRUE(again) << again.error().ToString();
+      ExpectViewsEqualSource();
+      return;
+    }
+    ASSERT_FALSE(again) << "it would go on with a hole";
+    EXPECT_EQ(again.error().code(), StatusCode::kRefused);
+    EXPECT_THAT(again.error().message(),
+                AllOf(HasSubstr("altered after the event log was begun"), HasSubstr(done),
+                      HasSubstr("name another slot")));
+  }
+};
+
+TEST_P(CdcPublicationTest, AlteredUnderAWorkerItEndsTheSourceWithWhatItPublishesNow) {
+  const auto worker = Streaming();
+  ASSERT_TRUE(worker);
+  Client().Run(GetParam().alter);
+  EXPECT_TRUE(Eventually([&] { return worker->source_lost(); }));
+  const Status health = worker->health();
+  EXPECT_EQ(health.code(), StatusCode::kRefused) << health.ToString();
+  EXPECT_THAT(health.message(), HasSubstr("altered while the worker ran"));
+  EXPECT_THAT(health.message(), HasSubstr(std::string("publishes ") + GetParam().publishes));
+}
+
+TEST_P(CdcPublicationTest, AlteredAndPutBackWithoutAWorkerItIsNoHoleThatNobodySees) {
+  Streaming().reset();
+  Client().Run(GetParam().alter);
+  Client().Run("INSERT INTO moves(item, amount) VALUES ('b', 2)");
+  Client().Run(GetParam().put_back);
+  ExpectStartSaysWhatWasDone();
+}
+
+TEST_P(CdcPublicationTest, AlteredAndPutBackBetweenTwoLooksItEndsTheSourceToo) {
+  const auto worker = Streaming();
+  ASSERT_TRUE(worker);
+  // Both at once, as the watch sees it.
+  Client().Run(fmt::format("BEGIN; {}; {}; COMMIT", GetParam().alter, GetParam().put_back));
+  if (*GetParam().done == '\0') {
+    Client().Run("INSERT INTO moves(item, amount) VALUES ('b', 2)");
+    ExpectViewsEqualSource();
+    return;
+  }
+  EXPECT_TRUE(Eventually([&] { return worker->source_lost(); }));
+  EXPECT_THAT(worker->health().message(), HasSubstr(GetParam().done));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Alterations, CdcPublicationTest,
+    testing::Values(
+        Alteration{"TableAdded", "ALTER PUBLICATION indoubt ADD TABLE other",
+                   "{public.moves, public.other}", "ALTER PUBLICATION indoubt SET TABLE moves",
+                   ""},
+        Alteration{"TableDropped", "ALTER PUBLICATION indoubt DROP TABLE moves", "{}",
+                   "ALTER PUBLICATION indoubt ADD TABLE moves",
+                   "table public.moves was taken out or narrowed"},
+        Alteration{"SomeRows", "ALTER PUBLICATION indoubt SET TABLE moves WHERE (id > 3)",
+                   "{public.moves (only some rows)}",
+                   "ALTER PUBLICATION indoubt SET TABLE moves",
+                   "table public.moves was taken out or narrowed"},
+        Alteration{
+            "OnlyInserts", "ALTER PUBLICATION indoubt SET (publish = 'insert')",
+            "{public.moves}",
+            "ALTER PUBLICATION indoubt SET (publish = 'insert, update, delete, truncate')",
+            "its options were altered"}),
+    [](const auto& one) { return one.param.name; });
+
+TEST_F(CdcWorkerTest, APublicationThatWasMadeAnewIsRefusedAndOneWithANewOwnerIsNot) {
+  { ASSERT_TRUE(CdcWorker::Start(Options())); }
+  Client().Run("CREATE ROLE keeper SUPERUSER; ALTER PUBLICATION indoubt OWNER TO keeper");
+  {
+    const auto worker = CdcWorker::Start(Options());
+    ASSERT_TRUE(worker) << worker.error().ToString();
+  }
+  Client().Run("DROP PUBLICATION indoubt; CREATE PUBLICATION indoubt FOR TABLE moves");
+  const auto again = CdcWorker::Start(Options());
+  ASSERT_FALSE(again);
+  EXPECT_THAT(again.error().message(), HasSubstr("it was dropped and made anew"));
 }
 
 TEST_F(CdcWorkerTest, ATableThatIsRenamedAndOneThatIsDroppedAlterNoPublication) {
