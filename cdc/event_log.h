@@ -159,6 +159,9 @@ class EventLog {
   virtual Status SaveSnapshotProgress(const events::SnapshotProgress& progress) = 0;
   /// What was kept last; none when nothing was since BeginSnapshot.
   virtual Result<std::optional<events::SnapshotProgress>> ReadSnapshotProgress() = 0;
+  /// In kStreaming: keeps `progress` in the place of what was kept, durably. Before the first
+  /// Append.
+  virtual Status AmendSnapshotProgress(const events::SnapshotProgress& progress) = 0;
   /// kSnapshot -> kStreaming, durably, and keeps `progress`: the snapshot is complete.
   virtual Status FinishSnapshot(const events::SnapshotProgress& progress) = 0;
 

@@ -39,11 +39,15 @@ class StopSignal {
 /// Rows of text; nullopt is NULL.
 using PgRows = std::vector<std::vector<std::optional<std::string>>>;
 
+/// What a catalog's column of a number or an oid has. kInternal for anything else.
+Result<uint32_t> ParseCatalogNumber(const std::optional<std::string>& text);
+
 /// Belongs to one thread.
 class PgConnection {
  public:
   /// `replication`: a walsender of the same database, which also runs plain SQL. Values are
-  /// written in one way whatever the session's defaults are: UTF-8, ISO dates in UTC.
+  /// written in one way whatever the session's defaults are: UTF-8, ISO dates in UTC. A
+  /// query from which a row-level security policy would hide rows is refused (kRefused).
   /// kInvalidArgument for a DSN that cannot be parsed, kUnavailable when the server
   /// cannot be reached, kDeadlineExceeded when it has not answered by `deadline`.
   static Result<std::unique_ptr<PgConnection>> Connect(const std::string& dsn, bool replication,

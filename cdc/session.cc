@@ -51,10 +51,11 @@ Status Session::Open() {
                          options_.slot_lock_timeout};
   INDOUBT_RETURN_IF_ERROR(OpenSource(slot));
   FollowWith(std::move(views), tables, slot);
-  INDOUBT_ASSIGN_OR_RETURN(auto snapshot, log_->ReadSnapshotProgress());
-  source_ = std::make_unique<SourceRunner>(
-      slot, published_, snapshot ? std::move(*snapshot) : events::SnapshotProgress(), *log_,
-      stop_);
+  INDOUBT_ASSIGN_OR_RETURN(auto kept, log_->ReadSnapshotProgress());
+  events::SnapshotProgress snapshot = kept ? std::move(*kept) : events::SnapshotProgress();
+  events::PublicationMarks marks = snapshot.publication();
+  source_ = std::make_unique<SourceRunner>(slot, published_, std::move(marks),
+                                           std::move(snapshot), *log_, stop_);
   KeepLog();
   return Status::Ok();
 }

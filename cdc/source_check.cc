@@ -127,6 +127,7 @@ class SourceCheck {
         continue;
       }
       qualified.insert(found->qualified());
+      tables_[found->shape().oid()] = found->qualified();
       INDOUBT_ASSIGN_OR_RETURN(
           const auto row,
           Ask(fmt::format("SELECT pg_has_role(relowner, 'USAGE'), "
@@ -157,7 +158,7 @@ class SourceCheck {
   /// As the worker will ask for it: by what the event log says, if there is one.
   Status CheckSlot() {
     INDOUBT_ASSIGN_OR_RETURN(slot_, ReadSlot(connection_, options_.slot, deadline_));
-    const auto log = LogGlance::Open(options_.event_log_path);  // after the slot: see CheckSlot
+    auto log = LogGlance::Open(options_.event_log_path);  // after the slot: see CheckSlot
     if (!log && log.error().code() != StatusCode::kNotFound) {
       Note(log.error());
     } else if (!log || log->state() == EventLogState::kNew) {
@@ -166,6 +167,20 @@ class SourceCheck {
       Note(begun);
     } else if (log->state() == EventLogState::kStreaming) {
       NoteWhetherItGoesOn(cdc_internal::CheckSlot(slot_, log->end().complete));
+      return CheckLogsPublication(*log);
+    }
+    return Status::Ok();
+  }
+
+  Status CheckLogsPublication(LogGlance& log) {
+    INDOUBT_ASSIGN_OR_RETURN(const events::PublicationMarks before, log.Publication());
+    if (!publication_is_there_) {
+      Note(cdc_internal::LogsPublicationIsGone(options_.publication));
+    } else if (before.oid() != 0) {
+      INDOUBT_ASSIGN_OR_RETURN(
+          const events::PublicationMarks now,
+          cdc_internal::ReadPublicationMarks(connection_, options_.publication, deadline_));
+      Note(cdc_internal::CheckPublicationMarks(options_.publication, before, now, tables_));
     }
     return Status::Ok();
   }
@@ -235,6 +250,7 @@ class SourceCheck {
   PreflightReport& report_;
   std::string role_;
   bool publication_is_there_ = false;
+  cdc_internal::PublishedTables tables_;  // those that are there, as they were asked for
   SlotFacts slot_;
 };
 

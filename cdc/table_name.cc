@@ -30,12 +30,12 @@ bool TakeQuoted(std::string_view& text, std::string& name) {
   }
 }
 
+char Folded(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
 // Up to a dot or a space, whatever it is. Only ASCII is folded, as in a database in UTF-8.
 void TakePlain(std::string_view& text, std::string& name) {
   const std::string_view plain = text.substr(0, text.find_first_of(" \t\n\r\f\v."));
-  for (const char c : plain) {
-    name += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  }
+  for (const char c : plain) name += Folded(c);
   text.remove_prefix(plain.size());
 }
 
@@ -74,11 +74,17 @@ Result<std::vector<std::string>> BareTableNames(const std::vector<std::string>& 
   std::vector<std::string> names;
   for (const std::string& table : tables) {
     INDOUBT_ASSIGN_OR_RETURN(std::string name, BareTableName(table));
-    if (std::find(names.begin(), names.end(), name) != names.end()) {
+    // SQLite's names are the same whatever the case of their ASCII letters.
+    const auto same = [&](const std::string& other) {
+      return std::equal(name.begin(), name.end(), other.begin(), other.end(),
+                        [](char a, char b) { return Folded(a) == Folded(b); });
+    };
+    if (std::find_if(names.begin(), names.end(), same) != names.end()) {
       return Status(
           StatusCode::kInvalidArgument,
           fmt::format("two tables are named {}: a view holds each under its own name, "
-                      "whatever its schema; publish one of them, the other through a "
+                      "whatever its schema and the case of its letters; publish one of them, "
+                      "the other through a "
                       "worker and views of its own",
                       name));
     }

@@ -260,8 +260,10 @@ void AddExec(Verb program) {
       verb.Value("--server", arguments->server, "A running `indoubt serve` to hand it to");
   verb.RequireEither(config, server);
   verb.Duration("--timeout", arguments->timeout, "Until the decision, e.g. 5s");
-  verb.Value("--id", arguments->id,
-             "Names the request: asked again by the same name it is not done twice");
+  verb.Value(
+      "--id", arguments->id,
+      "Names the request: asked again by the same name it is not done twice, and another "
+      "one by that name is refused");
   verb.Value("--return", arguments->answer_when,
              "Whether a commit is told once it is applied everywhere, or decided")
       .OneOf({"applied", "decided"});

@@ -39,9 +39,9 @@ struct TransactionRequest {
   /// Names this request for good, [A-Za-z0-9_.:-]{1,64}; empty: no name. Asked again by
   /// the same id within outcome_retention after its commit, also after a restart, it is
   /// not done twice, and the answer is the same but for the statements' results. One that
-  /// was rolled back, or that only read, may be done anew. With
-  /// other statements under the same id it is refused (kInvalidArgument) as long as the first
-  /// is under way or remembered. After outcome_retention an id is forgotten, and free.
+  /// was rolled back, or that only read, may be done anew. Another one under the same id, with
+  /// other statements, is refused (kInvalidArgument) as long as the first is under way or
+  /// remembered. After outcome_retention an id is forgotten, and free.
   std::string request_id = {};
 
   /// Towards a server: learn the gid at once, so that an outcome in doubt carries it also
@@ -119,7 +119,8 @@ class TransactionExecutor {
   /// Returns at once. `done` is called once with the outcome, on any thread, also before
   /// Execute has returned, and must not block. What is wrong is an outcome, too, with its
   /// class in `code`:
-  ///   rolled back   kInvalidArgument: an unknown participant, a bad timeout or id;
+  ///   rolled back   kInvalidArgument: an unknown participant, a bad timeout or id, or an
+  ///                 id that is another request's;
   ///                 kUnavailable, kRefused: a participant cannot be reached, or cannot
   ///                 keep the promise of a yes vote, or the coordinator stops or is full;
   ///                 kAborted: a participant's no, or too many results together;

@@ -57,6 +57,10 @@ class LiveCoordinator : public Coordinator {
                   OutcomeCallback done);
   /// A request with an id.
   void ExecuteOnce(TransactionRequest request, OutcomeCallback done);
+  /// What the log knows of the request's id: the outcome when it is the same request's, a
+  /// refusal when it is another's; none when it knows nothing.
+  std::optional<TransactionOutcome> AnswerFromLog(const RequestName& name,
+                                                  AnswerWhen answer_when) const;
   /// What became of the commit that an earlier request asked for.
   TransactionOutcome OutcomeOfRequest(const Gid& gid, AnswerWhen answer_when) const;
   /// Sorts the statements by participant; names an unknown one.

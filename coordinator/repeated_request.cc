@@ -50,10 +50,20 @@ TransactionOutcome LiveCoordinator::OutcomeOfRequest(const Gid& gid,
   return outcome;
 }
 
+std::optional<TransactionOutcome> LiveCoordinator::AnswerFromLog(const RequestName& name,
+                                                                 AnswerWhen answer_when) const {
+  const std::optional<NamedCommit> known = engine_.log().FindRequest(name.id);
+  if (!known) return std::nullopt;
+  if (known->request.MayBe(name)) return OutcomeOfRequest(known->gid, answer_when);
+  return RefusedBecause(
+      AnotherRequest(name.id, fmt::format("is transaction {}", known->gid.ToString())));
+}
+
 void LiveCoordinator::ExecuteOnce(TransactionRequest request, OutcomeCallback done) {
   const TimePoint began = engine_.Now();
   const RequestName name{request.request_id, RequestDigest(request.statements)};
   const std::string& id = name.id;
+  const AnswerWhen answer_when = request.answer_when.value_or(options_.answer_when);
   const auto answer = [this, id, began](TransactionOutcome outcome,
                                         const OutcomeCallback& first) {
     if (outcome.elapsed == Duration{}) outcome.elapsed = engine_.Now() - began;
@@ -68,21 +78,17 @@ void LiveCoordinator::ExecuteOnce(TransactionRequest request, OutcomeCallback do
           StatusCode::kUnavailable,
           fmt::format("request {}: {} callers wait for its answer already; ask again later", id,
                       RequestRegister::kMaxWaiting))));
-    case RequestRegister::Turn::kAnother:
-      return done(RefusedBecause(AnotherRequest(id, "is under way")));
+    case RequestRegister::Turn::kAnother: {
+      // The one under way may be on its way to be refused, and this be what was committed.
+      auto known = AnswerFromLog(name, answer_when);
+      return done(known ? std::move(*known)
+                        : RefusedBecause(AnotherRequest(id, "is under way")));
+    }
     case RequestRegister::Turn::kFirst:
       break;
   }
   // Only now: whoever was first before us has answered after its commit was proposed.
-  if (const std::optional<NamedCommit> asked = engine_.log().FindRequest(id)) {
-    if (!asked->request.MayBe(name)) {
-      return answer(RefusedBecause(AnotherRequest(
-                        id, fmt::format("is transaction {}", asked->gid.ToString()))),
-                    done);
-    }
-    return answer(
-        OutcomeOfRequest(asked->gid, request.answer_when.value_or(options_.answer_when)), done);
-  }
+  if (auto known = AnswerFromLog(name, answer_when)) return answer(std::move(*known), done);
   if (!engine_.log().HasRoomForRequest()) {
     return answer(RefusedBecause(Status(
                       StatusCode::kUnavailable,

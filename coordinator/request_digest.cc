@@ -26,18 +26,34 @@ class Digester {
     digest_ = Crc32c(text, digest_);
   }
   void One(const Value& value) {
-    Number(value.held.index());
     std::visit([this](const auto& held) { Held(held); }, value.held);
   }
 
  private:
-  void Held(std::monostate /*null*/) {}
-  void Held(bool truth) { Number(truth ? 1 : 0); }
-  void Held(int64_t number) { Number(static_cast<uint64_t>(number)); }
-  void Held(double number) { Number(std::bit_cast<uint64_t>(number)); }
-  void Held(const std::string& text) { Text(text); }
-  void Held(const Blob& blob) { Text(blob.bytes); }
+  // Each begins with a number for its type, which is for good.
+  void Held(std::monostate /*null*/) { Number(0); }
+  void Held(bool truth) {
+    Number(1);
+    Number(truth ? 1 : 0);
+  }
+  void Held(int64_t number) {
+    Number(2);
+    Number(static_cast<uint64_t>(number));
+  }
+  void Held(double number) {
+    Number(3);
+    Number(std::bit_cast<uint64_t>(number));
+  }
+  void Held(const std::string& text) {
+    Number(4);
+    Text(text);
+  }
+  void Held(const Blob& blob) {
+    Number(5);
+    Text(blob.bytes);
+  }
   void Held(const std::vector<Value>& list) {
+    Number(6);
     Number(list.size());
     for (const Value& value : list) One(value);
   }

@@ -27,7 +27,7 @@ void RequestRegister::Answer(const std::string& id, const TransactionOutcome& ou
   }
   for (const OutcomeCallback& done : waiting) {
     TransactionOutcome again = outcome;
-    again.asked_before = true;
+    again.asked_before = !outcome.gid.empty();  // else it was refused, and nothing has run
     done(std::move(again));
   }
 }

@@ -24,7 +24,8 @@ class RequestRegister {
   /// asks for something else by this id.
   Turn Enter(const RequestName& request, OutcomeCallback& done);
 
-  /// Everybody who waits gets `outcome`, marked as asked for before, and `id` is free.
+  /// Everybody who waits gets `outcome`, marked as asked for before if it has a gid, and `id`
+  /// is free.
   void Answer(const std::string& id, const TransactionOutcome& outcome);
 
  private:

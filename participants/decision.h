@@ -22,7 +22,7 @@ struct BranchRecord {
 /// By what a client asked for a transaction, so that asked again it is not done twice.
 struct RequestName {
   std::string id;  // [A-Za-z0-9_.:-]{1,64}; empty: the request has none
-  /// Of its statements (coordinator/request_digest.h), to tell one that is asked again from
+  /// A CRC-32C of its statements, to tell one that is asked again from
   /// another that was given the same id; 0: not known, as in logs of before there was one.
   uint32_t digest = 0;
 

@@ -8,6 +8,12 @@
 namespace indoubt {
 namespace {
 
+std::string Described(const RequestName& request) {
+  std::string text = "request " + request.id;
+  if (request.digest != 0) text += fmt::format(" (digest {:08x})", request.digest);
+  return text;
+}
+
 class Describer {
  public:
   explicit Describer(InspectedRecord& shown) : out_(shown) {}
@@ -20,7 +26,7 @@ class Describer {
                                  branch.participant, branch.token.size());
     }
     if (!decision.request.empty()) {
-      out_.detail += fmt::format(", request {}", decision.request.id);
+      out_.detail += ", " + Described(decision.request);
     }
   }
   void operator()(const EndRecord& end) const {
@@ -57,7 +63,7 @@ class Describer {
   void operator()(const AnsweredRecord& answered) const {
     out_.kind = "answered";
     out_.gid = answered.commit.gid.ToString();
-    out_.detail = fmt::format("request {}", answered.commit.request.id);
+    out_.detail = Described(answered.commit.request);
   }
   void operator()(const OperatorDecision& decision) const {
     out_.kind = "operator";

@@ -113,8 +113,7 @@ class LogCore : public DecisionLog {
   LogState state_;             // of what is durable (ends: of what was said)
   /// Commits not known durable; kept after a failure.
   boost::unordered_flat_set<Gid, std::hash<Gid>> proposed_;
-  std::unordered_map<std::string, NamedCommit>
-      proposed_requests_;  // theirs, by the client's id
+  std::unordered_map<std::string, NamedCommit> proposed_requests_;  // of those, by id
 
   // Constant, or used only by the thread that set flushing_.
   FileSystem& files_;

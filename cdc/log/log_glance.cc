@@ -64,6 +64,22 @@ Result<std::optional<OldestEvent>> LogGlance::Oldest() {
 
 Result<uint64_t> LogGlance::UsedBytes() { return cdc_internal::UsedBytes(*db_); }
 
+Result<events::PublicationMarks> LogGlance::Publication() {
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery table,
+                           db_->Prepare("SELECT 1 FROM sqlite_master WHERE name = 'snapshot'"));
+  INDOUBT_ASSIGN_OR_RETURN(const bool kept, table.Next());
+  if (!kept) return events::PublicationMarks();
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query, db_->Prepare("SELECT progress FROM snapshot"));
+  INDOUBT_ASSIGN_OR_RETURN(const bool found, query.Next());
+  events::SnapshotProgress progress;
+  if (found && !progress.ParseFromString(query.Bytes(0))) {
+    return Status(StatusCode::kCorrupt,
+                  fmt::format("event log {}: the snapshot's progress is not what was written",
+                              db_->path()));
+  }
+  return progress.publication();
+}
+
 Result<bool> LogGlance::WasId(const std::string& id) {
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query,
                            db_->Prepare("SELECT 1 FROM former_ids WHERE id = ?1"));

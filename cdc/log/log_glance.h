@@ -29,6 +29,8 @@ class LogGlance {
   /// That the log was begun with; empty in kNew.
   const std::string& slot() const { return slot_; }
   const LogEnd& end() const { return end_; }
+  /// What the publication was when the log was begun; oid 0: not known.
+  Result<events::PublicationMarks> Publication();
   /// Whether `id` was this log's before a slot was lost.
   Result<bool> WasId(const std::string& id);
 

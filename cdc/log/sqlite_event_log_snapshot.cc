@@ -88,6 +88,14 @@ Result<std::optional<events::SnapshotProgress>> SqliteEventLog::ReadSnapshotProg
                             db_->path()));
 }
 
+Status SqliteEventLog::AmendSnapshotProgress(const events::SnapshotProgress& progress) {
+  INDOUBT_CHECK(state_ == EventLogState::kStreaming, "a snapshot that is not finished");
+  const std::lock_guard writing(writing_);
+  INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));
+  INDOUBT_RETURN_IF_ERROR(KeepProgress(progress));
+  return transaction.Commit();
+}
+
 Status SqliteEventLog::FinishSnapshot(const events::SnapshotProgress& progress) {
   INDOUBT_CHECK(state_ == EventLogState::kSnapshot, "the end of a snapshot that was not begun");
   INDOUBT_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*db_));

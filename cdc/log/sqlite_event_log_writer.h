@@ -46,6 +46,7 @@ class SqliteEventLog : public EventLog {
                              const events::SnapshotProgress& progress) override;
   Status SaveSnapshotProgress(const events::SnapshotProgress& progress) override;
   Result<std::optional<events::SnapshotProgress>> ReadSnapshotProgress() override;
+  Status AmendSnapshotProgress(const events::SnapshotProgress& progress) override;
   Status FinishSnapshot(const events::SnapshotProgress& progress) override;
   Status Append(std::vector<HeldTransaction> batch) override;
   std::vector<HeldTransaction> Reclaim() override;

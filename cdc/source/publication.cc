@@ -8,15 +8,34 @@
 namespace indoubt::cdc_internal {
 namespace {
 
-/// What has given the mark named `of` another value.
-std::string WhatWasDone(const std::string& of, const PublishedTables& tables) {
-  if (of == "oid") return "it was dropped and made anew";
-  if (of.starts_with("row ")) return "its options were altered";
-  std::string what = of;
-  for (const auto& [oid, table] : tables) {
-    if (of == fmt::format("table {}", oid)) what = "table " + table;
+using Entries = google::protobuf::Map<uint32_t, uint32_t>;
+
+constexpr size_t kMostNamed = 5;
+
+/// Whether what had the entry `before` for `oid` has that still, and no other.
+bool HasIts(const Entries& now, uint32_t oid, uint32_t before) {
+  const auto found = now.find(oid);
+  return found != now.end() && found->second == before;
+}
+
+/// What was done, one line each; none: nothing.
+std::vector<std::string> Alterations(const events::PublicationMarks& before,
+                                     const events::PublicationMarks& now,
+                                     const PublishedTables& tables) {
+  if (before.oid() != now.oid()) return {"it was dropped and made anew"};
+  std::vector<std::string> done;
+  if (before.owner() == now.owner() && before.row() != now.row()) {
+    done.emplace_back("its options, name or owner were altered and put back");
   }
-  return what + " was taken out or narrowed, and put back";
+  for (const auto& [oid, entry] : before.tables()) {
+    const auto table = tables.find(oid);
+    if (table == tables.end() || HasIts(now.tables(), oid, entry)) continue;
+    done.push_back("table " + table->second + " was taken out or narrowed");
+  }
+  for (const auto& [oid, entry] : before.schemas()) {
+    if (!HasIts(now.schemas(), oid, entry)) done.emplace_back("a schema was taken out");
+  }
+  return done;
 }
 
 }  // namespace
@@ -56,43 +75,64 @@ Status CheckPublication(PgConnection& connection, const std::string& name,
   return Status::Ok();
 }
 
-Result<PublicationMarks> ReadPublicationMarks(PgConnection& connection, const std::string& name,
-                                              TimePoint deadline) {
+Result<events::PublicationMarks> ReadPublicationMarks(PgConnection& connection,
+                                                      const std::string& name,
+                                                      TimePoint deadline) {
   const std::string ours = "WHERE p.pubname = " + connection.Literal(name);
   INDOUBT_ASSIGN_OR_RETURN(
       const PgRows rows,
       connection.Query(
           fmt::format(
-              "SELECT 'oid', p.oid::text FROM pg_publication p {0} UNION ALL "
-              // A new owner makes a new version, too, and changes nothing.
-              "SELECT 'row of owner ' || p.pubowner, p.xmin::text FROM pg_publication p "
-              "{0} UNION ALL "
-              "SELECT 'table ' || r.prrelid, r.oid::text FROM pg_publication_rel r JOIN "
+              "SELECT 'p', p.oid, p.xmin, p.pubowner FROM pg_publication p {0} UNION ALL "
+              "SELECT 't', r.prrelid, r.oid::text::xid, 0 FROM pg_publication_rel r JOIN "
               "pg_publication p ON p.oid = r.prpubid {0} UNION ALL "
-              "SELECT 'schema ' || s.pnnspid, s.oid::text FROM pg_publication_namespace "
-              "s JOIN pg_publication p ON p.oid = s.pnpubid {0}",
+              "SELECT 's', n.pnnspid, n.oid::text::xid, 0 FROM pg_publication_namespace n JOIN "
+              "pg_publication p ON p.oid = n.pnpubid {0}",
               ours),
           deadline));
-  PublicationMarks marks;
-  for (const auto& row : rows) marks[row[0].value_or("")] = row[1].value_or("");
-  return marks;
+  events::PublicationMarks marks;
+  for (const auto& row : rows) {
+    INDOUBT_ASSIGN_OR_RETURN(const uint32_t of, ParseCatalogNumber(row[1]));
+    INDOUBT_ASSIGN_OR_RETURN(const uint32_t mark, ParseCatalogNumber(row[2]));
+    if (row[0] == "t") {
+      (*marks.mutable_tables())[of] = mark;
+    } else if (row[0] == "s") {
+      (*marks.mutable_schemas())[of] = mark;
+    } else {
+      marks.set_oid(of);
+      marks.set_row(mark);
+      INDOUBT_ASSIGN_OR_RETURN(const uint32_t owner, ParseCatalogNumber(row[3]));
+      marks.set_owner(owner);
+    }
+  }
+  if (marks.oid() != 0) return marks;
+  return Status(StatusCode::kNotFound, fmt::format("there is no publication \"{}\"", name));
 }
 
-Status CheckPublicationMarks(const std::string& name, const PublicationMarks& before,
-                             const PublicationMarks& now, const PublishedTables& tables) {
-  std::vector<std::string> altered;
-  for (const auto& [of, mark] : before) {
-    const auto found = now.find(of);
-    if (found != now.end() && found->second != mark) altered.push_back(of);
+Status CheckPublicationMarks(const std::string& name, const events::PublicationMarks& before,
+                             const events::PublicationMarks& now,
+                             const PublishedTables& tables) {
+  std::vector<std::string> done = Alterations(before, now, tables);
+  if (done.empty()) return Status::Ok();
+  if (done.size() > kMostNamed) {
+    const size_t more = done.size() - kMostNamed;
+    done.resize(kMostNamed);
+    done.push_back(fmt::format("and {} more", more));
   }
-  if (altered.empty()) return Status::Ok();
-  std::vector<std::string> done;
-  for (const std::string& of : altered) done.push_back(WhatWasDone(of, tables));
   return Status(StatusCode::kRefused,
                 fmt::format("publication \"{}\" was altered after the event log was begun, and "
-                            "what it left out meanwhile is missing for good: {}; name another "
-                            "slot and event log",
+                            "what it left out meanwhile may be missing for good: {}; drop the "
+                            "slot, name another slot and event log, and rebuild the views",
                             name, fmt::join(done, "; ")));
+}
+
+Status LogsPublicationIsGone(const std::string& name) {
+  return Status(
+      StatusCode::kRefused,
+      fmt::format("publication \"{}\", with which the event log was begun, is gone, and "
+                  "the changes since then with it; drop the slot, name another slot "
+                  "and event log, and rebuild the views",
+                  name));
 }
 
 Status EnsurePublication(PgConnection& connection, const std::string& name,
@@ -100,8 +140,8 @@ Status EnsurePublication(PgConnection& connection, const std::string& name,
   const Status checked = CheckPublication(connection, name, tables, deadline);
   if (checked.code() != StatusCode::kNotFound) return checked;
   return connection
-      .Query(fmt::format("CREATE PUBLICATION {} FOR TABLE {}", connection.Identifier(name),
-                         fmt::join(tables, ", ")),
+      .Query(fmt::format("CREATE PUBLICATION {} FOR TABLE ONLY {}", connection.Identifier(name),
+                         fmt::join(tables, ", ONLY ")),
              deadline)
       .status();
 }

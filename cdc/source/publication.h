@@ -24,23 +24,21 @@ using PublishedTables = std::map<uint32_t, std::string>;
 Status CheckPublication(PgConnection& connection, const std::string& name,
                         const std::set<std::string>& tables, TimePoint deadline);
 
-/// What is another one after the publication was altered, also when that was taken back: its
-/// oid, its row's version, and the oid of each table's and schema's entry. By name of each.
-using PublicationMarks = std::map<std::string, std::string>;
-Result<PublicationMarks> ReadPublicationMarks(PgConnection& connection, const std::string& name,
-                                              TimePoint deadline);
+/// What the catalog says of the publication `name` now. kNotFound when there is none.
+Result<events::PublicationMarks> ReadPublicationMarks(PgConnection& connection,
+                                                      const std::string& name,
+                                                      TimePoint deadline);
 
-/// As they were when the log was begun.
-inline PublicationMarks MarksOf(const events::SnapshotProgress& begun) {
-  return {begun.publication_marks().begin(), begun.publication_marks().end()};
-}
+/// kRefused, with what was done to it and what to do, when `now` shows that the publication
+/// `name` was altered since `before`, which may have been taken back since. `tables`: those
+/// that are there now. An entry of a table that is not is no alteration: it went with the
+/// table.
+Status CheckPublicationMarks(const std::string& name, const events::PublicationMarks& before,
+                             const events::PublicationMarks& now,
+                             const PublishedTables& tables);
 
-/// kRefused, with what was done to it, when `now` shows that the publication `name` was altered
-/// since `before`; tables are named as in `tables`. What one of the two has and the other has
-/// not is no alteration of this kind: a table may have been dropped, and the check above sees
-/// one that is missing.
-Status CheckPublicationMarks(const std::string& name, const PublicationMarks& before,
-                             const PublicationMarks& now, const PublishedTables& tables);
+/// kRefused: the publication `name` of a log that streams is gone, and is not to be made anew.
+Status LogsPublicationIsGone(const std::string& name);
 
 /// Makes the publication unless it is there; otherwise as CheckPublication.
 Status EnsurePublication(PgConnection& connection, const std::string& name,

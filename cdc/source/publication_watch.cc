@@ -11,14 +11,10 @@ namespace {
 constexpr std::chrono::seconds kLookEvery{2};
 constexpr std::chrono::seconds kAnswerWithin{30};
 
-bool IsAltered(const Status& looked) {
-  return looked.code() == StatusCode::kRefused || looked.code() == StatusCode::kNotFound;
-}
-
 }  // namespace
 
 PublicationWatch::PublicationWatch(SlotOptions options, PublishedTables tables,
-                                   PublicationMarks marks, const StopSignal& stop)
+                                   events::PublicationMarks marks, const StopSignal& stop)
     : options_(std::move(options)),
       tables_(std::move(tables)),
       marks_(std::move(marks)),
@@ -35,41 +31,46 @@ Status PublicationWatch::status() const {
 
 void PublicationWatch::Run() {
   while (!stop_.is_set()) {
-    Status looked = Look();
+    auto looked = Look();
     // A table may have been renamed between the two questions of a look.
-    if (IsAltered(looked)) looked = Look();
-    if (IsAltered(looked)) {
+    if (looked && *looked) looked = Look();
+    if (!looked) {
+      connection_.reset();
+    } else if (*looked) {
       const std::lock_guard lock(mutex_);
-      status_ = Status(StatusCode::kRefused, looked.message());
+      status_ = **looked;
       return;
     }
-    if (!looked.ok()) connection_.reset();
     stop_.SleepUntil(SystemClock().Now() + kLookEvery);
   }
 }
 
-Status PublicationWatch::Look() {
+Result<std::optional<Status>> PublicationWatch::Look() {
   const TimePoint deadline = SystemClock().Now() + kAnswerWithin;
   if (!connection_) {
     INDOUBT_ASSIGN_OR_RETURN(connection_,
                              PgConnection::Connect(options_.dsn, false, stop_, deadline));
   }
-  INDOUBT_ASSIGN_OR_RETURN(const auto names, PresentNames(deadline));
+  INDOUBT_ASSIGN_OR_RETURN(const PublishedTables present, PresentTables(deadline));
+  std::set<std::string> names;
+  for (const auto& [oid, name] : present) names.insert(name);
   const Status published =
       CheckPublication(*connection_, options_.publication, names, deadline);
-  if (IsAltered(published)) {
-    return Status(StatusCode::kRefused,
-                  fmt::format("the publication was altered while the worker ran, and what "
-                              "it left out meanwhile is missing for good: {}",
-                              published.message()));
+  if (published.code() == StatusCode::kRefused || published.code() == StatusCode::kNotFound) {
+    return std::optional(
+        Status(StatusCode::kRefused,
+               fmt::format("the publication was altered while the worker ran, and what it left "
+                           "out meanwhile is missing for good: {}",
+                           published.message())));
   }
   if (!published.ok()) return published;
-  INDOUBT_ASSIGN_OR_RETURN(const PublicationMarks now,
+  INDOUBT_ASSIGN_OR_RETURN(const auto now,
                            ReadPublicationMarks(*connection_, options_.publication, deadline));
-  return CheckPublicationMarks(options_.publication, marks_, now, tables_);
+  const Status same = CheckPublicationMarks(options_.publication, marks_, now, present);
+  return same.ok() ? std::optional<Status>() : std::optional(same);
 }
 
-Result<std::set<std::string>> PublicationWatch::PresentNames(TimePoint deadline) {
+Result<PublishedTables> PublicationWatch::PresentTables(TimePoint deadline) {
   std::vector<uint32_t> oids;
   std::vector<std::string> names;
   for (const auto& [oid, name] : tables_) {
@@ -79,13 +80,17 @@ Result<std::set<std::string>> PublicationWatch::PresentNames(TimePoint deadline)
   INDOUBT_ASSIGN_OR_RETURN(
       const PgRows rows,
       connection_->Query(
-          fmt::format("SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN "
-                      "pg_namespace n ON n.oid = c.relnamespace WHERE c.oid IN ({}) OR "
-                      "format('%I.%I', n.nspname, c.relname) IN ({})",
-                      fmt::join(oids, ", "), fmt::join(names, ", ")),
+          fmt::format(
+              "SELECT c.oid, format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN "
+              "pg_namespace n ON n.oid = c.relnamespace WHERE c.oid IN ({}) OR "
+              "format('%I.%I', n.nspname, c.relname) IN ({})",
+              fmt::join(oids, ", "), fmt::join(names, ", ")),
           deadline));
-  std::set<std::string> present;
-  for (const auto& row : rows) present.insert(row[0].value_or(""));
+  PublishedTables present;
+  for (const auto& row : rows) {
+    INDOUBT_ASSIGN_OR_RETURN(const uint32_t oid, ParseCatalogNumber(row[0]));
+    present[oid] = row[1].value_or("");
+  }
   return present;
 }
 

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -21,7 +22,7 @@ class PublicationWatch {
  public:
   /// `tables`: what PrepareSource has found, `marks`: as they were when the log was begun.
   /// `stop` must outlive it and be set before it goes.
-  PublicationWatch(SlotOptions options, PublishedTables tables, PublicationMarks marks,
+  PublicationWatch(SlotOptions options, PublishedTables tables, events::PublicationMarks marks,
                    const StopSignal& stop);
   ~PublicationWatch();
   /// Ok, or kRefused once the publication was found altered, for good. While the source cannot
@@ -30,14 +31,14 @@ class PublicationWatch {
 
  private:
   void Run();
-  /// kRefused or kNotFound when it was altered; anything else: nobody knows.
-  Status Look();
-  /// What the tables are called now.
-  Result<std::set<std::string>> PresentNames(TimePoint deadline);
+  /// How it was altered, if it was; an error when nobody could look.
+  Result<std::optional<Status>> Look();
+  /// Those of the tables that are there, and those made anew under their names.
+  Result<PublishedTables> PresentTables(TimePoint deadline);
 
   const SlotOptions options_;
   const PublishedTables tables_;
-  const PublicationMarks marks_;
+  const events::PublicationMarks marks_;
   const StopSignal& stop_;
   std::unique_ptr<PgConnection> connection_;
   mutable std::mutex mutex_;

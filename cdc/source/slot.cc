@@ -60,6 +60,15 @@ Status CheckSlot(const SlotFacts& slot, Lsn from) {
                               "(max_slot_wal_keep_size): {}",
                               slot.name, Gap(from, slot.source_end)));
   }
+  if (slot.source_end < from) {
+    return Status(
+        StatusCode::kCorrupt,
+        fmt::format(
+            "the source ends at {}, before the event log, which has {}: it was restored "
+            "from an older backup, or is a standby that was behind when it was promoted, "
+            "and what it writes now is not what the log has",
+            slot.source_end.ToString(), from.ToString()));
+  }
   if (slot.confirmed > from) {
     return Status(
         StatusCode::kCorrupt,

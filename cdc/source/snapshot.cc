@@ -157,7 +157,7 @@ Result<ExportedSnapshot> MakeSlot(PgConnection& walsender, const SlotOptions& op
 // The first attempt: a slot, and the copy as of its consistent point. kAborted before anything
 // is copied when a table was rewritten since that point.
 Status BeginCopy(const SlotOptions& options, const std::vector<std::string>& tables,
-                 const PublicationMarks& marks, EventLog& log, const StopSignal& stop,
+                 const events::PublicationMarks& marks, EventLog& log, const StopSignal& stop,
                  Duration patience) {
   const TimePoint deadline = SystemClock().Now() + patience;
   INDOUBT_ASSIGN_OR_RETURN(auto walsender,
@@ -177,7 +177,7 @@ Status BeginCopy(const SlotOptions& options, const std::vector<std::string>& tab
                deadline));
   Progress progress;
   progress.set_lsn(made.lsn.value);
-  progress.mutable_publication_marks()->insert(marks.begin(), marks.end());
+  *progress.mutable_publication() = marks;
   // The snapshot is there as long as `walsender` does nothing else.
   INDOUBT_ASSIGN_OR_RETURN(auto reader,
                            PgConnection::Connect(options.dsn, false, stop, deadline));
@@ -260,6 +260,14 @@ Result<bool> GoOnWithCopy(const SlotOptions& options, const std::vector<std::str
   return true;
 }
 
+// Of a log that streams: what was dropped is not made anew behind its back.
+Status CheckLogsPublication(PgConnection& connection, const std::string& name,
+                            const std::set<std::string>& tables, TimePoint deadline) {
+  const Status checked = CheckPublication(connection, name, tables, deadline);
+  if (checked.code() != StatusCode::kNotFound) return checked;
+  return LogsPublicationIsGone(name);
+}
+
 }  // namespace
 
 Result<ExportedSnapshot> ExportSnapshot(PgConnection& walsender, const SlotOptions& options,
@@ -288,15 +296,24 @@ Result<PublishedTables> PrepareSource(const SlotOptions& options,
     published[table.shape().oid()] = table.qualified();
     names.insert(table.qualified());
   }
-  INDOUBT_RETURN_IF_ERROR(EnsurePublication(*connection, options.publication, names, deadline));
-  INDOUBT_ASSIGN_OR_RETURN(const PublicationMarks marks,
+  const bool streaming = log.state() == EventLogState::kStreaming;
+  INDOUBT_RETURN_IF_ERROR(
+      streaming ? CheckLogsPublication(*connection, options.publication, names, deadline)
+                : EnsurePublication(*connection, options.publication, names, deadline));
+  INDOUBT_ASSIGN_OR_RETURN(const events::PublicationMarks marks,
                            ReadPublicationMarks(*connection, options.publication, deadline));
   INDOUBT_ASSIGN_OR_RETURN(auto progress, log.ReadSnapshotProgress());
-  const Status same = progress ? CheckPublicationMarks(options.publication, MarksOf(*progress),
-                                                       marks, published)
-                               : Status::Ok();
-  if (log.state() == EventLogState::kStreaming) {
+  const bool known = progress && progress->has_publication();
+  const Status same = known ? CheckPublicationMarks(options.publication,
+                                                    progress->publication(), marks, published)
+                            : Status::Ok();
+  if (streaming) {
     INDOUBT_RETURN_IF_ERROR(same);
+    if (known && progress->publication().row() == marks.row()) return published;
+    // From here on it is known, or its new owner is.
+    if (!progress) progress.emplace();
+    *progress->mutable_publication() = marks;
+    INDOUBT_RETURN_IF_ERROR(log.AmendSnapshotProgress(*progress));
     return published;
   }
   if (log.state() == EventLogState::kSnapshot && progress && same.ok()) {

@@ -17,13 +17,13 @@ constexpr milliseconds kLastBackOff{2000};
 }  // namespace
 
 SourceRunner::SourceRunner(SlotOptions options, PublishedTables tables,
-                           events::SnapshotProgress snapshot, EventLog& log,
-                           const StopSignal& stop)
+                           events::PublicationMarks marks, events::SnapshotProgress snapshot,
+                           EventLog& log, const StopSignal& stop)
     : options_(std::move(options)),
       log_(log),
       stop_(stop),
-      publication_(options_, std::move(tables), MarksOf(snapshot), stop),
-      filter_(options_, std::move(snapshot), stop) {
+      filter_(options_, std::move(snapshot), stop),
+      publication_(options_, std::move(tables), std::move(marks), stop) {
   state_.health = Status(StatusCode::kUnavailable, "cdc source: not connected yet");
   thread_ = std::thread([this] { Run(); });
 }

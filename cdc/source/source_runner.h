@@ -26,9 +26,10 @@ struct SourceState {
 class SourceRunner {
  public:
   /// Starts the thread; it and its Appender are the log's appender. `log` and `stop` must
-  /// outlive it. `snapshot`: how the log's was copied.
-  SourceRunner(SlotOptions options, PublishedTables tables, events::SnapshotProgress snapshot,
-               EventLog& log, const StopSignal& stop);
+  /// outlive it. `marks`: the publication's when the log was begun; `snapshot`: how the log's
+  /// was copied.
+  SourceRunner(SlotOptions options, PublishedTables tables, events::PublicationMarks marks,
+               events::SnapshotProgress snapshot, EventLog& log, const StopSignal& stop);
   ~SourceRunner() { Join(); }
   void Join();
   SourceState state() const;
@@ -44,8 +45,8 @@ class SourceRunner {
   const SlotOptions options_;
   EventLog& log_;
   const StopSignal& stop_;
-  PublicationWatch publication_;
   SnapshotFilter filter_;
+  PublicationWatch publication_;
   bool progress_ = false;  // since the last connect
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;

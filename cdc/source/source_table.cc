@@ -1,7 +1,5 @@
 #include "cdc/source/source_table.h"
 
-#include <charconv>
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -10,16 +8,6 @@
 
 namespace indoubt::cdc_internal {
 namespace {
-
-Result<uint32_t> ParseOid(const std::optional<std::string>& text) {
-  uint32_t oid = 0;
-  if (!text ||
-      std::from_chars(text->data(), text->data() + text->size(), oid).ec != std::errc()) {
-    return Status(StatusCode::kInternal,
-                  "cdc source: the server sent no oid where one belongs");
-  }
-  return oid;
-}
 
 /// The columns into `result`, whose oid is known, and the order of its key's. `identity` is
 /// pg_class.relreplident.
@@ -30,22 +18,33 @@ Status ReadColumns(PgConnection& connection, const std::string& identity,
       const PgRows columns,
       connection.Query(
           fmt::format("SELECT a.attname, a.atttypid, '{}' = 'f' OR a.attnum = ANY(coalesce("
-                      "(SELECT i.indkey::int2[] FROM pg_index i WHERE i.indrelid = a.attrelid "
+                      "(SELECT (i.indkey::int2[])[0:i.indnkeyatts - 1] FROM pg_index i WHERE "
+                      "i.indrelid = a.attrelid AND i.indimmediate "  // as the server has it
                       "AND CASE '{}' WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END), "
                       "'{{}}')), format_type(a.atttypid, a.atttypmod), "
                       "(SELECT format('%I.%I', n.nspname, l.collname) FROM pg_collation l "
                       "JOIN pg_namespace n ON n.oid = l.collnamespace "
-                      "WHERE l.oid = a.attcollation) FROM pg_attribute a WHERE a.attrelid = {} "
+                      "WHERE l.oid = a.attcollation), a.attgenerated <> '' FROM pg_attribute a "
+                      "WHERE a.attrelid = {} "
                       "AND a.attnum > 0 "
-                      "AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum",
+                      "AND NOT a.attisdropped ORDER BY a.attnum",
                       identity, identity, result.shape().oid()),
           deadline));
   events::Relation* shape = result.mutable_shape();
   bool has_key = false;
   for (const auto& fields : columns) {
+    if (fields[5] == "t") {  // not in the stream
+      if (fields[2] != "t" || identity == "f") continue;
+      return Status(
+          StatusCode::kRefused,
+          fmt::format("cdc source: the key of table \"{}\" has the generated column "
+                      "\"{}\", which the stream does not carry; give it a key without "
+                      "(REPLICA IDENTITY USING INDEX, or FULL)",
+                      table, fields[0].value_or("")));
+    }
     events::Column* column = shape->add_columns();
     column->set_name(fields[0].value_or(""));
-    INDOUBT_ASSIGN_OR_RETURN(const uint32_t type, ParseOid(fields[1]));
+    INDOUBT_ASSIGN_OR_RETURN(const uint32_t type, ParseCatalogNumber(fields[1]));
     column->set_type_oid(type);
     column->set_key(fields[2] == "t" && identity != "n");
     has_key = has_key || column->key();
@@ -58,7 +57,7 @@ Status ReadColumns(PgConnection& connection, const std::string& identity,
   if (!has_key) {
     return Status(StatusCode::kRefused,
                   fmt::format("cdc source: table \"{}\" has no replica identity; give it a "
-                              "primary key",
+                              "primary key that is not deferrable, or another one",
                               table));
   }
   return Status::Ok();
@@ -142,12 +141,12 @@ Result<events::SnapshotProgress::Table> ReadSourceTable(PgConnection& connection
   }
   events::SnapshotProgress::Table result;
   events::Relation* shape = result.mutable_shape();
-  INDOUBT_ASSIGN_OR_RETURN(const uint32_t oid, ParseOid(row[0]));
+  INDOUBT_ASSIGN_OR_RETURN(const uint32_t oid, ParseCatalogNumber(row[0]));
   shape->set_oid(oid);
   shape->set_schema(row[1].value_or(""));
   shape->set_name(row[2].value_or(""));
   result.set_qualified(row[5].value_or(""));
-  INDOUBT_ASSIGN_OR_RETURN(const uint32_t filenode, ParseOid(row[6]));
+  INDOUBT_ASSIGN_OR_RETURN(const uint32_t filenode, ParseCatalogNumber(row[6]));
   result.set_filenode(filenode);
   INDOUBT_RETURN_IF_ERROR(
       ReadColumns(connection, row[4].value_or(""), table, deadline, result));

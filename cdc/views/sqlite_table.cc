@@ -14,7 +14,10 @@ Status MakeTable(SqliteDatabase& db, const SqlTable& table, bool searched) {
   std::vector<std::string> keys;
   if (searched) parts.push_back(QuotedName(kDocId) + " INTEGER PRIMARY KEY");
   for (const SqlTable::Column& column : table.columns) {
-    parts.push_back(QuotedName(column.name) + " " + column.type);
+    // As an INTEGER PRIMARY KEY a NULL, which a row that is its own key may hold, would become
+    // a number of SQLite's own.
+    const bool alone = table.columns.size() == 1 && column.type == "INTEGER";
+    parts.push_back(QuotedName(column.name) + " " + (alone ? "INT" : column.type));
     if (column.key) keys.push_back(QuotedName(column.name));
   }
   if (!keys.empty()) {

@@ -99,6 +99,21 @@ TEST_F(CdcSnapshotRewriteTest, ATableRewrittenWhileACopyIsGoneOnWithMakesItBegin
   EXPECT_GT(SnapshotLsn(), first);
 }
 
+TEST_F(CdcSnapshotRewriteTest, APublicationThatWasAlteredMeanwhileMakesACopyBeginAnew) {
+  {
+    const auto killed = StartChild("cdc_snapshot_chunk:2=kill");
+    ASSERT_TRUE(killed->Wait(SystemClock().Now() + std::chrono::minutes(1)));
+  }
+  const uint64_t first = SnapshotLsn();
+  Client().Run("ALTER PUBLICATION indoubt DROP TABLE moves");
+  Client().Run("INSERT INTO moves(item, amount) VALUES ('unpublished', 1)");
+  Client().Run("ALTER PUBLICATION indoubt ADD TABLE moves");
+  auto child = StartChild("");
+  ExpectEverythingEqualsSource();
+  child.reset();  // lets go of the log
+  EXPECT_GT(SnapshotLsn(), first);
+}
+
 TEST_F(CdcSnapshotRewriteTest, ATableThatStaysLockedIsNamedWithWhoHasIt) {
   CdcOptions options = AllOptions();
   options.slot_lock_timeout = std::chrono::milliseconds(200);

@@ -1,5 +1,4 @@
 // Requests with an id are not done twice, over fake participants.
-#include "coordinator/request_digest.h"
 #include "tests/coordinator/fixture.h"
 
 namespace indoubt {
@@ -144,12 +143,34 @@ TEST_F(RequestIdTest, AskedForSomethingElseWhileItIsUnderWayItIsRefused) {
   EXPECT_EQ(first.get().outcome, Outcome::kCommitted);
 }
 
-TEST(RequestDigestTest, StaysTheSameOverVersions) {
-  const std::vector<AddressedStatement> statements = {
-      {"a", {"UPDATE t SET x = $1", {Value{int64_t{7}}, Value{}, Value{Blob{"7"}}}, 1}},
-      {"b", {"INCRBY x 1", {}, {}}}};
-  EXPECT_EQ(RequestDigest(statements), 0x98c0dcb1u) << "logs hold it";
-  EXPECT_NE(RequestDigest({}), 0u);
+TEST_F(RequestIdTest, OfAnOldLogThatKnowsNoStatementsTheIdAloneCounts) {
+  Start();
+  const Gid gid = OwnGid(4711);
+  log_->Decide(gid, DecisionOutcome::kCommitted, {}, [](DecisionOutcome, const Status&) {},
+               {"order:1", 0});
+  log_->End(gid);
+  const TransactionOutcome known = Ask("order:1");
+  EXPECT_EQ(known.outcome, Outcome::kCommitted) << known.reason;
+  EXPECT_EQ(known.gid, gid.ToString());
+  EXPECT_TRUE(known.asked_before);
+}
+
+TEST_F(RequestIdTest, TheCommittedOneIsNotRefusedWhileAnotherOfItsIdIs) {
+  Start();
+  const TransactionOutcome first = Ask("order:1");
+  std::optional<std::future<TransactionOutcome>> again;
+  bool asked = false;
+  log_->BeforeFindRequest([&] {  // the other has its turn, and has not been refused
+    if (!std::exchange(asked, true)) again.emplace(Submit(Named("order:1")));
+  });
+  const TransactionOutcome other = Ask("order:1", {"a"});
+  log_->BeforeFindRequest(nullptr);
+  EXPECT_EQ(other.code, StatusCode::kInvalidArgument);
+  EXPECT_FALSE(other.asked_before);
+  ASSERT_TRUE(again);
+  const TransactionOutcome same = again->get();
+  EXPECT_EQ(same.outcome, Outcome::kCommitted) << same.reason;
+  EXPECT_EQ(same.gid, first.gid);
 }
 
 TEST_F(RequestIdTest, WhatWasRolledBackIsDoneAnew) {

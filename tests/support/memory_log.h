@@ -223,6 +223,7 @@ class MemoryLog final : public DecisionLog {
     return state_->forgotten && gid <= *state_->forgotten;
   }
   std::optional<NamedCommit> FindRequest(const std::string& id) const override {
+    if (state_->before_find_request) state_->before_find_request();
     const std::lock_guard lock(state_->mutex);
     const auto found = state_->requests.find(id);
     return found == state_->requests.end() ? std::nullopt : std::optional(found->second);
@@ -237,6 +238,10 @@ class MemoryLog final : public DecisionLog {
     std::erase_if(state_->ended, [&](const Gid& ended) { return ended <= gid; });
     std::erase_if(state_->requests, [&](const auto& entry) { return entry.second.gid <= gid; });
     state_->forgotten = gid;
+  }
+  /// Called with every FindRequest, on its caller's thread. Not thread-safe itself.
+  void BeforeFindRequest(std::function<void()> hook) {
+    state_->before_find_request = std::move(hook);
   }
   void RefuseRequestIds() {
     const std::lock_guard lock(state_->mutex);
@@ -267,6 +272,7 @@ class MemoryLog final : public DecisionLog {
     bool survivor_wanted = false;
     bool holding = false;
     std::deque<std::function<void()>> held;
+    std::function<void()> before_find_request;  // not guarded
   };
 
   bool IsCommitted(const Gid& gid) const {  // needs the mutex

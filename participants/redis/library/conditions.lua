@@ -17,7 +17,7 @@ local function compare(a, b)
     if high_a ~= high_b then return high_a < high_b and -1 or 1 end
     return low_a == low_b and 0 or low_a < low_b and -1 or 1
   end
-  local x = number_of(a, 'which the key has')
+  local x = number_of(a, 'which is there')
   local y = number_of(b, 'which AT LEAST or AT MOST was given')
   return x == y and 0 or x < y and -1 or 1
 end

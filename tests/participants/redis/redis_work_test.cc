@@ -35,7 +35,7 @@ TEST_F(RedisConditions, HoldOrAreANoThatSaysWhatWasFound) {
       {"REQUIRE big AT MOST 9223372036854775806", "does not hold"},
       {"REQUIRE h FIELD f EQUALS 8", "it is 7"},
       {"REQUIRE s FIELD x EXISTS", "it is missing"},
-      {"REQUIRE text AT LEAST 1", "which the key has, is not a number"},
+      {"REQUIRE text AT LEAST 1", "which is there, is not a number"},
       {"REQUIRE n AT MOST many",
        "'many', which AT LEAST or AT MOST was given, is not a number"},
       {"REQUIRE h AT LEAST 1", "WRONGTYPE"},
