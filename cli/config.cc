@@ -306,6 +306,17 @@ Status ReadView(const toml::table& table, const std::string& name, Config& confi
     reader.Wrong("sink", fmt::format("must name a participant of kind \"{}\"",
                                      view.kind == "redis" ? "redis" : "sqlite"));
   }
+  if (config.cdc) {
+    for (const ViewConfig& other : config.cdc->views) {
+      if (other.sink != view.sink || other.derivation != "rows" || view.derivation != "rows") {
+        continue;
+      }
+      reader.Wrong("sink",
+                   fmt::format("view {} holds the tables' rows there already, under the "
+                               "same names; name a sink of its own",
+                               other.name));
+    }
+  }
   view.columns = reader.Strings("columns");
   if (config.cdc) CheckColumns(view, config.cdc->tables, reader);
   if (!config.cdc) reader.Wrong("", "a view needs the table [cdc]");

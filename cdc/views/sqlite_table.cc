@@ -58,15 +58,6 @@ Status AddMissingColumns(SqliteDatabase& db, const SqlTable& table) {
 
 Status FollowTable(SqliteDatabase& db, const SqlTable& table, bool searched) {
   INDOUBT_RETURN_IF_ERROR(MakeTable(db, table, searched));
-  if (searched) {
-    INDOUBT_ASSIGN_OR_RETURN(const bool ours, HasColumn(db, table.name, kDocId));
-    if (!ours) {
-      return Status(StatusCode::kRefused,
-                    fmt::format("SQLite {} has a table {} that no search view made; give the "
-                                "search view a file of its own",
-                                db.path(), table.name));
-    }
-  }
   return AddMissingColumns(db, table);
 }
 

@@ -11,9 +11,9 @@ namespace indoubt::cdc_internal {
 /// the index knows the row by it.
 inline constexpr char kDocId[] = "indoubt_docid";
 
-/// Makes `table`, or adds the columns that it lacks; part of the caller's transaction.
-/// `searched`: with the column kDocId, beside which the key is UNIQUE. kUnsupported when the
-/// key has a new column, kRefused when the table that is there has no kDocId: it is another's.
+/// Makes `table`, or adds the columns that the view's own lacks; part of the caller's
+/// transaction. `searched`: with the column kDocId, beside which the key is UNIQUE.
+/// kUnsupported when the key has a new column.
 Status FollowTable(SqliteDatabase& db, const SqlTable& table, bool searched);
 
 }  // namespace indoubt::cdc_internal

@@ -233,12 +233,34 @@ class SqliteView : public View {
                   "which there may be none");
   }
 
+  /// Refuses a table of that name that this view has not made: its rows are somebody's.
+  Status CheckOwn(const std::string& table) {
+    INDOUBT_ASSIGN_OR_RETURN(
+        SqliteQuery query,
+        db_->Prepare("SELECT (SELECT max(view) FROM indoubt_cdc_tables WHERE name = m.name "
+                     "COLLATE NOCASE AND view <> ?2) FROM sqlite_master AS m WHERE m.name = ?1 "
+                     "COLLATE NOCASE AND NOT EXISTS (SELECT 1 FROM indoubt_cdc_tables WHERE "
+                     "view = ?2 AND name = m.name COLLATE NOCASE)"));
+    query.BindText(1, table);
+    query.BindText(2, options_.name);
+    INDOUBT_ASSIGN_OR_RETURN(const bool there, query.Next());
+    if (!there) return Status::Ok();
+    const std::string other = query.Bytes(0);
+    return Status(
+        StatusCode::kRefused,
+        fmt::format("SQLite {} has a table {} that {}; give the view a file of its own, or "
+                    "rename that table",
+                    db_->path(), table,
+                    other.empty() ? "this view has not made" : "view " + other + " has made"));
+  }
+
   /// Brings the sink's table up to the shape that this change has.
   Status FollowShape(const SourceRelation& relation) {
     if (!options_.derivation.sqlite_table) return Status::Ok();
     const auto known = shapes_.find(relation.oid);
     if (known != shapes_.end() && known->second == relation) return Status::Ok();
     const SqlTable table = options_.derivation.sqlite_table(relation);
+    INDOUBT_RETURN_IF_ERROR(CheckOwn(table.name));
     INDOUBT_RETURN_IF_ERROR(cdc_internal::FollowTable(*db_, table, searched()));
     if (searched()) {
       INDOUBT_ASSIGN_OR_RETURN(const auto columns,

@@ -94,6 +94,29 @@ TEST_F(CdcSlotLossTest, TheNextStartNamesTheGapOfAnInvalidatedSlot) {
   ExpectNextStartSays(StatusCode::kCorrupt, "the changes from " + LoggedUpTo() + " to 0/");
 }
 
+TEST_F(CdcSlotLossTest, ASourceRestoredFromAnOlderBackupIsNotFollowed) {
+  RunOnce();
+  const std::string data = postgres_->data_folder(), backup = data + ".backup";
+  const auto put = [](const std::string& from, const std::string& to) {
+    const auto copied = RunProgram({.argv = {"cp", "-a", from, to}},
+                                   SystemClock().Now() + std::chrono::minutes(1));
+    ASSERT_TRUE(copied) << copied.error().ToString();
+  };
+  postgres_->StopFast();
+  put(data, backup);
+  ASSERT_TRUE(postgres_->Restart().ok());
+  Client().Run("INSERT INTO moves(item, amount) VALUES ('ghost', 1)");
+  RunOnce();
+  postgres_->StopFast();
+  std::filesystem::remove_all(data);
+  put(backup, data);
+  ASSERT_TRUE(postgres_->Restart().ok());
+  ExpectNextStartSays(StatusCode::kCorrupt, "restored from an older backup");
+  const auto worker = CdcWorker::Start(WithSnapshot());
+  ASSERT_TRUE(worker) << worker.error().ToString();
+  ExpectEverythingEqualsSource();
+}
+
 TEST_F(CdcSlotLossTest, ADroppedSlotIsMadeAnewWithASnapshotWhileTheWorkerRuns) {
   auto worker = CdcWorker::Start(WithSnapshot());
   ASSERT_TRUE(worker) << worker.error().ToString();

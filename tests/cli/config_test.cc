@@ -126,6 +126,15 @@ TEST(Config, ViewMustNameAParticipantOfItsKind) {
               HasSubstr("views.cache.sink"));
 }
 
+TEST(Config, TwoViewsOfRowsHaveASinkEach) {
+  const std::string views = std::string(kShop) +
+                            "[cdc]\nsource = \"accounts\"\ntables = [\"t\"]\nslot = \"s\"\n"
+                            "log = { kind = \"sqlite\", path = \"e.db\" }\n"
+                            "[views.one]\nkind = \"sqlite\"\nsink = \"ledger\"\n"
+                            "[views.two]\nkind = \"sqlite\"\nsink = \"ledger\"\n";
+  EXPECT_THAT(ErrorOf(views), AllOf(HasSubstr("views.two.sink"), HasSubstr("view one")));
+}
+
 TEST(Config, ASlotHasANameThatPostgresTakes) {
   for (const std::string& wrong :
        {std::string("Shop-1"), std::string(), std::string(64, 's')}) {
