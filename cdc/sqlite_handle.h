@@ -27,6 +27,7 @@ class SqliteQuery {
 
   void Bind(int index, int64_t value) { sqlite3_bind_int64(statement_.get(), index, value); }
   void Bind(int index, uint64_t value) { Bind(index, static_cast<int64_t>(value)); }
+  void Bind(int index, double value) { sqlite3_bind_double(statement_.get(), index, value); }
   void BindText(int index, std::string_view text);
   void BindBlob(int index, std::string_view bytes);
   /// Without a copy: `bytes`, or `text`, must stay until the next Reset.

@@ -49,7 +49,9 @@ int RebuildCdcView(const std::string& config, const std::string& name, Duration 
   if (report->differing.empty()) return kDone;
   Note(
       fmt::format("indoubt: view {}: what was derived anew differs from the source; the old "
-                  "version stays",
+                  "version stays. If it differs again, the event log lacks changes: stop the "
+                  "worker, drop its slot, name another slot and event log in [cdc], empty the "
+                  "sinks, and run it",
                   name));
   return kCorrectnessViolated;
 }

@@ -121,7 +121,8 @@ Result<events::SnapshotProgress::Table> ReadSourceTable(PgConnection& connection
       const PgRows found,
       connection.Query(
           fmt::format("SELECT c.oid, n.nspname, c.relname, c.relkind, c.relreplident, "
-                      "format('%I.%I', n.nspname, c.relname), pg_relation_filenode(c.oid) "
+                      "format('%I.%I', n.nspname, c.relname), pg_relation_filenode(c.oid), "
+                      "c.relpersistence "
                       "FROM pg_class c "
                       "JOIN pg_namespace n ON n.oid = c.relnamespace "
                       "WHERE c.oid = to_regclass({})",
@@ -138,6 +139,13 @@ Result<events::SnapshotProgress::Table> ReadSourceTable(PgConnection& connection
         fmt::format("cdc source: \"{}\" is no ordinary table; {} ([cdc] tables)", table,
                     row[3] == "p" ? "it is partitioned: name its partitions instead"
                                   : "name the tables whose rows it shows instead"));
+  }
+  if (row[7] != "p") {
+    return Status(
+        StatusCode::kRefused,
+        fmt::format("cdc source: \"{}\" is unlogged or temporary, so its changes are in "
+                    "no log; ALTER TABLE ... SET LOGGED",
+                    table));
   }
   events::SnapshotProgress::Table result;
   events::Relation* shape = result.mutable_shape();

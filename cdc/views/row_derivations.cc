@@ -1,5 +1,8 @@
 #include "cdc/views/row_derivations.h"
 
+#include <charconv>
+#include <cmath>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -8,10 +11,24 @@
 namespace indoubt::cdc_internal {
 namespace {
 
+void AppendEscaped(std::string& to, std::string_view text) {
+  for (const char c : text) {
+    if (c == ':') {
+      to += "%3A";
+    } else if (c == '%') {
+      to += "%25";
+    } else {
+      to += c;
+    }
+  }
+}
+
 // "<table>:<key>" of the row; parts of the key are joined with ":", a ":" or "%" inside of
-// one is escaped, and NULL is "%00", which no text is: no two rows share a name.
+// one, or of the table's name, is escaped, and NULL is "%00", which no text is: no two rows
+// share a name.
 std::string RedisKey(const SourceRelation& relation, const RowImage& image) {
-  std::string key = relation.name;
+  std::string key;
+  AppendEscaped(key, relation.name);
   for (const SourceColumn& column : relation.columns) {
     if (!column.key) continue;
     key += ':';
@@ -21,15 +38,7 @@ std::string RedisKey(const SourceRelation& relation, const RowImage& image) {
       key += "%00";
       continue;
     }
-    for (const char c : *value->second) {
-      if (c == ':') {
-        key += "%3A";
-      } else if (c == '%') {
-        key += "%25";
-      } else {
-        key += c;
-      }
-    }
+    AppendEscaped(key, *value->second);
   }
   return key;
 }
@@ -77,8 +86,9 @@ Result<std::vector<RedisCommand>> RedisRows(const RowChange& change) {
 std::vector<std::string> RedisKeysOf(const std::vector<std::string>& tables) {
   std::vector<std::string> patterns;
   for (const std::string& table : tables) {
-    std::string pattern;
-    for (const char c : table) {
+    std::string name, pattern;
+    AppendEscaped(name, table);
+    for (const char c : name) {
       if (std::string_view("*?[]^\\-").find(c) != std::string_view::npos) pattern += '\\';
       pattern += c;
     }
@@ -86,6 +96,8 @@ std::vector<std::string> RedisKeysOf(const std::vector<std::string>& tables) {
   }
   return patterns;
 }
+
+bool IsFloat(uint32_t oid) { return oid == 700 || oid == 701; }  // float4, float8
 
 // SQLite's type for PostgreSQL's. What SQLite cannot hold exactly stays text.
 const char* SqliteType(uint32_t oid) {
@@ -95,19 +107,18 @@ const char* SqliteType(uint32_t oid) {
     case 23:
     case 26:
       return "INTEGER";  // int8, int2, int4, oid
-    case 700:
-    case 701:
-      return "REAL";  // float4, float8
     default:
-      return "TEXT";
+      return IsFloat(oid) ? "REAL" : "TEXT";
   }
 }
 
 // text, varchar, char, name. Not what is text only because SQLite cannot hold it exactly.
 bool HoldsWords(uint32_t oid) { return oid == 25 || oid == 1043 || oid == 1042 || oid == 19; }
 
-Value ToValue(const std::optional<std::string>& text) {
-  return text ? Value{*text} : Value{std::monostate{}};
+Value ToValue(const SourceColumn& column, const std::optional<std::string>& text) {
+  if (!text) return Value{std::monostate{}};
+  if (const auto number = ExactDouble(*text, column.type_oid)) return Value{*number};
+  return Value{*text};
 }
 
 SqlTable TableOf(const SourceRelation& relation) {
@@ -127,7 +138,7 @@ std::vector<std::string> Assign(const SourceRelation& relation, const RowImage& 
   for (const SourceColumn& column : relation.columns) {
     const auto value = image.find(column.name);
     if (value == image.end() || (keys_only && !column.key)) continue;
-    params.push_back(ToValue(value->second));
+    params.push_back(ToValue(column, value->second));
     terms.push_back(
         fmt::format("{} {} ?{}", QuotedName(column.name), comparison, params.size()));
   }
@@ -158,7 +169,7 @@ SqlStatement PutRow(const SourceRelation& relation, const RowImage& after) {
   std::vector<std::string> places;
   for (const SourceColumn& column : relation.columns) {
     names.push_back(QuotedName(column.name));
-    statement.params.push_back(ToValue(after.at(column.name)));
+    statement.params.push_back(ToValue(column, after.at(column.name)));
     places.push_back(fmt::format("?{}", statement.params.size()));
   }
   statement.text =
@@ -185,6 +196,15 @@ Result<std::vector<SqlStatement>> SqliteRows(const RowChange& change) {
 }
 
 }  // namespace
+
+std::optional<double> ExactDouble(std::string_view text, uint32_t type_oid) {
+  if (!IsFloat(type_oid)) return std::nullopt;
+  double number = 0;
+  const char* end = text.data() + text.size();
+  const auto [at, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc() || at != end || !std::isfinite(number)) return std::nullopt;
+  return number;
+}
 
 Derivation RowsDerivation() {
   Derivation rows;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "cdc/log/same_shape.h"
+#include "cdc/views/row_derivations.h"
 
 namespace indoubt::cdc_internal {
 namespace {
@@ -59,7 +60,8 @@ bool IsInteger(uint32_t type_oid) {
   return type_oid == 20 || type_oid == 21 || type_oid == 23;  // int8, int2, int4
 }
 
-// An integer as one: the column's affinity would make the same of its text, at length.
+// An integer as one: the column's affinity would make the same of its text, at length. A float
+// as one, too: of its text SQLite makes another now and then, in the last place.
 void BindText(SqliteQuery& query, int index, std::string_view text, uint32_t type_oid) {
   int64_t value = 0;
   if (IsInteger(type_oid)) {
@@ -68,6 +70,10 @@ void BindText(SqliteQuery& query, int index, std::string_view text, uint32_t typ
       query.Bind(index, value);
       return;
     }
+  }
+  if (const auto number = ExactDouble(text, type_oid)) {
+    query.Bind(index, *number);
+    return;
   }
   query.BindStaticText(index, text);
 }
