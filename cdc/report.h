@@ -80,8 +80,9 @@ struct CdcReport {
   Status health() const;
 };
 
-/// Looks at all of it; what cannot be reached by `deadline`, or within the few seconds that
-/// a sink is given, is said in its part. Views first and source last: a lag is never
+/// Looks at all of it; what cannot be reached by `deadline` (the source: a second after the
+/// sinks have been asked, at the earliest), or within the few seconds that a sink is given, is
+/// said in its part. Views first and source last: a lag is never
 /// understated. Thread-safe.
 CdcReport ReadCdcReport(const CdcOptions& options, TimePoint deadline);
 

@@ -1,5 +1,6 @@
 // `indoubt cdc status` and the worker's metrics, on real stores, from the outside.
 #include <atomic>
+#include <csignal>
 #include <future>
 #include <sstream>
 
@@ -193,6 +194,18 @@ TEST(CdcStatus, ALostSlotAndAnUnreachableSourceAreNamed) {
   EXPECT_EQ(status["source_problem"]["code"], "unavailable");
   EXPECT_TRUE(ViewNamed(status, "table")["lag_bytes"].is_null());
   EXPECT_FALSE(ViewNamed(status, "table")["position"].is_null());
+}
+
+TEST(CdcStatus, ASinkThatHangsIsNotTheSourcesFault) {
+  CdcShop shop;
+  ASSERT_NO_FATAL_FAILURE(LeaveAWorkerBehind(shop));
+  const pid_t redis = shop.stores().redis().pid();
+  ASSERT_EQ(kill(redis, SIGSTOP), 0);
+  const Json status = StatusOf(shop, 3);
+  ASSERT_EQ(kill(redis, SIGCONT), 0);
+  EXPECT_FALSE(ViewNamed(status, "cache")["problem"].is_null()) << status;
+  EXPECT_TRUE(status["source_problem"].is_null()) << status;
+  EXPECT_FALSE(status["source"].is_null()) << status;
 }
 
 TEST(CdcStatus, ASlotMovedBeyondTheLogsEndIsNamedAsByTheNextStart) {
