@@ -7,6 +7,7 @@
 #include "cdc/log/log_glance.h"
 #include "cdc/log/log_hold.h"
 #include "cdc/pg_connection.h"
+#include "cdc/source/publication.h"
 #include "cdc/source/slot.h"
 #include "cdc/source/source_clock.h"
 #include "cdc/view.h"
@@ -16,6 +17,7 @@
 namespace indoubt {
 namespace {
 
+using cdc_internal::CheckLogsPublication;
 using cdc_internal::CheckSlot;
 using cdc_internal::kEpochMicros;
 using cdc_internal::LogGlance;
@@ -68,10 +70,15 @@ Result<SlotFacts> AskSource(const CdcOptions& options, TimePoint deadline, Sourc
 }
 
 // As a worker's start would. The log is looked at after the slot: a worker moves both.
-Status JudgeSlot(const CdcOptions& options, const SlotFacts& slot) {
-  const auto log = LogGlance::Open(options.event_log_path);
+Status JudgeSlot(const CdcOptions& options, const SlotFacts& slot, TimePoint deadline) {
+  auto log = LogGlance::Open(options.event_log_path);
   if (log && log->state() == EventLogState::kStreaming) {
-    return CheckSlot(slot, log->end().complete);
+    INDOUBT_RETURN_IF_ERROR(CheckSlot(slot, log->end().complete));
+    INDOUBT_ASSIGN_OR_RETURN(const events::PublicationMarks before, log->Publication());
+    const StopSignal never;
+    INDOUBT_ASSIGN_OR_RETURN(auto connection,
+                             PgConnection::Connect(options.source_dsn, false, never, deadline));
+    return CheckLogsPublication(*connection, options.publication, before, deadline);
   }
   if (!slot.invalidated) return Status::Ok();  // the first start makes both
   return Status(StatusCode::kCorrupt,
@@ -191,7 +198,7 @@ CdcReport ReadCdcReport(const CdcOptions& options, TimePoint deadline) {
   // Also when a sink that hangs has taken all the time there was: it is not the source's fault.
   const TimePoint source_by = std::max(deadline, SystemClock().Now() + kForTheSource);
   const auto slot = AskSource(options, source_by, report.source, clock);
-  report.source.health = slot ? JudgeSlot(options, *slot) : slot.error();
+  report.source.health = slot ? JudgeSlot(options, *slot, source_by) : slot.error();
   for (size_t i = 0; i < report.views.size(); ++i) {
     ViewReport& view = report.views[i];
     if (!view.position) continue;

@@ -28,7 +28,8 @@ struct SlotReport {
 struct SourceReport {
   /// Ok; kUnavailable or kDeadlineExceeded: the source cannot be asked; kNotFound: the slot
   /// of a log that was begun is gone; kCorrupt: it was invalidated, or moved beyond the log's
-  /// end (both name the gap); kRefused: it is another kind of slot.
+  /// end (both name the gap); kRefused: it is another kind of slot, or the publication was
+  /// altered since the log was begun.
   Status health;
   std::optional<Lsn> flushed;  // the end of its durable WAL
   std::optional<SlotReport> slot;

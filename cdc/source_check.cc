@@ -127,7 +127,6 @@ class SourceCheck {
         continue;
       }
       qualified.insert(found->qualified());
-      tables_[found->shape().oid()] = found->qualified();
       INDOUBT_ASSIGN_OR_RETURN(
           const auto row,
           Ask(fmt::format("SELECT pg_has_role(relowner, 'USAGE'), "
@@ -174,14 +173,10 @@ class SourceCheck {
 
   Status CheckLogsPublication(LogGlance& log) {
     INDOUBT_ASSIGN_OR_RETURN(const events::PublicationMarks before, log.Publication());
-    if (!publication_is_there_) {
-      Note(cdc_internal::LogsPublicationIsGone(options_.publication));
-    } else if (before.oid() != 0) {
-      INDOUBT_ASSIGN_OR_RETURN(
-          const events::PublicationMarks now,
-          cdc_internal::ReadPublicationMarks(connection_, options_.publication, deadline_));
-      Note(cdc_internal::CheckPublicationMarks(options_.publication, before, now, tables_));
-    }
+    const Status same = cdc_internal::CheckLogsPublication(connection_, options_.publication,
+                                                           before, deadline_);
+    if (same.code() != StatusCode::kRefused) return same;
+    Note(same);
     return Status::Ok();
   }
 
@@ -250,7 +245,6 @@ class SourceCheck {
   PreflightReport& report_;
   std::string role_;
   bool publication_is_there_ = false;
-  cdc_internal::PublishedTables tables_;  // those that are there, as they were asked for
   SlotFacts slot_;
 };
 

@@ -126,6 +126,44 @@ Status CheckPublicationMarks(const std::string& name, const events::PublicationM
                             name, fmt::join(done, "; ")));
 }
 
+Result<PublishedTables> PresentTables(PgConnection& connection, const PublishedTables& tables,
+                                      TimePoint deadline) {
+  std::vector<uint32_t> oids;
+  std::vector<std::string> names;
+  for (const auto& [oid, name] : tables) {
+    oids.push_back(oid);
+    names.push_back(connection.Literal(name));
+  }
+  INDOUBT_ASSIGN_OR_RETURN(
+      const PgRows rows,
+      connection.Query(
+          fmt::format(
+              "SELECT c.oid, format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN "
+              "pg_namespace n ON n.oid = c.relnamespace WHERE c.oid IN ({}) OR "
+              "format('%I.%I', n.nspname, c.relname) IN ({})",
+              fmt::join(oids, ", "), fmt::join(names, ", ")),
+          deadline));
+  PublishedTables present;
+  for (const auto& row : rows) {
+    INDOUBT_ASSIGN_OR_RETURN(const uint32_t oid, ParseCatalogNumber(row[0]));
+    present[oid] = row[1].value_or("");
+  }
+  return present;
+}
+
+Status CheckLogsPublication(PgConnection& connection, const std::string& name,
+                            const events::PublicationMarks& before, TimePoint deadline) {
+  const auto now = ReadPublicationMarks(connection, name, deadline);
+  if (!now && now.error().code() == StatusCode::kNotFound) return LogsPublicationIsGone(name);
+  INDOUBT_RETURN_IF_ERROR(now.status());
+  if (before.oid() == 0) return Status::Ok();  // not known
+  PublishedTables tables;
+  for (const auto& [oid, entry] : before.tables()) tables[oid];
+  INDOUBT_ASSIGN_OR_RETURN(const PublishedTables present,
+                           PresentTables(connection, tables, deadline));
+  return CheckPublicationMarks(name, before, *now, present);
+}
+
 Status LogsPublicationIsGone(const std::string& name) {
   return Status(
       StatusCode::kRefused,

@@ -37,6 +37,16 @@ Status CheckPublicationMarks(const std::string& name, const events::PublicationM
                              const events::PublicationMarks& now,
                              const PublishedTables& tables);
 
+/// Those of `tables` that are there, as they are called now, and those made anew under their
+/// names.
+Result<PublishedTables> PresentTables(PgConnection& connection, const PublishedTables& tables,
+                                      TimePoint deadline);
+
+/// Of a log that streams, by the marks of when it was begun: kRefused when the publication is
+/// gone, or was altered since.
+Status CheckLogsPublication(PgConnection& connection, const std::string& name,
+                            const events::PublicationMarks& before, TimePoint deadline);
+
 /// kRefused: the publication `name` of a log that streams is gone, and is not to be made anew.
 Status LogsPublicationIsGone(const std::string& name);
 

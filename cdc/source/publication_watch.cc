@@ -3,7 +3,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 namespace indoubt::cdc_internal {
 namespace {
@@ -51,7 +50,8 @@ Result<std::optional<Status>> PublicationWatch::Look() {
     INDOUBT_ASSIGN_OR_RETURN(connection_,
                              PgConnection::Connect(options_.dsn, false, stop_, deadline));
   }
-  INDOUBT_ASSIGN_OR_RETURN(const PublishedTables present, PresentTables(deadline));
+  INDOUBT_ASSIGN_OR_RETURN(const PublishedTables present,
+                           PresentTables(*connection_, tables_, deadline));
   std::set<std::string> names;
   for (const auto& [oid, name] : present) names.insert(name);
   const Status published =
@@ -68,30 +68,6 @@ Result<std::optional<Status>> PublicationWatch::Look() {
                            ReadPublicationMarks(*connection_, options_.publication, deadline));
   const Status same = CheckPublicationMarks(options_.publication, marks_, now, present);
   return same.ok() ? std::optional<Status>() : std::optional(same);
-}
-
-Result<PublishedTables> PublicationWatch::PresentTables(TimePoint deadline) {
-  std::vector<uint32_t> oids;
-  std::vector<std::string> names;
-  for (const auto& [oid, name] : tables_) {
-    oids.push_back(oid);
-    names.push_back(connection_->Literal(name));
-  }
-  INDOUBT_ASSIGN_OR_RETURN(
-      const PgRows rows,
-      connection_->Query(
-          fmt::format(
-              "SELECT c.oid, format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN "
-              "pg_namespace n ON n.oid = c.relnamespace WHERE c.oid IN ({}) OR "
-              "format('%I.%I', n.nspname, c.relname) IN ({})",
-              fmt::join(oids, ", "), fmt::join(names, ", ")),
-          deadline));
-  PublishedTables present;
-  for (const auto& row : rows) {
-    INDOUBT_ASSIGN_OR_RETURN(const uint32_t oid, ParseCatalogNumber(row[0]));
-    present[oid] = row[1].value_or("");
-  }
-  return present;
 }
 
 }  // namespace indoubt::cdc_internal

@@ -33,8 +33,6 @@ class PublicationWatch {
   void Run();
   /// How it was altered, if it was; an error when nobody could look.
   Result<std::optional<Status>> Look();
-  /// Those of the tables that are there, and those made anew under their names.
-  Result<PublishedTables> PresentTables(TimePoint deadline);
 
   const SlotOptions options_;
   const PublishedTables tables_;

@@ -261,8 +261,8 @@ Result<bool> GoOnWithCopy(const SlotOptions& options, const std::vector<std::str
 }
 
 // Of a log that streams: what was dropped is not made anew behind its back.
-Status CheckLogsPublication(PgConnection& connection, const std::string& name,
-                            const std::set<std::string>& tables, TimePoint deadline) {
+Status CheckItIsThere(PgConnection& connection, const std::string& name,
+                      const std::set<std::string>& tables, TimePoint deadline) {
   const Status checked = CheckPublication(connection, name, tables, deadline);
   if (checked.code() != StatusCode::kNotFound) return checked;
   return LogsPublicationIsGone(name);
@@ -298,7 +298,7 @@ Result<PublishedTables> PrepareSource(const SlotOptions& options,
   }
   const bool streaming = log.state() == EventLogState::kStreaming;
   INDOUBT_RETURN_IF_ERROR(
-      streaming ? CheckLogsPublication(*connection, options.publication, names, deadline)
+      streaming ? CheckItIsThere(*connection, options.publication, names, deadline)
                 : EnsurePublication(*connection, options.publication, names, deadline));
   INDOUBT_ASSIGN_OR_RETURN(const events::PublicationMarks marks,
                            ReadPublicationMarks(*connection, options.publication, deadline));

@@ -196,6 +196,22 @@ TEST(CdcStatus, ALostSlotAndAnUnreachableSourceAreNamed) {
   EXPECT_FALSE(ViewNamed(status, "table")["position"].is_null());
 }
 
+TEST(CdcStatus, APublicationThatWasAlteredIsNamedByStatusAndDoctor) {
+  CdcShop shop;
+  ASSERT_NO_FATAL_FAILURE(LeaveAWorkerBehind(shop));
+  const std::string name = shop.stores().AskPostgres("SELECT pubname FROM pg_publication");
+  shop.stores().AskPostgres("ALTER PUBLICATION " + name + " DROP TABLE orders");
+  shop.stores().AskPostgres("ALTER PUBLICATION " + name + " ADD TABLE orders");
+  const Json status = StatusOf(shop, 3);
+  EXPECT_EQ(status["source_problem"]["code"], "refused") << status;
+  EXPECT_THAT(std::string(status["source_problem"]["message"]),
+              HasSubstr("table public.orders was taken out or narrowed"));
+  const Ran doctor = shop.stores().Indoubt({"doctor", "-c", shop.config_path()});
+  EXPECT_TRUE(doctor.Exited(3)) << doctor.out << doctor.err;
+  EXPECT_THAT(doctor.out + doctor.err,
+              HasSubstr("table public.orders was taken out or narrowed"));
+}
+
 TEST(CdcStatus, ASinkThatHangsIsNotTheSourcesFault) {
   CdcShop shop;
   ASSERT_NO_FATAL_FAILURE(LeaveAWorkerBehind(shop));
