@@ -167,7 +167,7 @@ TEST_F(CdcSourceTables, TwoViewsDoNotShareATable) {
     return (*worker)->status().views.at(1).health.message().find(
                "that view " + first + " has made") != std::string::npos;
   })) << (*worker)->status().views.at(1).health.ToString();
-  EXPECT_TRUE((*worker)->status().views.at(0).health.ok());
+  EXPECT_TRUE(Eventually([&] { return (*worker)->status().views.at(0).health.ok(); }));
 }
 
 TEST_F(CdcSourceTables, NamesThatDifferInCaseOnlyAreRefused) {
