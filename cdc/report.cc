@@ -30,10 +30,26 @@ using cdc_internal::SlotFacts;
 using cdc_internal::StopSignal;
 using cdc_internal::WhyStopped;
 
-// Sets `clock` to the source's own, microseconds since 2000. Returns what a worker's start asks
-// of the slot.
-Result<SlotFacts> AskSource(const CdcOptions& options, TimePoint deadline, SourceReport& report,
-                            int64_t& clock) {
+// As a worker's start would. The log is looked at after the slot: a worker moves both.
+Status JudgeSlot(PgConnection& connection, const CdcOptions& options, const SlotFacts& slot,
+                 TimePoint deadline) {
+  auto log = LogGlance::Open(options.event_log_path);
+  if (log && log->state() == EventLogState::kStreaming) {
+    INDOUBT_RETURN_IF_ERROR(CheckSlot(slot, log->end().complete));
+    INDOUBT_ASSIGN_OR_RETURN(const events::PublicationMarks before, log->Publication());
+    return CheckLogsPublication(connection, options.publication, before, deadline);
+  }
+  if (!slot.invalidated) return Status::Ok();  // the first start makes both
+  return Status(StatusCode::kCorrupt,
+                fmt::format("replication slot \"{}\" was invalidated by the server "
+                            "(max_slot_wal_keep_size)",
+                            options.slot));
+}
+
+// Sets `clock` to the source's own, microseconds since 2000. Returns what a worker's start
+// would say of the slot and the publication.
+Status AskSource(const CdcOptions& options, TimePoint deadline, SourceReport& report,
+                 int64_t& clock) {
   const StopSignal never;
   INDOUBT_ASSIGN_OR_RETURN(auto connection,
                            PgConnection::Connect(options.source_dsn, false, never, deadline));
@@ -66,25 +82,8 @@ Result<SlotFacts> AskSource(const CdcOptions& options, TimePoint deadline, Sourc
     if (row[7]) slot.safe_wal_bytes = std::max(std::stoll(*row[7]), 0LL);
     report.slot = slot;
   }
-  return ReadSlot(*connection, options.slot, deadline);
-}
-
-// As a worker's start would. The log is looked at after the slot: a worker moves both.
-Status JudgeSlot(const CdcOptions& options, const SlotFacts& slot, TimePoint deadline) {
-  auto log = LogGlance::Open(options.event_log_path);
-  if (log && log->state() == EventLogState::kStreaming) {
-    INDOUBT_RETURN_IF_ERROR(CheckSlot(slot, log->end().complete));
-    INDOUBT_ASSIGN_OR_RETURN(const events::PublicationMarks before, log->Publication());
-    const StopSignal never;
-    INDOUBT_ASSIGN_OR_RETURN(auto connection,
-                             PgConnection::Connect(options.source_dsn, false, never, deadline));
-    return CheckLogsPublication(*connection, options.publication, before, deadline);
-  }
-  if (!slot.invalidated) return Status::Ok();  // the first start makes both
-  return Status(StatusCode::kCorrupt,
-                fmt::format("replication slot \"{}\" was invalidated by the server "
-                            "(max_slot_wal_keep_size)",
-                            options.slot));
+  INDOUBT_ASSIGN_OR_RETURN(const SlotFacts slot, ReadSlot(*connection, options.slot, deadline));
+  return JudgeSlot(*connection, options, slot, deadline);
 }
 
 void LookAtLog(const std::optional<LogGlance>& glance, LogReport& report) {
@@ -197,8 +196,7 @@ CdcReport ReadCdcReport(const CdcOptions& options, TimePoint deadline) {
   int64_t clock = MicrosSince2000();  // of this machine, unless the source tells its own
   // Also when a sink that hangs has taken all the time there was: it is not the source's fault.
   const TimePoint source_by = std::max(deadline, SystemClock().Now() + kForTheSource);
-  const auto slot = AskSource(options, source_by, report.source, clock);
-  report.source.health = slot ? JudgeSlot(options, *slot, source_by) : slot.error();
+  report.source.health = AskSource(options, source_by, report.source, clock);
   for (size_t i = 0; i < report.views.size(); ++i) {
     ViewReport& view = report.views[i];
     if (!view.position) continue;

@@ -114,21 +114,22 @@ Result<LogRecord> DecodeOperatorDecision(const records::OperatorDecision& in) {
                                     TraceFrom(in), std::move(participants)});
 }
 
+Result<LogRecord> DecodeCommit(const records::Commit& in) {
+  INDOUBT_ASSIGN_OR_RETURN(Gid gid, Get(in.gid()));
+  Decision decision{std::move(gid), {}, {Printable(in.request_id()), in.request_digest()}};
+  for (const auto& branch : in.branches()) {
+    if (!IsValidName(branch.participant())) {
+      return Status(StatusCode::kInvalidArgument, "a participant's name is no name");
+    }
+    decision.branches.push_back(BranchRecord{branch.participant(), branch.token()});
+  }
+  return LogRecord(std::move(decision));
+}
+
 Result<LogRecord> Decode(const records::Record& in) {
   switch (in.body_case()) {
-    case records::Record::kCommit: {
-      INDOUBT_ASSIGN_OR_RETURN(Gid gid, Get(in.commit().gid()));
-      Decision decision{std::move(gid),
-                        {},
-                        {Printable(in.commit().request_id()), in.commit().request_digest()}};
-      for (const auto& branch : in.commit().branches()) {
-        if (!IsValidName(branch.participant())) {
-          return Status(StatusCode::kInvalidArgument, "a participant's name is no name");
-        }
-        decision.branches.push_back(BranchRecord{branch.participant(), branch.token()});
-      }
-      return LogRecord(std::move(decision));
-    }
+    case records::Record::kCommit:
+      return DecodeCommit(in.commit());
     case records::Record::kEnd: {
       INDOUBT_ASSIGN_OR_RETURN(Gid gid, Get(in.end().gid()));
       return LogRecord(EndRecord{std::move(gid)});

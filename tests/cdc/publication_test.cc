@@ -26,6 +26,10 @@ class CdcPublication : public CdcFixture {
     ExpectViewsEqualSource();
     return std::move(*worker);
   }
+  void DropAndAddTheTable() const {
+    Client().Run("ALTER PUBLICATION indoubt DROP TABLE moves");
+    Client().Run("ALTER PUBLICATION indoubt ADD TABLE moves");
+  }
   void ExpectStarts() { EXPECT_TRUE(Streaming()); }
   void ExpectStartRefused(const std::string& done) {
     const auto worker = CdcWorker::Start(Options());
@@ -162,11 +166,9 @@ TEST_F(CdcPublication, OfALogThatDoesNotKnowItIsTrustedOnceAndKeptFromThenOn) {
     (*progress)->clear_publication();
     ASSERT_TRUE((*log)->AmendSnapshotProgress(**progress).ok());
   }
-  Client().Run("ALTER PUBLICATION indoubt DROP TABLE moves");
-  Client().Run("ALTER PUBLICATION indoubt ADD TABLE moves");
+  DropAndAddTheTable();
   ExpectStarts();
-  Client().Run("ALTER PUBLICATION indoubt DROP TABLE moves");
-  Client().Run("ALTER PUBLICATION indoubt ADD TABLE moves");
+  DropAndAddTheTable();
   ExpectStartRefused("table public.moves was taken out or narrowed");
 }
 
