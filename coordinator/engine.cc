@@ -26,7 +26,6 @@ Engine::~Engine() {
   // Whoever acts was inside before the flag; a step is short.
   while (acting_ > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   for (const auto& transaction : Live()) transaction->Abandon();
-  retired_.clear();
   // Each answers what it still owes; nobody acts on that any more.
   participants_.clear();
   log_.reset();
@@ -96,33 +95,6 @@ bool Engine::Enter() {
 }
 
 void Engine::Leave() { --acting_; }
-
-void Engine::Retire(Branches branches, TimePoint now) {
-  std::pair<TimePoint, Branches> freed[2];  // after the lock
-  const std::unique_lock lock = LockBriefly(retired_mutex_);
-  const bool first = retired_.empty();
-  retired_.emplace_back(now, std::move(branches));
-  // Two for one, so that they never pile up while there is work.
-  for (auto& place : freed) {
-    if (retired_.front().first + kRetiredFor > now) break;
-    place = std::move(retired_.front());
-    retired_.pop_front();
-  }
-  if (first) runtime_->ScheduleAt(now + 2 * kRetiredFor, [this] { FreeRetired(); });
-}
-
-void Engine::FreeRetired() {
-  std::vector<std::pair<TimePoint, Branches>> freed;
-  const TimePoint now = Now();
-  const std::lock_guard lock(retired_mutex_);
-  while (!retired_.empty() && retired_.front().first + kRetiredFor <= now) {
-    freed.push_back(std::move(retired_.front()));
-    retired_.pop_front();
-  }
-  if (!retired_.empty()) {
-    runtime_->ScheduleAt(now + 2 * kRetiredFor, [this] { FreeRetired(); });
-  }
-}
 
 void Engine::KeepUntilAnswered(std::shared_ptr<LiveTransaction> transaction) {
   const std::lock_guard lock(owed_mutex_);

@@ -85,8 +85,6 @@ class Engine {
   std::shared_ptr<LiveTransaction> LetGo(const LiveTransaction& transaction);
 
   using Branches = std::vector<std::unique_ptr<Branch>>;
-  /// Frees branches a little later: not within a callback of theirs.
-  void Retire(Branches branches, TimePoint now);
 
   /// What participants keep of an ended transaction may only go once the end
   /// record is durable: else recovery would ask them for an outcome that they have
@@ -132,11 +130,6 @@ class Engine {
 
   std::atomic<int> acting_{0};
   std::atomic<bool> stopping_{false};
-
-  static constexpr Duration kRetiredFor = std::chrono::milliseconds(20);
-  void FreeRetired();
-  std::mutex retired_mutex_;
-  std::deque<std::pair<TimePoint, Branches>> retired_;  // guarded by retired_mutex_
 
   std::mutex ended_mutex_;
   std::deque<EndedTransaction> ended_;        // guarded by ended_mutex_

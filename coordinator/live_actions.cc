@@ -327,7 +327,6 @@ void LiveTransaction::Do(const Release&) {
     // Nothing in the log: roll back of what is not there is done, now and later.
     for (size_t i : told) engine_.participants()[i]->Forget(gid_);
   }
-  if (!over.empty()) engine_.Retire(std::move(over), StepTime());
   engine_.Unregister(gid_);
   if (!traits_.after_completion) return;
   const Transaction machine = Snapshot();

@@ -276,7 +276,6 @@ void LiveTransaction::Supersede() {
   released_ = true;
   if (owed_ > 0) engine_.KeepUntilAnswered(shared_from_this());
   lock.unlock();
-  if (!over.empty()) engine_.Retire(std::move(over), engine_.Now());
   engine_.Unregister(gid_);
 }
 

@@ -123,7 +123,9 @@ using AckCallback = std::function<void(Ack)>;
 
 /// One transaction's work at one participant, before its vote. Calls follow each
 /// other: none before the last one's callback. Destroying a branch that did not
-/// prepare rolls its work back (in the background). Thread-compatible.
+/// prepare rolls its work back (in the background). It may be destroyed within a callback,
+/// and while the call that brought this one still returns on another thread: once a callback
+/// may have run, an adapter touches the branch no more. Thread-compatible.
 class Branch {
  public:
   virtual ~Branch() = default;

@@ -51,6 +51,7 @@ class PostgresBranch : public LastResourceBranch {
       : core_(std::move(core)), state_(std::make_shared<BranchState>(core_, gid, deadline)) {}
 
   ~PostgresBranch() override {
+    if (state_->over()) return;  // without waking the pool's thread
     core_->pool.Post([state = state_] { state->Abandon(); });
   }
 

@@ -223,10 +223,12 @@ void BranchState::Refuse(const Status& why) {
 }
 
 void BranchState::Conclude(Finished finished) {
+  const auto self = shared_from_this();  // who is answered may let go of the branch
   if (!finished.reason.empty()) ended_reason_ = finished.reason;
   if (ended_reason_.empty()) ended_reason_ = "the branch has ended";
   lease_.reset();
   busy_ = false;
+  over_.store(true, std::memory_order_release);
   finished.results = std::move(results_);
   results_.clear();
   Answer(std::move(finished));

@@ -2,6 +2,7 @@
 // rolled back before the caller hears of it.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -43,6 +44,8 @@ class BranchState : public std::enable_shared_from_this<BranchState> {
               FinishedCallback done);
   /// The owner let go of it.
   void Abandon();
+  /// Whether it holds nothing that Abandon would have to let go. Any thread.
+  bool over() const { return over_.load(std::memory_order_acquire); }
 
  private:
   using Step = std::function<void()>;
@@ -86,6 +89,7 @@ class BranchState : public std::enable_shared_from_this<BranchState> {
   bool begun_ = false;
   bool busy_ = false;       // a call is under way
   bool abandoned_ = false;  // the owner is gone
+  std::atomic<bool> over_{false};
   bool may_write_ = false;
   bool taint_ = false;
   std::string ended_reason_;  // not empty: a step failed

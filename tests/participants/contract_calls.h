@@ -56,6 +56,19 @@ inline OnePhaseReply CommitOnePhaseNow(Branch& branch, std::vector<Statement> la
   return reply->get_future().get();
 }
 
+/// The answer to `call` (a member of Branch), whose callback lets go of the branch before
+/// anything else.
+template <typename Reply, typename Call>
+Reply CallAndLetGo(std::unique_ptr<Branch> branch, Call call, std::vector<Statement> last) {
+  const auto held = std::make_shared<std::unique_ptr<Branch>>(std::move(branch));
+  const auto reply = std::make_shared<std::promise<Reply>>();
+  ((**held).*call)(std::move(last), [held, reply](Reply answer) {
+    held->reset();
+    reply->set_value(std::move(answer));
+  });
+  return reply->get_future().get();
+}
+
 inline std::future<Ack> StartCommit(Participant& participant, const Gid& gid,
                                     const Token& token, TimePoint deadline) {
   auto reply = std::make_shared<std::promise<Ack>>();

@@ -55,6 +55,39 @@ TEST_P(ParticipantContract, HostileStatementsVoteNoInOneLineAndTheParticipantGoe
   ExpectWritten();
 }
 
+TEST_P(ParticipantContract, ABranchMayGoWithinItsCallback) {
+  const auto begin = [this](const Gid& gid) {
+    return participant().Begin(gid, TestDeadline());
+  };
+  const auto prepare = [&](const Gid& gid, std::vector<Statement> last) {
+    return CallAndLetGo<PrepareReply>(begin(gid), &Branch::Prepare, std::move(last));
+  };
+  const auto work = [&](std::vector<Statement> statements) {
+    return CallAndLetGo<Result<std::vector<StatementResult>>>(
+        begin(NewTestGid()), &Branch::Work, std::move(statements));
+  };
+  const auto commit = [&](std::vector<Statement> last) {
+    return CallAndLetGo<OnePhaseReply>(begin(NewTestGid()), &Branch::CommitOnePhase,
+                                       std::move(last));
+  };
+  const Statement add = store().Add("a", 5);
+  const ContractStore::Failing failing = store().MakeFailing();
+  // With a yes vote it stays prepared; with anything else nothing of it stays.
+  const Gid gid = NewTestGid();
+  const PrepareReply yes = prepare(gid, {add, store().Insert("new", 1)});
+  ASSERT_EQ(yes.vote.kind, VoteKind::kYes) << yes.vote.reason;
+  ExpectCommits(gid, yes.vote.token);
+  EXPECT_EQ(prepare(NewTestGid(), {add, failing.statement}).vote.kind, VoteKind::kNo);
+  EXPECT_TRUE(work({add}));
+  EXPECT_FALSE(work({add, failing.statement}));
+  EXPECT_EQ(commit({add, failing.statement}).kind, OnePhaseKind::kRolledBack);
+  ExpectWritten();
+  ExpectNothingPrepared();
+  ExpectNoLockLeft();
+  EXPECT_EQ(commit({store().Add("b", 5)}).kind, OnePhaseKind::kCommitted);
+  EXPECT_EQ(store().Look("b"), 105);
+}
+
 TEST_P(ParticipantContract, FailedWorkEndsTheBranch) {
   auto branch = participant().Begin(NewTestGid(), TestDeadline());
   const ContractStore::Failing failing = store().MakeFailing();
