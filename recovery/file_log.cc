@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -27,15 +28,20 @@ constexpr int kLookEvery = 16;
 constexpr size_t kRestFrom = 4;
 constexpr int kRestInSyncs = 3;
 constexpr Duration kLongestRest = std::chrono::milliseconds(2);
+// A group of that many commits is answered on a thread for that, beside the next one's write
+// and sync: answering it takes longer than a sync, and so does waking that thread pay.
+constexpr size_t kAnsweredApartFrom = 64;
 // How long an end record may wait for a commit to ride along with.
 constexpr Duration kLazyEnds = std::chrono::milliseconds(50);
 
-/// The log with a thread of its own, which flushes whatever callers do not.
+/// The log with threads of its own: one flushes whatever callers do not, another one answers
+/// large groups.
 class FileLog final : public LogCore {
  public:
   FileLog(FileSystem& files, OpenedFolder folder, const FileLogOptions& options)
       : LogCore(files, std::move(folder), options) {
     PrepareSegmentsAhead();
+    answerer_ = std::thread([this] { RunAnswerer(); });
     flusher_ = std::thread([this] { RunFlusher(); });
   }
 
@@ -47,6 +53,12 @@ class FileLog final : public LogCore {
     }
     work_.notify_all();
     flusher_.join();
+    {
+      const std::lock_guard lock(mutex_);
+      flusher_ended_ = true;
+    }
+    group_waits_.notify_all();
+    answerer_.join();
   }
 
  private:
@@ -54,8 +66,10 @@ class FileLog final : public LogCore {
   void OnQueued(Lock& lock) override;
   void OnEndWaits() override;
   void OnFlushed(size_t records, TimePoint began, TimePoint ended) override;
+  void HaveAnswered(Batch batch, const Status& status, Lock& lock) override;
 
   void RunFlusher();
+  void RunAnswerer();
   void WaitForWork(Lock& lock);
   void WakeFlusher();
   bool IsIdle() const;
@@ -76,12 +90,26 @@ class FileLog final : public LogCore {
   int lone_groups_ = 0;   // in a row up to the last one
   size_t rest_for_ = 0;   // so many in the queue end a rest
   bool resting_ = false;  // the flusher does
-  std::thread flusher_;   // last: it uses all of the above
+
+  // Of the group that the answerer has not begun yet; one at most, so that a log whose
+  // callers are slow to be answered gathers larger groups, and no pile of them.
+  struct Flushed {
+    Batch batch;
+    Status status;
+  };
+  std::optional<Flushed> waiting_group_;
+  std::condition_variable group_waits_;  // the answerer waits here
+  std::condition_variable group_taken_;  // the flusher waits here, with the next group
+  bool flusher_ended_ = false;
+
+  std::thread flusher_, answerer_;  // last: they use all of the above
 };
 
 void FileLog::BeforeQueueing(Lock& lock) {
-  // The flusher itself, in a callback, must not wait for the flusher.
-  if (std::this_thread::get_id() == flusher_.get_id()) return;
+  // The flusher itself, in a callback, must not wait for the flusher, nor for it he whom
+  // it may wait for.
+  const auto here = std::this_thread::get_id();
+  if (here == flusher_.get_id() || here == answerer_.get_id()) return;
   ++waiting_for_room_;
   room_.wait(lock, [this] { return queue_.size() < kMaxQueued || !health_.ok(); });
   --waiting_for_room_;
@@ -123,6 +151,25 @@ void FileLog::WakeFlusher() {
   if (flusher_state_ == Flusher::kAwake) return;
   flusher_state_ = Flusher::kAwake;
   work_.notify_one();
+}
+
+void FileLog::HaveAnswered(Batch batch, const Status& status, Lock& lock) {
+  if (batch.size() < kAnsweredApartFrom) return Answer(std::move(batch), status, lock);
+  group_taken_.wait(lock, [this] { return !waiting_group_; });
+  waiting_group_ = Flushed{std::move(batch), status};
+  group_waits_.notify_one();
+}
+
+void FileLog::RunAnswerer() {
+  Lock lock(mutex_);
+  for (;;) {
+    group_waits_.wait(lock, [this] { return waiting_group_ || flusher_ended_; });
+    if (!waiting_group_) return;
+    Flushed group = *std::move(waiting_group_);
+    waiting_group_.reset();
+    group_taken_.notify_one();
+    Answer(std::move(group.batch), group.status, lock);
+  }
 }
 
 void FileLog::RunFlusher() {

@@ -216,6 +216,10 @@ void LogCore::Flush(Lock& lock) {
   }
   flushing_ = false;
   OnFlushed(batch.size(), began, now);
+  HaveAnswered(std::move(batch), status, lock);
+}
+
+void LogCore::Answer(Batch batch, const Status& status, Lock& lock) {
   lock.unlock();
   {
     const WithinCallback answers;

@@ -66,7 +66,26 @@ class LogCore : public DecisionLog {
   /// answered.
   virtual void OnFlushed(size_t records, TimePoint began, TimePoint ended) = 0;
 
-  /// Writes and syncs one group and answers it. Called with the lock and without
+  struct Pending {
+    LogRecord record;
+    std::string body;        // until it is in a group
+    bool has_body = false;   // else it waits only for what comes before it
+    DecideCallback decided;  // for a commit
+    LogCallback logged;      // for the others
+
+    void Complete(const Status& status);
+  };
+  using Batch = std::vector<Pending>;
+
+  /// Has a flushed group answered: here and now, or later by another thread. May release
+  /// the lock meanwhile.
+  virtual void HaveAnswered(Batch batch, const Status& status, Lock& lock) {
+    Answer(std::move(batch), status, lock);
+  }
+  /// Calls everybody's callback, without the lock.
+  void Answer(Batch batch, const Status& status, Lock& lock);
+
+  /// Writes and syncs one group and has it answered. Called with the lock and without
   /// flushing_; other threads queue meanwhile.
   void Flush(Lock& lock);
 
@@ -78,16 +97,6 @@ class LogCore : public DecisionLog {
   void PrepareSegmentsAhead();
   bool HasWork() const { return !queue_.empty() || !ends_.empty(); }
 
-  struct Pending {
-    LogRecord record;
-    std::string body;        // until it is in a group
-    bool has_body = false;   // else it waits only for what comes before it
-    DecideCallback decided;  // for a commit
-    LogCallback logged;      // for the others
-
-    void Complete(const Status& status);
-  };
-
   mutable std::mutex mutex_;      // guards everything below
   std::vector<Pending> queue_;    // commits and others that wait for a group
   std::deque<std::string> ends_;  // end records that wait for company
@@ -95,8 +104,6 @@ class LogCore : public DecisionLog {
   Status health_;
 
  private:
-  using Batch = std::vector<Pending>;
-
   void AnswerAbort(const Gid& gid, DecisionOutcome outcome, const DecideCallback& done) const;
   void Submit(LogRecord record, LogCallback logged);
   /// With a body, of the record.
