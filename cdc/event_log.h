@@ -159,7 +159,7 @@ class EventLog {
   virtual Status SaveSnapshotProgress(const events::SnapshotProgress& progress) = 0;
   /// What was kept last; none when nothing was since BeginSnapshot.
   virtual Result<std::optional<events::SnapshotProgress>> ReadSnapshotProgress() = 0;
-  /// In kStreaming: keeps `progress` in the place of what was kept, durably. Before the first
+  /// In kStreaming: keeps `progress` in the place of what was kept, durably. Not beside an
   /// Append.
   virtual Status AmendSnapshotProgress(const events::SnapshotProgress& progress) = 0;
   /// kSnapshot -> kStreaming, durably, and keeps `progress`: the snapshot is complete.
@@ -179,6 +179,10 @@ class EventLog {
   virtual Status DropParts() = 0;
   /// Everything of the source up to `lsn` is in the log, durably. Never goes back.
   virtual Status Advance(Lsn lsn) = 0;
+
+  /// Whether a transaction in two phases ended at `lsn`, as the stream has said. Not beside an
+  /// Append.
+  virtual Result<bool> HasOutcome(Lsn lsn) = 0;
 
   virtual LogBegin begin() const = 0;
   /// Removes some of the oldest events that `removal` lets go, and what the stream said of

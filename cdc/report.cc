@@ -10,6 +10,7 @@
 #include "cdc/source/publication.h"
 #include "cdc/source/slot.h"
 #include "cdc/source/source_clock.h"
+#include "cdc/source/source_history.h"
 #include "cdc/view.h"
 #include "cdc/views/redis_view.h"
 #include "cdc/views/stopped_view.h"
@@ -17,6 +18,7 @@
 namespace indoubt {
 namespace {
 
+using cdc_internal::CheckLogsHistory;
 using cdc_internal::CheckLogsPublication;
 using cdc_internal::CheckSlot;
 using cdc_internal::kEpochMicros;
@@ -27,6 +29,7 @@ using cdc_internal::PgConnection;
 using cdc_internal::PgRows;
 using cdc_internal::ReadSlot;
 using cdc_internal::SlotFacts;
+using cdc_internal::SlotOptions;
 using cdc_internal::StopSignal;
 using cdc_internal::WhyStopped;
 
@@ -36,8 +39,10 @@ Status JudgeSlot(PgConnection& connection, const CdcOptions& options, const Slot
   auto log = LogGlance::Open(options.event_log_path);
   if (log && log->state() == EventLogState::kStreaming) {
     INDOUBT_RETURN_IF_ERROR(CheckSlot(slot, log->end().complete));
-    INDOUBT_ASSIGN_OR_RETURN(const events::PublicationMarks before, log->Publication());
-    return CheckLogsPublication(connection, options.publication, before, deadline);
+    const SlotOptions asked{options.source_dsn, options.slot, options.publication};
+    INDOUBT_RETURN_IF_ERROR(CheckLogsHistory(asked, slot, *log, deadline));
+    INDOUBT_ASSIGN_OR_RETURN(const events::SnapshotProgress begun, log->Progress());
+    return CheckLogsPublication(connection, options.publication, begun.publication(), deadline);
   }
   if (!slot.invalidated) return Status::Ok();  // the first start makes both
   return Status(StatusCode::kCorrupt,

@@ -8,6 +8,7 @@
 #include "cdc/log/sqlite_event_log.h"
 #include "cdc/slot_name.h"
 #include "cdc/source/snapshot.h"
+#include "cdc/source/source_history.h"
 #include "cdc/table_name.h"
 #include "cdc/views/make_view.h"
 #include "cdc/views/view_copy.h"
@@ -90,7 +91,7 @@ Status Session::OpenSource(const SlotOptions& slot) {
     INDOUBT_RETURN_IF_ERROR(CheckLogsSlot(log_->slot(), slot.slot));
   }
   if (log_->state() == EventLogState::kStreaming) {
-    const Status checked = CheckSlot(slot, log_->end().complete, stop_, deadline);
+    const Status checked = CheckSource(slot, *log_, stop_, deadline);
     const bool again =
         options_.on_slot_loss == OnSlotLoss::kSnapshot && ANewSnapshotHelps(checked);
     if (!checked.ok() && !again) return checked;

@@ -11,6 +11,7 @@
 #include "cdc/pg_connection.h"
 #include "cdc/source/publication.h"
 #include "cdc/source/slot.h"
+#include "cdc/source/source_history.h"
 #include "cdc/source/source_table.h"
 
 namespace indoubt {
@@ -165,16 +166,21 @@ class SourceCheck {
     } else if (const Status begun = CheckLogsSlot(log->slot(), options_.slot); !begun.ok()) {
       Note(begun);
     } else if (log->state() == EventLogState::kStreaming) {
-      NoteWhetherItGoesOn(cdc_internal::CheckSlot(slot_, log->end().complete));
+      Status goes_on = cdc_internal::CheckSlot(slot_, log->end().complete);
+      if (goes_on.ok()) {
+        goes_on = cdc_internal::CheckLogsHistory(
+            {options_.source_dsn, options_.slot, options_.publication}, slot_, *log, deadline_);
+      }
+      NoteWhetherItGoesOn(goes_on);
       return CheckLogsPublication(*log);
     }
     return Status::Ok();
   }
 
   Status CheckLogsPublication(LogGlance& log) {
-    INDOUBT_ASSIGN_OR_RETURN(const events::PublicationMarks before, log.Publication());
+    INDOUBT_ASSIGN_OR_RETURN(const events::SnapshotProgress begun, log.Progress());
     const Status same = cdc_internal::CheckLogsPublication(connection_, options_.publication,
-                                                           before, deadline_);
+                                                           begun.publication(), deadline_);
     if (same.code() != StatusCode::kRefused) return same;
     Note(same);
     return Status::Ok();

@@ -5,6 +5,7 @@
 
 #include "cdc/log/log_trim.h"
 #include "cdc/log/sqlite_event_log_file.h"
+#include "cdc/log/staged.h"
 
 namespace indoubt::cdc_internal {
 
@@ -64,11 +65,11 @@ Result<std::optional<OldestEvent>> LogGlance::Oldest() {
 
 Result<uint64_t> LogGlance::UsedBytes() { return cdc_internal::UsedBytes(*db_); }
 
-Result<events::PublicationMarks> LogGlance::Publication() {
+Result<events::SnapshotProgress> LogGlance::Progress() {
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery table,
                            db_->Prepare("SELECT 1 FROM sqlite_master WHERE name = 'snapshot'"));
   INDOUBT_ASSIGN_OR_RETURN(const bool kept, table.Next());
-  if (!kept) return events::PublicationMarks();
+  if (!kept) return events::SnapshotProgress();
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query, db_->Prepare("SELECT progress FROM snapshot"));
   INDOUBT_ASSIGN_OR_RETURN(const bool found, query.Next());
   events::SnapshotProgress progress;
@@ -77,7 +78,14 @@ Result<events::PublicationMarks> LogGlance::Publication() {
                   fmt::format("event log {}: the snapshot's progress is not what was written",
                               db_->path()));
   }
-  return progress.publication();
+  return progress;
+}
+
+Result<bool> LogGlance::HasOutcome(Lsn lsn) {
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery table,
+                           db_->Prepare("SELECT 1 FROM sqlite_master WHERE name = 'outcomes'"));
+  INDOUBT_ASSIGN_OR_RETURN(const bool kept, table.Next());
+  return kept ? cdc_internal::HasOutcome(*db_, lsn) : Result<bool>(false);
 }
 
 Result<bool> LogGlance::WasId(const std::string& id) {

@@ -29,8 +29,11 @@ class LogGlance {
   /// That the log was begun with; empty in kNew.
   const std::string& slot() const { return slot_; }
   const LogEnd& end() const { return end_; }
-  /// What the publication was when the log was begun; oid 0: not known.
-  Result<events::PublicationMarks> Publication();
+  /// What is known of how the log was begun, and of its source; empty in a log of before that
+  /// was kept.
+  Result<events::SnapshotProgress> Progress();
+  /// As EventLog::HasOutcome.
+  Result<bool> HasOutcome(Lsn lsn);
   /// Whether `id` was this log's before a slot was lost.
   Result<bool> WasId(const std::string& id);
 

@@ -108,6 +108,11 @@ Status SqliteEventLog::Advance(Lsn lsn) {
   return Status::Ok();
 }
 
+Result<bool> SqliteEventLog::HasOutcome(Lsn lsn) {
+  const std::lock_guard writing(writing_);
+  return cdc_internal::HasOutcome(*db_, lsn);
+}
+
 Status SqliteEventLog::Insert(uint64_t sequence, EventPosition position,
                               const events::Transaction& event) {
   payload_.clear();

@@ -52,6 +52,7 @@ class SqliteEventLog : public EventLog {
   std::vector<HeldTransaction> Reclaim() override;
   Status DropParts() override;
   Status Advance(Lsn lsn) override;
+  Result<bool> HasOutcome(Lsn lsn) override;
 
   LogBegin begin() const override { return tail_.Begin(); }
   Result<bool> RemoveOldest(const Removal& removal) override;

@@ -13,6 +13,13 @@ CREATE TABLE IF NOT EXISTS outcomes(
   lsn INTEGER PRIMARY KEY, gid TEXT NOT NULL, committed INTEGER NOT NULL);
 )";
 
+Result<bool> HasOutcome(SqliteDatabase& db, Lsn lsn) {
+  INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query,
+                           db.Prepare("SELECT 1 FROM outcomes WHERE lsn = ?1"));
+  query.Bind(1, lsn.value);
+  return query.Next();
+}
+
 Status StagedTransactions::Stage(const events::Transaction& prepared) {
   const std::string payload = prepared.SerializeAsString();
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery * query,

@@ -18,6 +18,9 @@ namespace indoubt::cdc_internal {
 /// The tables, made if absent.
 extern const char kStagedSchema[];
 
+/// Whether a transaction in two phases ended at `lsn`, in the log that `db` is open on.
+Result<bool> HasOutcome(SqliteDatabase& db, Lsn lsn);
+
 /// Works inside of the caller's SQLite transaction. Belongs to one thread.
 class StagedTransactions {
  public:

@@ -1,6 +1,7 @@
 #include "cdc/source/snapshot.h"
 
 #include <algorithm>
+#include <limits>
 #include <random>
 #include <set>
 
@@ -9,6 +10,7 @@
 
 #include "base/failpoint.h"
 #include "cdc/source/publication.h"
+#include "cdc/source/source_history.h"
 #include "cdc/source/source_table.h"
 
 namespace indoubt::cdc_internal {
@@ -19,6 +21,8 @@ constexpr int kChunkRows = 1000;
 constexpr int kBeginnings = 3;
 // Of a slot's 63 characters, with room for "_" and eight digits.
 constexpr size_t kSlotPrefix = 54;
+
+constexpr Lsn kNoLsnIsBeyond{std::numeric_limits<uint64_t>::max()};
 
 using Table = events::SnapshotProgress::Table;
 using Progress = events::SnapshotProgress;
@@ -181,6 +185,7 @@ Status BeginCopy(const SlotOptions& options, const std::vector<std::string>& tab
   // The snapshot is there as long as `walsender` does nothing else.
   INDOUBT_ASSIGN_OR_RETURN(auto reader,
                            PgConnection::Connect(options.dsn, false, stop, deadline));
+  INDOUBT_ASSIGN_OR_RETURN(*progress.mutable_source(), ReadSourceMarks(*reader, deadline));
   INDOUBT_RETURN_IF_ERROR(
       reader->Query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", deadline).status());
   INDOUBT_RETURN_IF_ERROR(
@@ -238,6 +243,13 @@ Result<bool> GoOnWithCopy(const SlotOptions& options, const std::vector<std::str
   INDOUBT_RETURN_IF_ERROR(slot);
   INDOUBT_ASSIGN_OR_RETURN(auto reader,
                            PgConnection::Connect(options.dsn, false, stop, deadline));
+  INDOUBT_ASSIGN_OR_RETURN(const auto source, ReadSourceMarks(*reader, deadline));
+  // Up to where a copy has seen the source is not kept: another timeline is another source.
+  const Status same =
+      CheckSourceMarks(options, progress.source(), source, kNoLsnIsBeyond, stop, deadline);
+  if (same.code() == StatusCode::kCorrupt) return false;
+  INDOUBT_RETURN_IF_ERROR(same);
+  *progress.mutable_source() = source;
   INDOUBT_RETURN_IF_ERROR(
       reader->Query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", deadline).status());
   INDOUBT_ASSIGN_OR_RETURN(const PgRows seen,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cdc/source/source_history.h"
 #include "cdc/source/source_stream.h"
 
 namespace indoubt::cdc_internal {
@@ -59,7 +60,7 @@ void SourceRunner::TryUntilLost() {
     bool slot_lost = false;
     if (SlotIsLost(ended)) {
       const TimePoint answer_by = SystemClock().Now() + kAnswerWithin;
-      const Status slot = CheckSlot(options_, log_.end().complete, stop_, answer_by);
+      const Status slot = CheckSource(options_, log_, stop_, answer_by);
       // With its slot as it was, a stream ends for what no other attempt would mend either.
       // Where nobody could look, the next attempt ends for the same, and looks again.
       lost = slot.ok() || SlotIsLost(slot);

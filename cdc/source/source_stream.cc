@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "base/failpoint.h"
+#include "cdc/source/source_history.h"
 
 namespace indoubt::cdc_internal {
 namespace {
@@ -35,6 +36,7 @@ Result<std::unique_ptr<SourceStream>> SourceStream::Start(const SlotOptions& opt
                                                           Listener listener) {
   // What was decoded and not appended is sent again: the slot was not told of it.
   INDOUBT_RETURN_IF_ERROR(log.DropParts());
+  INDOUBT_RETURN_IF_ERROR(CheckSource(options, log, stop, SystemClock().Now() + kAnswerWithin));
   INDOUBT_ASSIGN_OR_RETURN(
       auto stream, ReplicationStream::Start(options, log.end().complete, log.shapes(), stop,
                                             SystemClock().Now() + kAnswerWithin));

@@ -21,7 +21,8 @@ class SourceStream {
   using Listener = std::function<Status(Lsn source, Lsn confirmed)>;
 
   /// Connects behind the log's end, of which it is the appender until it goes. `log`, `filter`
-  /// and `stop` must outlive it. Errors as ReplicationStream::Start.
+  /// and `stop` must outlive it. Errors as CheckSource and
+  /// ReplicationStream::Start.
   static Result<std::unique_ptr<SourceStream>> Start(const SlotOptions& options, EventLog& log,
                                                      SnapshotFilter& filter,
                                                      const StopSignal& stop, Listener listener);

@@ -2,9 +2,12 @@
 // error that names the gap, or a new snapshot after which the views equal the source.
 #include <csignal>
 #include <filesystem>
+#include <fstream>
+#include <functional>
 
 #include <gmock/gmock.h>
 
+#include "cdc/log/sqlite_event_log.h"
 #include "faults/proxy.h"
 #include "tests/cdc/kill_fixture.h"
 
@@ -52,6 +55,54 @@ class CdcSlotLossTest : public CdcKillFixture {
     EXPECT_EQ(worker.error().code(), code) << worker.error().ToString();
     EXPECT_THAT(worker.error().message(), HasSubstr(words));
   }
+  void Copy(const std::string& from, const std::string& to) const {
+    const auto copied = RunProgram({.argv = {"cp", "-a", from, to}},
+                                   SystemClock().Now() + std::chrono::minutes(1));
+    ASSERT_TRUE(copied) << copied.error().ToString();
+  }
+  /// Keeps a copy of the server's files as they are while it is stopped.
+  void BackUp() {
+    postgres_->StopFast();
+    Copy(postgres_->data_folder(), postgres_->data_folder() + ".backup");
+    ASSERT_TRUE(postgres_->Restart().ok());
+  }
+  /// Puts the copy in the place of the server's files, and leaves the server stopped.
+  void PutBack() {
+    postgres_->StopFast();
+    std::filesystem::remove_all(postgres_->data_folder());
+    Copy(postgres_->data_folder() + ".backup", postgres_->data_folder());
+  }
+  /// Writes, not into tables of ours, until the source is beyond the log's end.
+  void GoBeyondTheLog() const {
+    SourceClient client = Client();
+    client.Run(
+        "INSERT INTO elsewhere(note) SELECT repeat('x', 1000) FROM generate_series(1, 2000)");
+    EXPECT_EQ(client.Run("SELECT pg_current_wal_flush_lsn() > '" + LoggedUpTo() + "'"), "t");
+  }
+  /// Lets the server begin a new timeline where its files end.
+  void BeginATimeline() {
+    const std::string data = postgres_->data_folder();
+    std::ofstream(data + "/postgresql.auto.conf", std::ios::app)
+        << "restore_command = 'false'\n";
+    const auto signal = RunProgram({.argv = {"cp", "-a", "--attributes-only",
+                                             data + "/PG_VERSION", data + "/recovery.signal"}},
+                                   SystemClock().Now() + std::chrono::minutes(1));
+    ASSERT_TRUE(signal) << signal.error().ToString();
+    ASSERT_TRUE(postgres_->Restart().ok());
+    EXPECT_TRUE(Eventually([&] { return Client().Run("SELECT pg_is_in_recovery()") == "f"; }));
+    EXPECT_EQ(Client().Run("SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)"),
+              "00000002");
+  }
+  /// As a log that was filled from a source with these marks has them.
+  void AmendSourceMarks(const std::function<void(events::SnapshotProgress&)>& amend) const {
+    const auto log = OpenSqliteEventLog(event_log_path_);
+    ASSERT_TRUE(log) << log.error().ToString();
+    auto progress = (*log)->ReadSnapshotProgress();
+    ASSERT_TRUE(progress && *progress);
+    ASSERT_NE((*progress)->source().system(), 0);
+    amend(**progress);
+    ASSERT_TRUE((*log)->AmendSnapshotProgress(**progress).ok());
+  }
   std::string LoggedUpTo() const {
     return SqliteOne(event_log_path_,
                      "SELECT printf('%X/%X', complete >> 32, complete & 0xffffffff) FROM log");
@@ -96,25 +147,104 @@ TEST_F(CdcSlotLossTest, TheNextStartNamesTheGapOfAnInvalidatedSlot) {
 
 TEST_F(CdcSlotLossTest, ASourceRestoredFromAnOlderBackupIsNotFollowed) {
   RunOnce();
-  const std::string data = postgres_->data_folder(), backup = data + ".backup";
-  const auto put = [](const std::string& from, const std::string& to) {
-    const auto copied = RunProgram({.argv = {"cp", "-a", from, to}},
-                                   SystemClock().Now() + std::chrono::minutes(1));
-    ASSERT_TRUE(copied) << copied.error().ToString();
-  };
-  postgres_->StopFast();
-  put(data, backup);
-  ASSERT_TRUE(postgres_->Restart().ok());
+  BackUp();
   Client().Run("INSERT INTO moves(item, amount) VALUES ('ghost', 1)");
   RunOnce();
-  postgres_->StopFast();
-  std::filesystem::remove_all(data);
-  put(backup, data);
+  PutBack();
   ASSERT_TRUE(postgres_->Restart().ok());
   ExpectNextStartSays(StatusCode::kCorrupt, "restored from an older backup");
   const auto worker = CdcWorker::Start(WithSnapshot());
   ASSERT_TRUE(worker) << worker.error().ToString();
   ExpectEverythingEqualsSource();
+}
+
+TEST_F(CdcSlotLossTest, ARestoredSourceThatIsBeyondTheLogsEndAgainIsNotFollowed) {
+  RunOnce();
+  BackUp();
+  Client().Run("INSERT INTO moves(item, amount) VALUES ('ghost', 1)");
+  RunOnce();
+  PutBack();
+  ASSERT_TRUE(postgres_->Restart().ok());
+  Client().Run("INSERT INTO moves(item, amount) VALUES ('instead', 1)");
+  GoBeyondTheLog();
+  ExpectNextStartSays(StatusCode::kCorrupt, "has written on since");
+  const auto worker = CdcWorker::Start(WithSnapshot());
+  ASSERT_TRUE(worker) << worker.error().ToString();
+  EXPECT_EQ((*worker)->status().last_loss.code(), StatusCode::kCorrupt);
+  ExpectEverythingEqualsSource();
+}
+
+TEST_F(CdcSlotLossTest, WhatTheLogPassedWithoutEventsIsNotPassedOverInARestoredSource) {
+  RunOnce();
+  BackUp();
+  {
+    const auto worker = CdcWorker::Start(AllOptions());
+    ASSERT_TRUE(worker) << worker.error().ToString();
+    GoBeyondTheLog();
+    ExpectEverythingEqualsSource();
+  }
+  PutBack();
+  ASSERT_TRUE(postgres_->Restart().ok());
+  Client().Run(
+      "BEGIN; INSERT INTO moves(item, amount) VALUES ('instead', 1); PREPARE TRANSACTION "
+      "'new'");
+  Client().Run("COMMIT PREPARED 'new'");
+  for (int more = 0; more < 2; ++more) {
+    Client().Run(
+        "INSERT INTO elsewhere(note) SELECT repeat('x', 1000) FROM generate_series(1, 2000)");
+  }
+  GoBeyondTheLog();
+  ExpectNextStartSays(StatusCode::kCorrupt, "of which the log knows nothing");
+}
+
+TEST_F(CdcSlotLossTest, ASourceThatWasRestartedOrKilledIsTheSame) {
+  RunOnce();
+  Client().Run("BEGIN; INSERT INTO elsewhere(note) VALUES ('x'); PREPARE TRANSACTION 'theirs'");
+  RunOnce();
+  Client().Run("COMMIT PREPARED 'theirs'");
+  RunOnce();
+  postgres_->Kill();
+  ASSERT_TRUE(postgres_->Restart().ok());
+  RunOnce();
+  AmendSourceMarks([](events::SnapshotProgress& progress) { progress.clear_source(); });
+  RunOnce();
+  AmendSourceMarks([](events::SnapshotProgress&) {});  // it has them again
+}
+
+TEST_F(CdcSlotLossTest, ATimelineThatWasLeftBehindAllThatTheLogHasIsFollowed) {
+  RunOnce();
+  postgres_->StopFast();
+  ASSERT_NO_FATAL_FAILURE(BeginATimeline());
+  RunOnce();
+  AmendSourceMarks(
+      [](events::SnapshotProgress& progress) { EXPECT_EQ(progress.source().timeline(), 2u); });
+}
+
+TEST_F(CdcSlotLossTest, ATimelineThatWasLeftBeforeTheLogsEndIsNotFollowed) {
+  RunOnce();
+  BackUp();
+  RunOnce();
+  PutBack();
+  ASSERT_NO_FATAL_FAILURE(BeginATimeline());
+  GoBeyondTheLog();
+  ExpectNextStartSays(StatusCode::kCorrupt,
+                      "the source is on timeline 2, which left timeline 1");
+  const auto worker = CdcWorker::Start(WithSnapshot());
+  ASSERT_TRUE(worker) << worker.error().ToString();
+  ExpectEverythingEqualsSource();
+}
+
+TEST_F(CdcSlotLossTest, AnotherServerIsRefusedAndNothingIsMadeAnewThere) {
+  RunOnce();
+  AmendSourceMarks([](events::SnapshotProgress& progress) {
+    progress.mutable_source()->set_system(progress.source().system() + 1);
+  });
+  ExpectNextStartSays(StatusCode::kRefused,
+                      "another server than the event log was filled from");
+  const auto worker = CdcWorker::Start(WithSnapshot());
+  ASSERT_FALSE(worker);
+  EXPECT_EQ(worker.error().code(), StatusCode::kRefused);
+  EXPECT_EQ(Client().Run("SELECT count(*) FROM pg_replication_slots"), "1");
 }
 
 TEST_F(CdcSlotLossTest, ADroppedSlotIsMadeAnewWithASnapshotWhileTheWorkerRuns) {

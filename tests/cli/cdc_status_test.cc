@@ -1,6 +1,7 @@
 // `indoubt cdc status` and the worker's metrics, on real stores, from the outside.
 #include <atomic>
 #include <csignal>
+#include <filesystem>
 #include <future>
 #include <sstream>
 
@@ -210,6 +211,37 @@ TEST(CdcStatus, APublicationThatWasAlteredIsNamedByStatusAndDoctor) {
   EXPECT_TRUE(doctor.Exited(3)) << doctor.out << doctor.err;
   EXPECT_THAT(doctor.out + doctor.err,
               HasSubstr("table public.orders was taken out or narrowed"));
+}
+
+TEST(CdcStatus, ARestoredSourceThatIsBeyondTheLogsEndAgainIsNamedByStatusAndDoctor) {
+  CdcShop shop;
+  ASSERT_NO_FATAL_FAILURE(LeaveAWorkerBehind(shop));
+  PostgresServer& source = shop.stores().postgres();
+  const std::string data = source.data_folder(), backup = data + ".backup";
+  const auto copy = [](const std::string& from, const std::string& to) {
+    const auto copied = RunProgram({.argv = {"cp", "-a", from, to}},
+                                   SystemClock().Now() + std::chrono::minutes(1));
+    ASSERT_TRUE(copied) << copied.error().ToString();
+  };
+  source.StopFast();
+  copy(data, backup);
+  ASSERT_TRUE(source.Restart().ok());
+  const auto worker = shop.StartWorker();
+  Order(shop, 2);
+  ASSERT_TRUE(shop.ShowOrder(2)) << shop.worker_output();
+  worker->KillAndWait();
+  source.StopFast();
+  std::filesystem::remove_all(data);
+  copy(backup, data);
+  ASSERT_TRUE(source.Restart().ok());
+  for (int order = 3; order < 300; ++order) Order(shop, order);
+  const Json status = StatusOf(shop, 3);
+  EXPECT_EQ(status["source_problem"]["code"], "corrupt") << status;
+  EXPECT_THAT(std::string(status["source_problem"]["message"]),
+              HasSubstr("has written on since"));
+  const Ran doctor = shop.stores().Indoubt({"doctor", "-c", shop.config_path()});
+  EXPECT_TRUE(doctor.Exited(3)) << doctor.out << doctor.err;
+  EXPECT_THAT(doctor.out + doctor.err, HasSubstr("has written on since"));
 }
 
 TEST(CdcStatus, ASinkThatHangsIsNotTheSourcesFault) {
