@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "cdc/log/log_glance.h"
 #include "cdc/log/log_hold.h"
@@ -176,6 +177,28 @@ Status Measure(LogGlance& glance, const SourceReport& source, int64_t clock, Vie
   return Status::Ok();
 }
 
+// A worker follows the slot, so it has the file, which is at its path no more.
+void LookForFiles(const CdcOptions& options, CdcReport& report) {
+  if (!report.source.slot || !report.source.slot->active) return;
+  const auto gone = [](const std::string& path) {
+    return Status(StatusCode::kNotFound,
+                  fmt::format("the file {} was removed under the worker, which follows the "
+                              "slot; what it says tells what to do",
+                              path));
+  };
+  if (access(options.event_log_path.c_str(), F_OK) != 0) {
+    report.log.health = gone(options.event_log_path).WithContext("event log");
+    return;
+  }
+  if (!report.log.complete) return;  // it may be about to make them
+  for (size_t i = 0; i < report.views.size(); ++i) {
+    const ViewOptions& view = options.views[i];
+    const bool is_file = view.kind != ViewKind::kRedis;
+    if (!is_file || access(view.sink.c_str(), F_OK) == 0) continue;
+    report.views[i].health = gone(view.sink).WithContext("view " + view.name);
+  }
+}
+
 }  // namespace
 
 Status CdcReport::health() const {
@@ -221,6 +244,7 @@ CdcReport ReadCdcReport(const CdcOptions& options, TimePoint deadline) {
     const Status measured = MeasureRetention(options, *glance, report);
     if (report.log.health.ok()) report.log.health = measured;
   }
+  LookForFiles(options, report);
   return report;
 }
 

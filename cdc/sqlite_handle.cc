@@ -195,6 +195,14 @@ Result<std::unique_ptr<SqliteDatabase>> SqliteDatabase::Open(const std::string& 
   return db;
 }
 
+Status SqliteDatabase::CheckPlace() const {
+  int moved = 0;
+  sqlite3_file_control(db_.get(), "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+  if (moved == 0) return Status::Ok();
+  return Status(StatusCode::kRefused,
+                fmt::format("the file {} was removed or replaced under the worker", path_));
+}
+
 Status SqliteDatabase::Execute(const std::string& sql) {
   if (sqlite3_exec(db_.get(), sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK) {
     return Status::Ok();

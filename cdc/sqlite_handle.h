@@ -80,6 +80,9 @@ class SqliteDatabase {
   /// A statement kept for the next time; at most 256 are.
   Result<SqliteQuery*> Cached(const std::string& sql);
   int64_t Changes() const { return sqlite3_changes64(db_.get()); }
+  /// kRefused when its file is not at its path any more: it was removed, renamed, or another
+  /// one was put there, and what is written is nobody's.
+  Status CheckPlace() const;
   const std::string& path() const { return path_; }
 
  private:

@@ -70,6 +70,16 @@ Result<LogEnd> SqliteEventLog::ReadEnd() {
   return end;
 }
 
+Status SqliteEventLog::CheckPlace() const {
+  const Status placed = db_->CheckPlace();
+  if (placed.ok()) return placed;
+  return Status(placed.code(),
+                fmt::format("event log: {}; put it back with its -wal, or drop slot \"{}\", "
+                            "take what is left of the log and the views' data away, and begin "
+                            "anew",
+                            placed.message(), slot_));
+}
+
 Status SqliteEventLog::ReadFormerIds() {
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery former, db_->Prepare("SELECT id FROM former_ids"));
   for (;;) {
@@ -103,6 +113,7 @@ void SqliteEventLog::Interrupt() {
 }
 
 Result<std::unique_ptr<EventLogReader>> SqliteEventLog::NewReader() const {
+  INDOUBT_RETURN_IF_ERROR(CheckPlace());
   INDOUBT_ASSIGN_OR_RETURN(auto db,
                            SqliteDatabase::Open(db_->path(), SqliteDatabase::Mode::kReadOnly));
   return MakeSqliteEventLogReader(std::move(db), tail_);

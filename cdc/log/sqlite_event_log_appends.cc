@@ -30,6 +30,7 @@ Status SqliteEventLog::TakePart(const events::Transaction& part, const LogEnd& n
 Status SqliteEventLog::Append(std::vector<HeldTransaction> batch) {
   INDOUBT_CHECK(state_ == EventLogState::kStreaming, "a transaction before the snapshot's end");
   const std::lock_guard writing(writing_);
+  INDOUBT_RETURN_IF_ERROR(CheckPlace());
   INDOUBT_RETURN_IF_ERROR(history_.Begin());
   taken_.clear();
   taken_.reserve(batch.size());
@@ -102,6 +103,7 @@ Status SqliteEventLog::Advance(Lsn lsn) {
   const std::lock_guard writing(writing_);
   LogEnd next = tail_.Get();
   if (lsn <= next.complete) return Status::Ok();
+  INDOUBT_RETURN_IF_ERROR(CheckPlace());
   next.complete = lsn;
   INDOUBT_RETURN_IF_ERROR(SetComplete(lsn));
   Publish(next);

@@ -78,6 +78,7 @@ Status SqliteEventLog::KeepProgress(const events::SnapshotProgress& progress) {
 
 Result<std::optional<events::SnapshotProgress>> SqliteEventLog::ReadSnapshotProgress() {
   const std::lock_guard writing(writing_);
+  INDOUBT_RETURN_IF_ERROR(CheckPlace());
   INDOUBT_ASSIGN_OR_RETURN(SqliteQuery query, db_->Prepare("SELECT progress FROM snapshot"));
   INDOUBT_ASSIGN_OR_RETURN(const bool found, query.Next());
   if (!found) return std::optional<events::SnapshotProgress>();

@@ -76,6 +76,8 @@ class SqliteEventLog : public EventLog {
   Status KeepProgress(const events::SnapshotProgress& progress);
   Status CommitEvents(SqliteTransaction& transaction);
   Status SetComplete(Lsn lsn);
+  /// Whether what is written reaches the one who opens the log next.
+  Status CheckPlace() const;
   Status ReadFormerIds();
   /// The last event that the file holds, and how far it is complete.
   Result<LogEnd> ReadEnd();

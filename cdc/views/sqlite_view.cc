@@ -83,6 +83,8 @@ class SqliteView : public View {
     transaction_.reset();
     mirror_.Forget();
     shapes_.clear();
+    // Beside a journal of the old one's, a new file would not be a whole one.
+    if (db_) INDOUBT_RETURN_IF_ERROR(CheckPlace());
     // Before the old one goes: the last to leave the file locks readers out for a moment.
     auto opened = SqliteDatabase::Open(options_.sink, SqliteDatabase::Mode::kDurableWriter);
     db_.reset();
@@ -216,7 +218,18 @@ class SqliteView : public View {
     return query->Run();
   }
 
+  Status CheckPlace() const {
+    const Status placed = db_->CheckPlace();
+    if (placed.ok()) return placed;
+    return Status(placed.code(),
+                  fmt::format("{}; the view is stopped: put that file back, or take its -wal "
+                              "and -shm away, too, and start the worker again, which derives "
+                              "a view anew whose file is not there",
+                              placed.message()));
+  }
+
   Status MovePosition(const ViewPosition& to) {
+    INDOUBT_RETURN_IF_ERROR(CheckPlace());
     const bool first = expected_.log_id.empty();
     INDOUBT_ASSIGN_OR_RETURN(
         SqliteQuery * query,

@@ -244,6 +244,43 @@ TEST(CdcStatus, ARestoredSourceThatIsBeyondTheLogsEndAgainIsNamedByStatusAndDoct
   EXPECT_THAT(doctor.out + doctor.err, HasSubstr("has written on since"));
 }
 
+TEST(CdcStatus, AViewWhoseFileIsRemovedOrReplacedUnderTheWorkerStopsAndNamesIt) {
+  CdcShop shop;
+  const auto worker = shop.StartWorker();
+  Order(shop, 1);
+  ASSERT_TRUE(shop.ShowOrder(1));
+  std::filesystem::rename(shop.view_path(), shop.view_path() + ".aside");
+  Json problem = ViewNamed(StatusOf(shop, 3), "table")["problem"];
+  EXPECT_THAT(std::string(problem["message"]), HasSubstr(shop.view_path() + " was removed"));
+  std::filesystem::copy(shop.view_path() + ".aside", shop.view_path());
+  Order(shop, 2);
+  EXPECT_TRUE(Eventually([&] {
+    return shop.worker_output().find("view table: the file " + shop.view_path() +
+                                     " was removed or replaced") != std::string::npos;
+  })) << shop.worker_output();
+  std::filesystem::rename(shop.view_path() + ".aside", shop.view_path());
+  EXPECT_TRUE(shop.ShowOrder(2)) << shop.worker_output();
+  StatusOf(shop, 0);
+}
+
+TEST(CdcStatus, AWorkerWhoseEventLogIsRemovedEndsAndNamesIt) {
+  CdcShop shop;
+  const auto worker = shop.StartWorker();
+  Order(shop, 1);
+  ASSERT_TRUE(shop.ShowOrder(1));
+  const std::string log = shop.stores().folder() + "/events.db";
+  std::filesystem::rename(log, log + ".aside");
+  Order(shop, 2);
+  const auto ended = worker->Wait(SystemClock().Now() + std::chrono::seconds(30));
+  ASSERT_TRUE(ended && !ended->by_signal) << shop.worker_output();
+  EXPECT_EQ(ended->code, 3);
+  EXPECT_THAT(shop.worker_output(), HasSubstr("event log: the file " + log +
+                                              " was removed or replaced under the worker"));
+  std::filesystem::rename(log + ".aside", log);
+  const auto next = shop.StartWorker();
+  EXPECT_TRUE(shop.ShowOrder(2)) << shop.worker_output();
+}
+
 TEST(CdcStatus, ASinkThatHangsIsNotTheSourcesFault) {
   CdcShop shop;
   ASSERT_NO_FATAL_FAILURE(LeaveAWorkerBehind(shop));
