@@ -67,6 +67,8 @@ void WriteLog(Writer& writer, const LogReport& log) {
   writer.Sample(ValueOf(log.compacted));
   writer.Metric("log_used_bytes", "gauge", "What the event log takes in its file.");
   writer.Sample(std::optional(log.bytes));
+  writer.Metric("log_free_bytes", "gauge", "What is left on the event log's disk.");
+  writer.Sample(log.free_bytes);
   writer.Metric("log_oldest_event_seconds", "gauge", "Age of the oldest event in the log.");
   writer.Sample(log.oldest_seconds);
   writer.Metric("log_overdue_seconds", "gauge", "Beyond retention_time; 0 within.");

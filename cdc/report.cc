@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "cdc/log/log_glance.h"
@@ -106,6 +107,33 @@ void LookAtLog(const std::optional<LogGlance>& glance, LogReport& report) {
   report.compacted = glance->begin().compacted.lsn;
 }
 
+// With less, an append may fail: SQLite's journal grows by pages.
+constexpr uint64_t kRoom = uint64_t{1} << 20;
+
+void LookAtRoom(const CdcOptions& options, LogReport& report) {
+  struct statvfs disk {};
+  if (statvfs(options.event_log_path.c_str(), &disk) != 0) return;
+  const uint64_t blocks = geteuid() == 0 ? disk.f_bfree : disk.f_bavail;
+  report.free_bytes = blocks * disk.f_frsize;
+  if (*report.free_bytes >= kRoom || !report.health.ok()) return;
+  report.health =
+      Status(StatusCode::kIoError,
+             fmt::format(
+                 "event log {}: its disk is full, {} bytes are left: nothing comes in, and the "
+                 "source keeps its WAL; make room",
+                 options.event_log_path, *report.free_bytes));
+}
+
+void WarnWhenNobodyFollows(const CdcOptions& options, CdcReport& report) {
+  SourceReport& source = report.source;
+  if (!report.log.complete || !source.health.ok() || !source.slot || source.slot->active)
+    return;
+  source.warning = fmt::format(
+      "nobody follows slot \"{}\": no worker runs (indoubt cdc run), or it has lost the source "
+      "and will connect again; the views stand still, and the source keeps its WAL",
+      options.slot);
+}
+
 // What the source has to answer, whatever came before.
 constexpr std::chrono::seconds kForTheSource{1};
 
@@ -159,6 +187,7 @@ ViewReport LookAtView(const ViewOptions& options) {
   report.health = parked.has_value() ? Status::Ok() : parked.error();
   if (report.health.ok() && options.kind == ViewKind::kRedis) {
     report.health = ReadRedisMark(options);
+    if (report.health.ok()) report.health = CheckRedisTakesWrites(options);
   }
   report.health = report.health.WithContext("view " + options.name);
   return report;
@@ -245,6 +274,8 @@ CdcReport ReadCdcReport(const CdcOptions& options, TimePoint deadline) {
     if (report.log.health.ok()) report.log.health = measured;
   }
   LookForFiles(options, report);
+  LookAtRoom(options, report.log);
+  WarnWhenNobodyFollows(options, report);
   return report;
 }
 

@@ -33,6 +33,9 @@ struct SourceReport {
   Status health;
   std::optional<Lsn> flushed;  // the end of its durable WAL
   std::optional<SlotReport> slot;
+  /// What a person should know although nothing is broken: nobody follows the log's slot.
+  /// Empty: nothing.
+  std::string warning;
 };
 
 struct LogReport {
@@ -43,6 +46,7 @@ struct LogReport {
   std::optional<Lsn> from;  // what the source committed up to here was removed; 0/0: nothing
   std::optional<Lsn> compacted;  // up to here it is compacted by key; 0/0: nothing is
   uint64_t bytes = 0;            // that its file takes, without its journal and what is free
+  std::optional<uint64_t> free_bytes;  // that are left on its disk
   /// The age of the oldest event in it, by this machine's clock; none where that is not known.
   std::optional<double> oldest_seconds;
   /// How much older, and larger, than retention allows it is; 0 within. None: no such limit.

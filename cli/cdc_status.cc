@@ -78,24 +78,27 @@ void PrintStatusJson(const CdcReport& report, const Rates& rates, const std::str
         ToJson(report.views[i], i < rates.views.size() ? rates.views[i] : std::nullopt));
   }
   const bool logged = report.log.complete.has_value();
-  PrintJson({{"source", OrNull(report.source.flushed)},
-             {"source_problem", Problem(report.source.health)},
-             {"slot_name", slot},
-             {"slot", report.source.slot ? ToJson(*report.source.slot) : Json()},
-             {"log",
-              {{"complete", OrNull(report.log.complete)},
-               {"events", logged ? Json(report.log.events) : Json()},
-               {"staged", logged ? Json(report.log.staged) : Json()},
-               {"rate_per_s", OrNull(rates.log)},
-               {"from", OrNull(report.log.from)},
-               {"compacted", OrNull(report.log.compacted)},
-               {"bytes", logged ? Json(report.log.bytes) : Json()},
-               {"oldest_seconds", OrNull(report.log.oldest_seconds)},
-               {"overdue_seconds", OrNull(report.log.overdue_seconds)},
-               {"excess_bytes", OrNull(report.log.excess_bytes)},
-               {"held_by", report.log.held_by},
-               {"problem", Problem(report.log.health)}}},
-             {"views", views}});
+  PrintJson(
+      {{"source", OrNull(report.source.flushed)},
+       {"source_problem", Problem(report.source.health)},
+       {"source_warning", report.source.warning.empty() ? Json() : Json(report.source.warning)},
+       {"slot_name", slot},
+       {"slot", report.source.slot ? ToJson(*report.source.slot) : Json()},
+       {"log",
+        {{"complete", OrNull(report.log.complete)},
+         {"events", logged ? Json(report.log.events) : Json()},
+         {"staged", logged ? Json(report.log.staged) : Json()},
+         {"rate_per_s", OrNull(rates.log)},
+         {"from", OrNull(report.log.from)},
+         {"compacted", OrNull(report.log.compacted)},
+         {"bytes", logged ? Json(report.log.bytes) : Json()},
+         {"free_bytes", OrNull(report.log.free_bytes)},
+         {"oldest_seconds", OrNull(report.log.oldest_seconds)},
+         {"overdue_seconds", OrNull(report.log.overdue_seconds)},
+         {"excess_bytes", OrNull(report.log.excess_bytes)},
+         {"held_by", report.log.held_by},
+         {"problem", Problem(report.log.health)}}},
+       {"views", views}});
 }
 
 template <typename Value>
@@ -170,6 +173,7 @@ int ShowCdcStatus(const std::string& config, Duration sample, bool json) {
   std::vector<Status> wrong{report.source.health, report.log.health};
   for (const ViewReport& view : report.views) wrong.push_back(view.health);
   int code = kDone;
+  if (!report.source.warning.empty()) Note("indoubt: warning: " + report.source.warning);
   for (const Status& status : wrong) {
     if (status.ok()) continue;
     Note("indoubt: " + status.message());

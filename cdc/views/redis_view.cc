@@ -379,6 +379,22 @@ Status ReadRedisMark(const ViewOptions& options) {
   return reason.empty() ? Status::Ok() : Broken(reason);
 }
 
+Status CheckRedisTakesWrites(const ViewOptions& options) {
+  const cdc_internal::SigpipeBlocked no_signal;
+  INDOUBT_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(options.sink));
+  // A write to the server, which may refuse it as any other; without bytes it writes nothing.
+  INDOUBT_RETURN_IF_ERROR(
+      connection->Append({"SETRANGE", RedisPositionKey(options.name), "0", ""}));
+  INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr reply, connection->Receive());
+  if (reply->type != REDIS_REPLY_ERROR) return Status::Ok();
+  const std::string said(reply->str, reply->len);
+  if (said.starts_with("NOPERM") || said.starts_with("WRONGTYPE")) return Status::Ok();
+  return Status(StatusCode::kRefused,
+                fmt::format("Redis takes no write at present: {}; the view stands still until "
+                            "it does",
+                            said));
+}
+
 Result<std::vector<ParkedEvent>> ReadRedisParked(const ViewOptions& options) {
   const cdc_internal::SigpipeBlocked no_signal;
   INDOUBT_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(options.sink));

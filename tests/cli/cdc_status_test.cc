@@ -95,6 +95,8 @@ TEST(CdcStatus, TellsOfSourceSlotLogAndViewsWhileTheWorkerRuns) {
            ViewNamed(status, "table")["lag_seconds"] == 0.0;
   })) << status;
   EXPECT_EQ(status["slot"]["active"], true);
+  EXPECT_TRUE(status["source_warning"].is_null()) << status;
+  EXPECT_GT(status["log"]["free_bytes"], 0);
   EXPECT_EQ(status["slot"]["wal_status"], "reserved");
   EXPECT_GT(status["slot"]["retained_wal_bytes"], 0);
   EXPECT_NE(status["slot"]["confirmed_lsn"], "0/0");
@@ -163,6 +165,8 @@ TEST(CdcStatus, WithoutAWorkerTheBacklogAndTheAgeOfTheOldestCommitAreKnown) {
   ASSERT_TRUE(shop.stores().redis().Restart().ok());
   const Json status = StatusOf(shop, 0);
   EXPECT_EQ(status["slot"]["active"], false);
+  EXPECT_THAT(std::string(status["source_warning"]), HasSubstr("nobody follows slot"));
+  EXPECT_THAT(shop.Cdc({"status", "--sample", "0s"}).err, HasSubstr("nobody follows slot"));
   const Json late = ViewNamed(status, "cache");
   EXPECT_EQ(late["backlog_events"], 3) << status;
   EXPECT_GT(late["lag_bytes"], 0);
@@ -279,6 +283,23 @@ TEST(CdcStatus, AWorkerWhoseEventLogIsRemovedEndsAndNamesIt) {
   std::filesystem::rename(log + ".aside", log);
   const auto next = shop.StartWorker();
   EXPECT_TRUE(shop.ShowOrder(2)) << shop.worker_output();
+}
+
+TEST(CdcStatus, ARedisThatTakesNoWriteIsNamedUntilItDoes) {
+  CdcShop shop(kMetricsOnAFreePort);
+  const auto worker = shop.StartWorker();
+  Order(shop, 1);
+  ASSERT_TRUE(shop.ShowOrder(1));
+  shop.stores().AskRedis({"CONFIG", "SET", "maxmemory", "1"});
+  Json problem = ViewNamed(StatusOf(shop, 3), "cache")["problem"];
+  EXPECT_EQ(problem["code"], "refused") << problem;
+  EXPECT_THAT(std::string(problem["message"]), HasSubstr("view cache: Redis takes no write"));
+  EXPECT_THAT(std::string(problem["message"]), HasSubstr("OOM"));
+  EXPECT_EQ(
+      Sample(Get(MetricsPort(shop), "/metrics").body, "indoubt_cdc_view_up{view=\"cache\"}"),
+      0);
+  shop.stores().AskRedis({"CONFIG", "SET", "maxmemory", "0"});
+  EXPECT_TRUE(ViewNamed(StatusOf(shop, 0), "cache")["problem"].is_null());
 }
 
 TEST(CdcStatus, ASinkThatHangsIsNotTheSourcesFault) {
