@@ -1,5 +1,6 @@
 #include "cdc/views/redis_view.h"
 
+#include <charconv>
 #include <map>
 #include <set>
 
@@ -50,6 +51,50 @@ Result<std::vector<ParkedEvent>> ReadParked(RedisConnection& connection,
   std::vector<ParkedEvent> in_order;
   for (auto& [field, event] : parked) in_order.push_back(std::move(event));
   return in_order;
+}
+
+// A server refuses an argument above its proto-max-bulk-len by closing the connection, which no
+// error that the client sees tells from a lost one. No server can be told to take less than
+// kSurelyTaken; kUsuallyTaken is what each takes that nobody has told.
+constexpr size_t kSurelyTaken = size_t{1} << 20;
+constexpr uint64_t kUsuallyTaken = uint64_t{512} << 20;
+
+Result<uint64_t> LongestTaken(const std::string& sink) {
+  INDOUBT_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(sink));
+  const auto reply = connection->Ask({"CONFIG", "GET", "proto-max-bulk-len"});
+  if (!reply && reply.error().code() == StatusCode::kRefused) return kUsuallyTaken;
+  if (!reply) return reply.error();
+  uint64_t limit = 0;
+  if ((*reply)->elements == 2) {
+    INDOUBT_ASSIGN_OR_RETURN(const std::string text, TextOf(*(*reply)->element[1]));
+    std::from_chars(text.data(), text.data() + text.size(), limit);
+  }
+  return limit > 0 ? limit : kUsuallyTaken;
+}
+
+// `status` of sending `commands`; kInvalidArgument when an argument is what the server has
+// closed the connection for.
+Status NameWhatIsTooLong(const Status& status, const std::vector<RedisCommand>& commands,
+                         const std::string& sink) {
+  if (status.code() != StatusCode::kUnavailable) return status;
+  size_t longest = 0;
+  const RedisCommand* of = nullptr;
+  for (const RedisCommand& command : commands) {
+    for (const std::string& argument : command) {
+      if (argument.size() <= longest) continue;
+      longest = argument.size();
+      of = &command;
+    }
+  }
+  if (longest <= kSurelyTaken) return status;
+  INDOUBT_ASSIGN_OR_RETURN(const uint64_t limit, LongestTaken(sink));
+  if (longest <= limit) return status;
+  return Status(
+      StatusCode::kInvalidArgument,
+      fmt::format("Redis: {} {}: a value of {} bytes, and the server takes {} "
+                  "(proto-max-bulk-len); raise that, or leave the column out of the "
+                  "view",
+                  (*of)[0], of->size() > 1 ? (*of)[1].substr(0, 120) : "", longest, limit));
 }
 
 Status Broken(const std::string& reason) {
@@ -125,7 +170,7 @@ class RedisView : public View {
     for (const RedisCommand& command : commands) {
       INDOUBT_RETURN_IF_ERROR(connection_->Append(command));
     }
-    return DrainQueued(commands.size());
+    return NameWhatIsTooLong(DrainQueued(commands.size()), commands, options_.sink);
   }
 
   Status Commit(const ViewPosition& to) override {
@@ -182,7 +227,8 @@ class RedisView : public View {
   Status Write(std::vector<RedisCommand> commands, const ViewPosition& to) {
     if (!connection_) return Status(StatusCode::kInternal, "the view is not open");
     commands.push_back({"SET", position_key_, to.ToString()});
-    return Finish(Execute(commands, to.ToString()), to);
+    const Status done = Execute(commands, to.ToString());
+    return Finish(NameWhatIsTooLong(done, commands, options_.sink), to);
   }
 
   Status TakeHold(const redisReply& reply) {

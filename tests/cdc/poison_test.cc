@@ -104,6 +104,34 @@ TEST_F(CdcPoisonTest, IsParkedWithPositionAndReasonAndTheViewGoesOn) {
   ExpectEverythingEqualsSource();
 }
 
+TEST_F(CdcPoisonTest, AValueLongerThanRedisTakesIsNamedAndNotRetriedAsALostConnection) {
+  poisoned_ = false;
+  const auto set_limit = [&](const std::string& bytes) {
+    RedisOne(redis_->socket_path(), {"CONFIG", "SET", "proto-max-bulk-len", bytes});
+  };
+  const std::string insert = "INSERT INTO moves(item, amount) VALUES (repeat('x', 2000000), 1)";
+  set_limit("1048576");
+  Client().Run(insert);
+  Start(AllOptions());
+  Reach();  // of the copy of the tables it is one row of a chunk, which is parked
+  const auto parked = ReadParkedEvents(AllOptions().views[kRowsCache]);
+  ASSERT_TRUE(parked && parked->size() == 1);
+  EXPECT_THAT(parked->front().reason,
+              HasSubstr("a value of 2000000 bytes, and the server takes 1048576"));
+  EXPECT_THAT(parked->front().reason, HasSubstr("moves:1"));
+  Client().Run(insert);  // too large to be parked: it comes in parts
+  EXPECT_TRUE(Eventually([&] {
+    return worker_->status().views[kRowsCache].health.message().find("the server takes") !=
+           std::string::npos;
+  })) << worker_->status().views[kRowsCache].health.ToString();
+  EXPECT_EQ(worker_->status().views[kRowsCache].health.code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(worker_->status().views[kRowsTable].parked, 0u);
+  set_limit("536870912");
+  Reach();
+  RetryAll();
+  ExpectEverythingEqualsSource();
+}
+
 TEST_F(CdcPoisonTest, LaterChangesOfAParkedRowWaitBehindIt) {
   Start(Poisoned());
   SourceClient client = Client();
