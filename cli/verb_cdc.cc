@@ -97,7 +97,10 @@ int Run(const std::string& config) {
   const Status health = (*worker)->health();
   (*worker)->Stop();
   if (!lost) return kDone;
-  return health.ok() ? static_cast<int>(kEnvironment) : FailCdc(health, false);
+  if (health.ok()) return kEnvironment;
+  // What the source sent, or what became of it, is no mistake on the command line.
+  const int code = FailCdc(health, false);
+  return code == kUsage ? static_cast<int>(kEnvironment) : code;
 }
 
 using OfView = int (*)(const std::string& config, const std::string& view, Duration timeout,

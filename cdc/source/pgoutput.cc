@@ -134,7 +134,7 @@ Status PgOutputDecoder::CheckPrepared() const {
 }
 
 bool PgOutputDecoder::TakePart(events::Transaction& out) {
-  if (!is_open_ || preparing_ || open_bytes_ < kPartBytes) return false;
+  if (!is_open_ || preparing_ || (open_bytes_ < kPartBytes && !part_due_)) return false;
   out.Swap(&open_);
   out.set_commit_end_lsn(begin_final_lsn_);
   out.set_part(++parts_);
@@ -161,6 +161,7 @@ void PgOutputDecoder::Open() {
   open_.Clear();
   is_open_ = true;
   open_bytes_ = 0;
+  part_due_ = false;
 }
 
 Status PgOutputDecoder::Begin(Reader& reader) {
@@ -267,10 +268,14 @@ Status PgOutputDecoder::Relation(Reader& reader) {
   if (old != relations_.end() && old->second.number != number && named(old->second.number)) {
     // Changes so far were made with the old shape; one event has one shape a table.
     // PostgreSQL sends a new shape within a transaction only after DDL in it.
-    return Status(StatusCode::kUnsupported,
-                  fmt::format("table {}.{} changed its shape between two changes of one "
-                              "transaction; drop the slot and begin with a new event log",
-                              relation.schema(), relation.name()));
+    if (preparing_) {
+      return Status(StatusCode::kUnsupported,
+                    fmt::format("table {}.{} changed its shape between two changes of prepared "
+                                "transaction \"{}\"; drop the slot and begin with a new event "
+                                "log, and change shapes in transactions of their own",
+                                relation.schema(), relation.name(), open_.gid()));
+    }
+    part_due_ = true;
   }
   relations_[relation.oid()] = {number, count};
   changed_ = nullptr;

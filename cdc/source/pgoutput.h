@@ -20,7 +20,8 @@ namespace indoubt {
 class PgOutputDecoder {
  public:
   /// A transaction with more row data than this comes in parts, so that memory is bounded. Each
-  /// change counts as what it takes in memory beside its rows, too.
+  /// change counts as what it takes in memory beside its rows, too. One that changes a table's
+  /// shape between two changes of it comes in parts, too: each part has one shape a table.
   static constexpr size_t kPartBytes = size_t{1} << 20;
   /// Bound on a prepared transaction's row data: what may be discarded comes whole.
   static constexpr size_t kMaxPreparedBytes = size_t{256} << 20;
@@ -78,7 +79,8 @@ class PgOutputDecoder {
   bool is_open_ = false;
   events::Transaction open_;
   size_t open_bytes_ = 0;
-  uint32_t parts_ = 0;  // that the open transaction has given
+  bool part_due_ = false;  // a table of the open transaction has got another shape
+  uint32_t parts_ = 0;     // that the open transaction has given
   uint64_t begin_final_lsn_ = 0;
   bool preparing_ = false;  // the open one will end with its prepare
 };

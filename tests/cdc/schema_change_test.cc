@@ -66,6 +66,20 @@ TEST_F(CdcSchemaChangeTest, ARenamedColumnStopsOnlyTheViewsThatNeedItAndIsNamed)
   EXPECT_EQ(SqliteRows(rows_path_, "SELECT id, amount FROM moves"), stopped);
 }
 
+TEST_F(CdcSchemaChangeTest, AColumnAddedBetweenTwoChangesOfOneTransactionFlows) {
+  Start();
+  Client().Run(
+      "BEGIN; INSERT INTO moves(item, amount) VALUES ('a', 1); UPDATE account SET balance = 5 "
+      "WHERE id = 1; ALTER TABLE moves ADD note text; INSERT INTO moves(item, amount, note) "
+      "VALUES ('a', 2, 'new'); ALTER TABLE moves ADD more int; UPDATE moves SET more = 7; "
+      "COMMIT");
+  Client().Run("INSERT INTO moves(item, amount, more) VALUES ('b', 4, 8)");
+  ExpectEverythingEqualsSource();
+  EXPECT_TRUE(worker_->health().ok()) << worker_->health().ToString();
+  EXPECT_EQ(SqliteRows(rows_path_, "SELECT note, more FROM moves WHERE amount = 2"),
+            (Sums{{"new", 7}}));
+}
+
 TEST_F(CdcSchemaChangeTest, AColumnThatTheSumsNeedStopsThem) {
   Start();
   Client().Run("INSERT INTO moves(item, amount) VALUES ('a', 1)");

@@ -54,6 +54,22 @@ TEST(CdcRun, ASignalEndsItAtOnceWhileItWaitsForItsSlot) {
   EXPECT_TRUE(Says(shop, "streaming"));
 }
 
+TEST(CdcRun, AStreamThatCannotBeFollowedIsTheEnvironmentAndNoUsageError) {
+  CdcShop shop;
+  const auto worker = shop.StartWorker();
+  shop.stores().AskPostgres(
+      "BEGIN; INSERT INTO orders VALUES (1, 7); ALTER TABLE orders ADD note text; INSERT INTO "
+      "orders VALUES (2, 7, 'x'); PREPARE TRANSACTION 'two shapes'");
+  const auto ended = worker->Wait(SystemClock().Now() + std::chrono::seconds(30));
+  ASSERT_TRUE(ended && !ended->by_signal) << shop.worker_output();
+  EXPECT_EQ(ended->code, 3);
+  EXPECT_TRUE(Says(shop,
+                   "changed its shape between two changes of prepared transaction \"two "
+                   "shapes\""))
+      << shop.worker_output();
+  shop.stores().AskPostgres("ROLLBACK PREPARED 'two shapes'");
+}
+
 TEST(CdcRun, ASlotThatIsGoneIsTheEnvironmentAndNoUsageError) {
   CdcShop shop;
   shop.LoseSlot();
