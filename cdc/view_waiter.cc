@@ -68,7 +68,8 @@ class SqliteWaiter : public ViewWaiter {
 Result<std::unique_ptr<ViewWaiter>> ViewWaiter::Connect(const ViewOptions& view) {
   if (view.kind == ViewKind::kRedis) {
     const SigpipeBlocked no_signal;
-    INDOUBT_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(view.sink));
+    INDOUBT_ASSIGN_OR_RETURN(auto connection,
+                             RedisConnection::Connect(view.sink, view.sink_patience));
     return std::unique_ptr<ViewWaiter>(
         std::make_unique<RedisWaiter>(view.name, std::move(connection)));
   }

@@ -47,6 +47,8 @@ struct ViewOptions {
   SchemaRule schema_rule = SchemaRule::kBackward;
   /// kSearch: what is indexed, "<table>.<column>" each; none: all columns of text.
   std::vector<std::string> search_columns{};
+  /// How long a Redis may take for one answer.
+  Duration sink_patience = std::chrono::seconds(5);
 };
 
 struct CdcOptions {

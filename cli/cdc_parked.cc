@@ -45,8 +45,9 @@ int ListParked(const std::string& config, bool json) {
 
 int RetryParked(const std::string& config, const std::string& name, Duration timeout,
                 bool json) {
-  const auto loaded = LoadCdcConfig(config);
+  auto loaded = LoadCdcConfig(config);
   if (!loaded) return Fail(loaded.error(), json);
+  LimitSinkPatience(loaded->options, timeout);
   const auto view = FindView(loaded->options, name);
   if (!view) return Fail(view.error(), json);
   const auto before = ReadParkedEvents(*view);

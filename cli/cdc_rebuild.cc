@@ -37,8 +37,9 @@ void PrintReportLines(const std::string& view, const RebuildReport& report) {
 
 int RebuildCdcView(const std::string& config, const std::string& name, Duration timeout,
                    bool json) {
-  const auto loaded = LoadCdcConfig(config);
+  auto loaded = LoadCdcConfig(config);
   if (!loaded) return Fail(loaded.error(), json);
+  LimitSinkPatience(loaded->options, timeout);
   const auto report = RebuildView(loaded->options, name, timeout);
   if (!report) return FailCdc(report.error(), json);
   if (json) {

@@ -1,5 +1,7 @@
 #include "cli/cdc_verbs.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "cdc/schema_rule.h"
@@ -62,6 +64,13 @@ CdcOptions CdcSourceOptions(const Config& config) {
                        config.cdc->on_view_lag == "stop" ? OnViewLag::kStop : OnViewLag::kHold,
                        config.cdc->compaction == "key"};
   return options;
+}
+
+void LimitSinkPatience(CdcOptions& options, Duration timeout) {
+  const Duration at_least = std::chrono::seconds(1);
+  for (ViewOptions& view : options.views) {
+    view.sink_patience = std::min(view.sink_patience, std::max(timeout, at_least));
+  }
 }
 
 int FailCdc(const Status& status, bool json) {

@@ -18,6 +18,10 @@ struct CdcVerbConfig {
 /// Reads the file at `path`, which must have [cdc] and a view. Errors as LoadConfig.
 Result<CdcVerbConfig> LoadCdcConfig(const std::string& path);
 
+/// Of a verb that is to end within about `timeout`: no answer of a Redis is waited for longer,
+/// but for a second.
+void LimitSinkPatience(CdcOptions& options, Duration timeout);
+
 /// What [cdc] says, which must be there; no views.
 CdcOptions CdcSourceOptions(const Config& config);
 

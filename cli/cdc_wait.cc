@@ -16,8 +16,9 @@ Status WaitUntil(const ViewOptions& view, Lsn token, TimePoint deadline) {
 int WaitForCdcView(const CdcWaitArguments& arguments) {
   const auto token = Lsn::Parse(arguments.lsn);
   if (!token) return Fail(token.error(), arguments.json);
-  const auto loaded = LoadCdcConfig(arguments.config);
+  auto loaded = LoadCdcConfig(arguments.config);
   if (!loaded) return Fail(loaded.error(), arguments.json);
+  LimitSinkPatience(loaded->options, arguments.timeout);
   const auto view = FindView(loaded->options, arguments.view);
   if (!view) return Fail(view.error(), arguments.json);
   const Status waited = WaitUntil(*view, *token, SystemClock().Now() + arguments.timeout);

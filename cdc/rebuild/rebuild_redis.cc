@@ -135,7 +135,8 @@ class RedisRebuildSink : public RebuildSink {
     INDOUBT_ASSIGN_OR_RETURN(const RedisAddress address, ParseRedisUri(view_.sink));
     live_ = address.database;
     mark_ = fmt::format("{} of database {}", view_.name, live_);
-    INDOUBT_ASSIGN_OR_RETURN(connection_, RedisConnection::Connect(view_.sink));
+    INDOUBT_ASSIGN_OR_RETURN(connection_,
+                             RedisConnection::Connect(view_.sink, view_.sink_patience));
     INDOUBT_RETURN_IF_ERROR(DropLeftHold());
     INDOUBT_ASSIGN_OR_RETURN(const int databases, CountDatabases());
     size_t taken = 0;
@@ -332,7 +333,8 @@ class RedisRebuildSink : public RebuildSink {
             return Status::Ok();
           }));
     }
-    INDOUBT_ASSIGN_OR_RETURN(auto other, RedisConnection::Connect(WithDatabase(places_[0])));
+    INDOUBT_ASSIGN_OR_RETURN(
+        auto other, RedisConnection::Connect(WithDatabase(places_[0]), view_.sink_patience));
     INDOUBT_RETURN_IF_ERROR(ScanKeys(*other, "*", [&](const std::vector<std::string>& found) {
       for (const std::string& key : found) {
         if (!IsOurs(key)) new_keys.push_back(key);
@@ -410,7 +412,8 @@ class RedisRebuildSink : public RebuildSink {
   // The swap itself left kSwapped in the new version's database. One that did not yet happen
   // will not any more: it watches what is written here.
   Status AfterLostReply(const Status& lost) {
-    INDOUBT_ASSIGN_OR_RETURN(connection_, RedisConnection::Connect(view_.sink));
+    INDOUBT_ASSIGN_OR_RETURN(connection_,
+                             RedisConnection::Connect(view_.sink, view_.sink_patience));
     INDOUBT_RETURN_IF_ERROR(Select(places_[0]));
     INDOUBT_RETURN_IF_ERROR(connection_->Ask({"SET", kMark, mark_}).status());
     INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr swapped,

@@ -1,5 +1,6 @@
 #include "cdc/views/redis_connection.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -11,8 +12,14 @@
 namespace indoubt::cdc_internal {
 namespace {
 
-constexpr timeval kConnectTimeout{2, 0};
-constexpr timeval kReplyTimeout{5, 0};
+constexpr std::chrono::seconds kConnectWithin{2};
+
+// Never 0, which is for ever.
+timeval ToTimeval(Duration duration) {
+  const auto micros = std::max<int64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(duration).count(), 1);
+  return {micros / 1'000'000, micros % 1'000'000};
+}
 
 void FreeReply(redisReply* reply) { freeReplyObject(reply); }
 
@@ -74,15 +81,17 @@ SigpipeBlocked::~SigpipeBlocked() {
 
 RedisConnection::RedisConnection(redisContext* context) : context_(context, redisFree) {}
 
-Result<std::unique_ptr<RedisConnection>> RedisConnection::Connect(const std::string& uri) {
+Result<std::unique_ptr<RedisConnection>> RedisConnection::Connect(const std::string& uri,
+                                                                  Duration patience) {
   INDOUBT_ASSIGN_OR_RETURN(const RedisAddress address, ParseRedisUri(uri));
+  const timeval connect_within = ToTimeval(std::min<Duration>(patience, kConnectWithin));
   redisContext* context =
       address.unix_path.empty()
-          ? redisConnectWithTimeout(address.host.c_str(), address.port, kConnectTimeout)
-          : redisConnectUnixWithTimeout(address.unix_path.c_str(), kConnectTimeout);
+          ? redisConnectWithTimeout(address.host.c_str(), address.port, connect_within)
+          : redisConnectUnixWithTimeout(address.unix_path.c_str(), connect_within);
   if (context == nullptr) return Status(StatusCode::kUnavailable, "Redis: out of memory");
   std::unique_ptr<RedisConnection> connection(new RedisConnection(context));
-  if (context->err != 0 || redisSetTimeout(context, kReplyTimeout) != REDIS_OK) {
+  if (context->err != 0 || redisSetTimeout(context, ToTimeval(patience)) != REDIS_OK) {
     return connection->Lost();
   }
   if (!address.password.empty()) {

@@ -9,6 +9,7 @@
 
 #include <signal.h>
 
+#include "base/clock.h"
 #include "base/status.h"
 
 struct redisContext;
@@ -47,8 +48,11 @@ struct RedisExecReply {
 class RedisConnection {
  public:
   /// Connects, authenticates and selects the database; `uri` as ParseRedisUri takes it.
-  /// kUnavailable when the server cannot be reached within some seconds.
-  static Result<std::unique_ptr<RedisConnection>> Connect(const std::string& uri);
+  /// kUnavailable when the server cannot be reached within two seconds, or has not answered
+  /// within `patience`, as later with each answer.
+  static Result<std::unique_ptr<RedisConnection>> Connect(const std::string& uri,
+                                                          Duration patience = kPatience);
+  static constexpr std::chrono::seconds kPatience{5};
 
   /// Queues one command; nothing is sent before Receive.
   Status Append(const std::vector<std::string>& command);

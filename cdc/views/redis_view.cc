@@ -118,7 +118,8 @@ class RedisView : public View {
 
   Result<ViewPosition> Open() override {
     connection_.reset();
-    INDOUBT_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(options_.sink));
+    INDOUBT_ASSIGN_OR_RETURN(auto connection,
+                             RedisConnection::Connect(options_.sink, options_.sink_patience));
     // Watched before it is read: a late EXEC of a lost connection either shows in
     // the reading or makes our next EXEC fail. So does a reader's hold.
     INDOUBT_RETURN_IF_ERROR(connection->Ask({"WATCH", position_key_, hold_key_}).status());
@@ -409,7 +410,8 @@ Result<std::unique_ptr<View>> MakeRedisView(const ViewOptions& options) {
 
 Result<ViewPosition> ReadRedisPosition(const ViewOptions& options) {
   const cdc_internal::SigpipeBlocked no_signal;
-  INDOUBT_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(options.sink));
+  INDOUBT_ASSIGN_OR_RETURN(auto connection,
+                           RedisConnection::Connect(options.sink, options.sink_patience));
   INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr reply,
                            connection->Ask({"GET", RedisPositionKey(options.name)}));
   INDOUBT_ASSIGN_OR_RETURN(const std::string text, TextOf(*reply));
@@ -418,7 +420,8 @@ Result<ViewPosition> ReadRedisPosition(const ViewOptions& options) {
 
 Status ReadRedisMark(const ViewOptions& options) {
   const cdc_internal::SigpipeBlocked no_signal;
-  INDOUBT_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(options.sink));
+  INDOUBT_ASSIGN_OR_RETURN(auto connection,
+                           RedisConnection::Connect(options.sink, options.sink_patience));
   INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr reply,
                            connection->Ask({"GET", BrokenKey(options.name)}));
   INDOUBT_ASSIGN_OR_RETURN(const std::string reason, TextOf(*reply));
@@ -427,7 +430,8 @@ Status ReadRedisMark(const ViewOptions& options) {
 
 Status CheckRedisTakesWrites(const ViewOptions& options) {
   const cdc_internal::SigpipeBlocked no_signal;
-  INDOUBT_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(options.sink));
+  INDOUBT_ASSIGN_OR_RETURN(auto connection,
+                           RedisConnection::Connect(options.sink, options.sink_patience));
   // A write to the server, which may refuse it as any other; without bytes it writes nothing.
   INDOUBT_RETURN_IF_ERROR(
       connection->Append({"SETRANGE", RedisPositionKey(options.name), "0", ""}));
@@ -443,19 +447,22 @@ Status CheckRedisTakesWrites(const ViewOptions& options) {
 
 Result<std::vector<ParkedEvent>> ReadRedisParked(const ViewOptions& options) {
   const cdc_internal::SigpipeBlocked no_signal;
-  INDOUBT_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(options.sink));
+  INDOUBT_ASSIGN_OR_RETURN(auto connection,
+                           RedisConnection::Connect(options.sink, options.sink_patience));
   return ReadParked(*connection, options.name);
 }
 
 Status AskRedisRetry(const ViewOptions& options) {
   const cdc_internal::SigpipeBlocked no_signal;
-  INDOUBT_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(options.sink));
+  INDOUBT_ASSIGN_OR_RETURN(auto connection,
+                           RedisConnection::Connect(options.sink, options.sink_patience));
   return connection->Ask({"SET", RetryKey(options.name), "1"}).status();
 }
 
 Result<bool> RedisRetryIsAsked(const ViewOptions& options) {
   const cdc_internal::SigpipeBlocked no_signal;
-  INDOUBT_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(options.sink));
+  INDOUBT_ASSIGN_OR_RETURN(auto connection,
+                           RedisConnection::Connect(options.sink, options.sink_patience));
   INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr reply,
                            connection->Ask({"GET", RetryKey(options.name)}));
   return reply->type != REDIS_REPLY_NIL;

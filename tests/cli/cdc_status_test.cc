@@ -383,6 +383,26 @@ TEST(CdcWait, BeforeAnyWorkerRanTheVerbsSaySoAndEndAsForAnEnvironment) {
   }
 }
 
+TEST(CdcWait, ARedisThatHangsIsWaitedForNoLongerThanTheVerbIsTold) {
+  CdcShop shop;
+  ASSERT_NO_FATAL_FAILURE(LeaveAWorkerBehind(shop));
+  const pid_t redis = shop.stores().redis().pid();
+  ASSERT_EQ(kill(redis, SIGSTOP), 0);
+  for (const std::vector<std::string>& verb :
+       {std::vector<std::string>{"wait", "cache", "7F/0"},
+        std::vector<std::string>{"retry", "cache"},
+        std::vector<std::string>{"rebuild", "cache"}}) {
+    std::vector<std::string> arguments = verb;
+    arguments.insert(arguments.end(), {"--timeout", "1s"});
+    const TimePoint begun = SystemClock().Now();
+    const Ran ran = shop.Cdc(arguments);
+    EXPECT_TRUE(ran.Exited(3)) << ran.err;
+    // What it took without the limit is 5 s.
+    EXPECT_LT(SystemClock().Now() - begun, std::chrono::milliseconds(4500)) << verb.front();
+  }
+  ASSERT_EQ(kill(redis, SIGCONT), 0);
+}
+
 TEST(CdcWait, AWriteGivesItsLsnAndAViewIsWaitedForByIt) {
   CdcShop shop;
   const auto worker = shop.StartWorker();
