@@ -74,7 +74,7 @@ class MetricsServer::Impl {
     if (thread_.joinable()) thread_.join();
   }
 
-  Status Listen(const std::string& address) {
+  Result<tcp::endpoint> Resolve(const std::string& address) {
     const size_t colon = address.rfind(':');
     if (colon == std::string::npos || colon == 0) {
       return Status(StatusCode::kInvalidArgument, "a metrics address is HOST:PORT");
@@ -86,14 +86,19 @@ class MetricsServer::Impl {
     const auto found =
         resolver.resolve(host, address.substr(colon + 1), tcp::resolver::passive, error);
     if (error || found.empty()) return Failed(address, error);
-    const tcp::endpoint endpoint = *found.begin();
+    return found.begin()->endpoint();
+  }
+
+  Status Listen(const std::string& address) {
+    INDOUBT_ASSIGN_OR_RETURN(const tcp::endpoint endpoint, Resolve(address));
+    error_code error;
     acceptor_.open(endpoint.protocol(), error);
     if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
     if (!error) acceptor_.bind(endpoint, error);
     if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
     if (error) return Failed(address, error);
-    address_ =
-        fmt::format("{}:{}", address.substr(0, colon), acceptor_.local_endpoint().port());
+    address_ = fmt::format("{}:{}", address.substr(0, address.rfind(':')),
+                           acceptor_.local_endpoint().port());
     Accept();
     thread_ = std::thread([this] { context_.run(); });
     return Status::Ok();
@@ -129,6 +134,10 @@ Result<std::unique_ptr<MetricsServer>> MetricsServer::Start(const std::string& a
   auto impl = std::make_unique<Impl>(std::move(text));
   INDOUBT_RETURN_IF_ERROR(impl->Listen(address));
   return std::unique_ptr<MetricsServer>(new MetricsServer(std::move(impl)));
+}
+
+Status MetricsServer::Check(const std::string& address) {
+  return Impl({}).Resolve(address).status();
 }
 
 const std::string& MetricsServer::address() const { return impl_->address(); }

@@ -18,6 +18,9 @@ class MetricsServer {
   /// kUnavailable when it cannot be listened on.
   static Result<std::unique_ptr<MetricsServer>> Start(const std::string& address,
                                                       std::function<std::string()> text);
+  /// Whether Start could take `address`, as far as can be said without listening there: its
+  /// host is known.
+  static Status Check(const std::string& address);
   /// Waits for a request under way.
   ~MetricsServer();
   /// "HOST:PORT" as it is listened on.

@@ -20,6 +20,8 @@ const ParticipantOptions& Find(const Config& config, const std::string& name) {
   CheckFailed(__FILE__, __LINE__, "LoadConfig checked the name", name);
 }
 
+}  // namespace
+
 Result<CdcOptions> ToCdcOptions(const Config& config) {
   if (!config.cdc || config.cdc->views.empty()) {
     return Status(StatusCode::kInvalidArgument,
@@ -49,8 +51,6 @@ Result<CdcOptions> ToCdcOptions(const Config& config) {
   }
   return options;
 }
-
-}  // namespace
 
 CdcOptions CdcSourceOptions(const Config& config) {
   CdcOptions options;

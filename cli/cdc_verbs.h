@@ -22,6 +22,9 @@ Result<CdcVerbConfig> LoadCdcConfig(const std::string& path);
 /// but for a second.
 void LimitSinkPatience(CdcOptions& options, Duration timeout);
 
+/// What [cdc], which must be there, and the views say. Errors as LoadConfig's.
+Result<CdcOptions> ToCdcOptions(const Config& config);
+
 /// What [cdc] says, which must be there; no views.
 CdcOptions CdcSourceOptions(const Config& config);
 

@@ -256,7 +256,9 @@ Status ReadCdc(const toml::table* table, Config& config) {
     if (log_reader.RequiredString("kind") != "sqlite") {
       log_reader.Wrong("kind", "this version offers \"sqlite\"");
     }
-    cdc.log_path = Resolve(config.file, log_reader.RequiredString("path"));
+    const std::string path = log_reader.RequiredString("path");
+    if (path.empty()) log_reader.Wrong("path", "must name the event log's file");
+    cdc.log_path = Resolve(config.file, path);
     ReadRetention(log_reader, cdc);
     INDOUBT_RETURN_IF_ERROR(log_reader.Finish());
   } else {

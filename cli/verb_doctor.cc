@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/duration.h"
+#include "cdc/metrics_server.h"
 #include "cdc/source_check.h"
 #include "cli/cdc_verbs.h"
 #include "cli/output.h"
@@ -58,6 +59,10 @@ bool Tell(const std::string& name, const std::string& promise,
 int Doctor(const std::string& config_path, const std::string& timeout, bool json, bool repair) {
   auto config = LoadConfig(config_path);
   if (!config) return Fail(config.error(), json);
+  if (config->cdc && !config->cdc->views.empty()) {
+    const auto views = ToCdcOptions(*config);
+    if (!views) return Fail(views.error(), json);
+  }
   auto participants = MakeParticipants(*config);
   if (!participants) return Fail(participants.error(), json);
   const Duration limit = ParseDuration(timeout).value_or(Duration::zero());
@@ -84,7 +89,11 @@ int Doctor(const std::string& config_path, const std::string& timeout, bool json
   if (config->cdc) {
     const std::string& name = config->cdc->source;
     source["source"] = name;
-    const auto report = CheckCdcSource(CdcSourceOptions(*config), SystemClock().Now() + limit);
+    auto report = CheckCdcSource(CdcSourceOptions(*config), SystemClock().Now() + limit);
+    if (report && !config->cdc->metrics.empty()) {
+      const Status metrics = MetricsServer::Check(config->cdc->metrics);
+      if (!metrics.ok()) report->problems.push_back("cdc.metrics: " + metrics.message());
+    }
     healthy = Tell("cdc from " + name, "be followed", report, json, source) && healthy;
   }
   Json found{{"healthy", healthy}, {"participants", std::move(all)}};

@@ -132,6 +132,25 @@ TEST(CdcDoctor, WarnsThatARebuildHasNoRoomBesideTheWorkersSlot) {
                     HasSubstr(fmt::format("SET max_replication_slots = {},", limit + 1))));
 }
 
+TEST(CdcDoctor, FindsWhatTheWorkerWouldNotStartWith) {
+  CdcShop shop("metrics = \"nowhere..invalid:9187\"\n");
+  Ran ran = shop.stores().Indoubt({"doctor", "-c", shop.config_path()});
+  EXPECT_TRUE(ran.Exited(3)) << ran.out << ran.err;
+  EXPECT_THAT(ran.out,
+              HasSubstr("problem: cdc.metrics: cannot serve metrics on nowhere..invalid"));
+  const std::string config = ReadText(shop.config_path());
+  std::ofstream(shop.config_path()) << config << "derivation = \"nonsense\"\n";
+  ran = shop.stores().Indoubt({"doctor", "-c", shop.config_path()});
+  EXPECT_TRUE(ran.Exited(2)) << ran.out << ran.err;
+  EXPECT_THAT(ran.err, HasSubstr("there is no derivation \"nonsense\""));
+  std::string no_path = config;
+  no_path.replace(no_path.find("events.db"), 9, "");
+  std::ofstream(shop.config_path()) << no_path;
+  ran = shop.stores().Indoubt({"doctor", "-c", shop.config_path()});
+  EXPECT_TRUE(ran.Exited(2)) << ran.out << ran.err;
+  EXPECT_THAT(ran.err, HasSubstr("cdc.log.path: must name the event log's file"));
+}
+
 TEST(CdcDoctor, KnowsThatTheLogWasBegunWithAnotherSlot) {
   CdcShop shop;
   shop.StartWorker();
