@@ -104,6 +104,18 @@ class PosixLock final : public FileLock {
   const Descriptor fd_;  // closing it lets go of the flock
 };
 
+// Whoever has taken the lock writes his pid next: one that is not there yet is waited for.
+std::string HolderIn(int fd) {
+  constexpr int kLooks = 500;
+  for (int look = 0; look < kLooks; ++look) {
+    char holder[32] = {};
+    const ssize_t n = pread(fd, holder, sizeof holder - 1, 0);
+    if (n > 0) return {holder, static_cast<size_t>(n)};
+    usleep(2000);
+  }
+  return "?";
+}
+
 class Posix final : public FileSystem {
  public:
   Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
@@ -166,12 +178,8 @@ class Posix final : public FileSystem {
     auto lock = std::make_unique<PosixLock>(fd);
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
       if (errno != EWOULDBLOCK) return Errno("cannot lock", path);
-      char holder[32] = {};
-      const ssize_t n = pread(fd, holder, sizeof holder - 1, 0);
-      return Status(
-          StatusCode::kLocked,
-          fmt::format("{} is held by process {}", path,
-                      n > 0 ? std::string_view(holder, static_cast<size_t>(n)) : "?"));
+      return Status(StatusCode::kLocked,
+                    fmt::format("{} is held by process {}", path, HolderIn(fd)));
     }
     const std::string pid = std::to_string(getpid());
     if (ftruncate(fd, 0) != 0 || pwrite(fd, pid.data(), pid.size(), 0) < 0) {

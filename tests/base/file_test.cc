@@ -1,7 +1,11 @@
 #include "base/file.h"
 
+#include <thread>
+
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -55,6 +59,21 @@ TEST_F(FileTest, ASecondLockNamesTheHolder) {
   EXPECT_THAT(second.error().message(), HasSubstr(std::to_string(getpid())));
   first.value().reset();
   EXPECT_TRUE(fs_.Lock(path_).has_value());
+}
+
+TEST_F(FileTest, ALockThatIsBeingTakenIsWaitedForByItsHoldersName) {
+  // As a process that has the lock and has not come to write its pid yet.
+  const int fd = open(path_.c_str(), O_RDWR | O_CREAT, 0600);
+  ASSERT_EQ(flock(fd, LOCK_EX), 0);
+  std::thread holder([fd] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_EQ(pwrite(fd, "4711", 4, 0), 4);
+  });
+  const auto lock = fs_.Lock(path_);
+  holder.join();
+  ASSERT_FALSE(lock.has_value());
+  EXPECT_THAT(lock.error().message(), HasSubstr("held by process 4711"));
+  close(fd);
 }
 
 }  // namespace

@@ -107,6 +107,16 @@ TEST_F(CdcRebuildTest, MendsADamagedViewBesideAWorkerAndWithout) {
   EXPECT_TRUE(shop_.Cdc({"rebuild", "nonsense"}).Exited(2));
 }
 
+TEST_F(CdcRebuildTest, ASecondOneOfAViewNamesTheProcessOfTheFirst) {
+  std::thread first([this] { RebuildWith("table", "cdc_rebuild_begun@table=sleep(3000ms)"); });
+  const std::string lock = shop_.stores().folder() + "/events.db.rebuild-table.lock";
+  EXPECT_TRUE(Eventually([&] { return !ReadText(lock).empty(); }));
+  const Ran second = shop_.Cdc({"rebuild", "table"});
+  EXPECT_TRUE(second.Exited(3)) << second.err;
+  EXPECT_THAT(second.err, HasSubstr("is held by process " + ReadText(lock)));
+  first.join();
+}
+
 TEST(CdcRebuildSearch, MendsRowsAndIndexBesideAWorkerKilledBeforeAndAfterAChangeOfShape) {
   CdcShop shop(
       "[participants.index]\nkind = \"sqlite\"\npath = \"found.db\"\ntables = [\"orders\"]\n"
