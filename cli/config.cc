@@ -16,6 +16,7 @@
 #include "cdc/table_name.h"
 #include "cli/toml_reader.h"
 #include "coordinator/executor.h"
+#include "participants/redis/redis_uri.h"
 
 namespace indoubt::cli {
 namespace {
@@ -286,6 +287,29 @@ void CheckColumns(const ViewConfig& view, const std::vector<std::string>& tables
   }
 }
 
+/// Whether both participants are one place to a view: one file has one participant (see
+/// CheckOwnFile), one database of a Redis may have several, with users of their own.
+bool IsSameSink(const Config& config, const std::string& one, const std::string& other) {
+  if (one == other) return true;
+  const auto address = [&](const std::string& name) -> std::optional<RedisAddress> {
+    const ParticipantOptions* participant = FindParticipant(config, name);
+    if (participant == nullptr) return std::nullopt;
+    const auto* redis = std::get_if<RedisOptions>(participant);
+    if (redis == nullptr) return std::nullopt;
+    auto parsed = ParseRedisUri(redis->uri);
+    if (!parsed) return std::nullopt;  // said where participants are made
+    if (parsed->host == "localhost" || parsed->host == "::1") parsed->host = "127.0.0.1";
+    return std::move(*parsed);
+  };
+  const auto a = address(one), b = address(other);
+  if (!a || !b || a->database != b->database) return false;
+  if (!a->unix_path.empty() || !b->unix_path.empty()) {
+    return !a->unix_path.empty() && !b->unix_path.empty() &&
+           IsSameFile(a->unix_path, b->unix_path);
+  }
+  return a->host == b->host && a->port == b->port;
+}
+
 Status ReadView(const toml::table& table, const std::string& name, Config& config) {
   TomlReader reader(table, config.file, "views." + name);
   if (!IsValidName(name)) reader.Wrong("", "a name is 1 to 32 of [A-Za-z0-9_-]");
@@ -310,9 +334,8 @@ Status ReadView(const toml::table& table, const std::string& name, Config& confi
   }
   if (config.cdc) {
     for (const ViewConfig& other : config.cdc->views) {
-      if (other.sink != view.sink || other.derivation != "rows" || view.derivation != "rows") {
-        continue;
-      }
+      if (other.derivation != "rows" || view.derivation != "rows") continue;
+      if (!IsSameSink(config, other.sink, view.sink)) continue;
       reader.Wrong("sink",
                    fmt::format("view {} holds the tables' rows there already, under the "
                                "same names; name a sink of its own",

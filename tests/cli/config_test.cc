@@ -133,6 +133,24 @@ TEST(Config, TwoViewsOfRowsHaveASinkEach) {
                             "[views.one]\nkind = \"sqlite\"\nsink = \"ledger\"\n"
                             "[views.two]\nkind = \"sqlite\"\nsink = \"ledger\"\n";
   EXPECT_THAT(ErrorOf(views), AllOf(HasSubstr("views.two.sink"), HasSubstr("view one")));
+  // Nor by two names of one Redis database.
+  const auto redis = [](const std::string& uri) {
+    return fmt::format(
+        "{}[participants.again]\nkind = \"redis\"\nuri = \"{}\"\n"
+        "[cdc]\nsource = \"accounts\"\ntables = [\"t\"]\nslot = \"s\"\n"
+        "log = {{ kind = \"sqlite\", path = \"e.db\" }}\n"
+        "[views.one]\nkind = \"redis\"\nsink = \"stock\"\n"
+        "[views.two]\nkind = \"redis\"\nsink = \"again\"\n",
+        kShop, uri);
+  };
+  for (const char* same : {"redis://127.0.0.1:6379/0", "redis://me:secret@localhost"}) {
+    EXPECT_THAT(ErrorOf(redis(same)), AllOf(HasSubstr("views.two.sink"), HasSubstr("view one"),
+                                            Not(HasSubstr("secret"))));
+  }
+  for (const char* other : {"redis://127.0.0.1:6379/1", "redis://127.0.0.1:6380/0",
+                            "unix:///run/redis.sock?db=0"}) {
+    EXPECT_EQ(ErrorOf(redis(other)), "");
+  }
 }
 
 TEST(Config, ASlotHasANameThatPostgresTakes) {
