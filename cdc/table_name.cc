@@ -39,6 +39,19 @@ void TakePlain(std::string_view& text, std::string& name) {
   text.remove_prefix(plain.size());
 }
 
+// In a sink, "indoubt:..." are keys of participants and views, and indoubt_... tables of
+// theirs.
+Status CheckNotOurs(const std::string& name) {
+  std::string folded;
+  for (const char c : name) folded += Folded(c);
+  if (folded != "indoubt" && !folded.starts_with("indoubt_")) return Status::Ok();
+  return Status(
+      StatusCode::kInvalidArgument,
+      fmt::format("a table named {} cannot be followed: its rows would have the names "
+                  "of what indoubt itself keeps in a view's store; rename it",
+                  name));
+}
+
 }  // namespace
 
 Result<std::string> BareTableName(std::string_view text) {
@@ -74,6 +87,7 @@ Result<std::vector<std::string>> BareTableNames(const std::vector<std::string>& 
   std::vector<std::string> names;
   for (const std::string& table : tables) {
     INDOUBT_ASSIGN_OR_RETURN(std::string name, BareTableName(table));
+    INDOUBT_RETURN_IF_ERROR(CheckNotOurs(name));
     // SQLite's names are the same whatever the case of their ASCII letters.
     const auto same = [&](const std::string& other) {
       return std::equal(name.begin(), name.end(), other.begin(), other.end(),

@@ -16,7 +16,7 @@ namespace indoubt {
 Result<std::string> BareTableName(std::string_view text);
 
 /// That of each. kInvalidArgument also where two have the same: views hold a table under its
-/// own name.
+/// own name; and for "indoubt" and what begins with "indoubt_".
 Result<std::vector<std::string>> BareTableNames(const std::vector<std::string>& tables);
 
 }  // namespace indoubt

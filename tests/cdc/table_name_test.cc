@@ -58,6 +58,18 @@ TEST(TableName, TwoOfOneNameAreRefused) {
   EXPECT_THAT(names.error().message(), HasSubstr("two tables are named orders"));
 }
 
+TEST(TableName, OneUnderWhichWeKeepThingsOfOurOwnIsRefused) {
+  // Row "prepared" of the first would be the key indoubt:prepared of a Redis participant, and
+  // indoubt:* all that is to be removed before the view is derived anew.
+  for (const char* name : {"indoubt", "shop.INDOUBT", "\"Indoubt_cdc_position\"", "indoubt_"}) {
+    const auto names = BareTableNames({"orders", name});
+    ASSERT_FALSE(names) << name;
+    EXPECT_EQ(names.error().code(), StatusCode::kInvalidArgument);
+    EXPECT_THAT(names.error().message(), HasSubstr("rename it"));
+  }
+  EXPECT_TRUE(BareTableNames({"indoubts", "indoubt.orders", "no_indoubt_"}));
+}
+
 TEST(TableName, KeysOfARedisViewAreFoundByIt) {
   const auto names = BareTableNames({"shop.Orders", "\"Order Items\""});
   ASSERT_TRUE(names) << names.error().ToString();
