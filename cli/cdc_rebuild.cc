@@ -15,9 +15,19 @@ void PrintReportJson(const std::string& view, const RebuildReport& report) {
              {"proved_at", report.proved_at.ToString()},
              {"rows", report.rows},
              {"entries", report.entries},
+             {"merged", report.merged},
              {"equal", equal},
              {"differing", report.differing},
              {"swapped_at", equal ? Json(report.swapped_at.lsn.ToString()) : Json()}});
+}
+
+std::string Verdict(const RebuildReport& report) {
+  if (!report.differing.empty()) return "not equal";
+  if (report.merged == 0) return "equal";
+  return fmt::format(
+      "equal but for {} rows that have no entry of their own, being equal to "
+      "another row in all values",
+      report.merged);
 }
 
 void PrintReportLines(const std::string& view, const RebuildReport& report) {
@@ -25,8 +35,7 @@ void PrintReportLines(const std::string& view, const RebuildReport& report) {
       fmt::format("view {}: derived from {}, compared at {}: {} rows of the source, {} "
                   "entries of the view: {}",
                   view, report.from_snapshot ? "a snapshot and the log" : "the log",
-                  report.proved_at.ToString(), report.rows, report.entries,
-                  report.differing.empty() ? "equal" : "not equal"));
+                  report.proved_at.ToString(), report.rows, report.entries, Verdict(report)));
   for (const std::string& entry : report.differing) PrintLine("  differs  " + entry);
   if (report.differing.empty()) {
     PrintLine(fmt::format("view {}: swapped at {}", view, report.swapped_at.lsn.ToString()));

@@ -129,6 +129,9 @@ class Rebuild {
     INDOUBT_ASSIGN_OR_RETURN(auto compared, sink_->Compare());
     report_.entries = compared.entries;
     report_.differing = std::move(compared.differing);
+    if (view_.derivation.sqlite_mirrors && report_.rows > report_.entries) {
+      report_.merged = report_.rows - report_.entries;
+    }
     if (!report_.differing.empty()) return Status::Ok();
     // What follows is proved by nobody.
     log_->Guard(view_.derivation.needs, view_.schema_rule);

@@ -20,6 +20,9 @@ struct RebuildReport {
   Lsn proved_at;         // the one LSN at which both sides were compared
   uint64_t rows = 0;     // of the source's tables at that LSN
   uint64_t entries = 0;  // rows (SQLite) or keys (Redis) of the view that were compared
+  /// Of a view that holds each row under its key: rows that are no entry of their own, because
+  /// they are equal to another one in all values (REPLICA IDENTITY FULL), or all NULL in Redis.
+  uint64_t merged = 0;
   /// The first that differ, for a person, and then nothing was swapped. Empty: equal.
   std::vector<std::string> differing;
   EventPosition swapped_at;  // what the new version showed when it took the old one's place

@@ -117,6 +117,25 @@ TEST_F(CdcRebuildTest, ASecondOneOfAViewNamesTheProcessOfTheFirst) {
   first.join();
 }
 
+TEST(CdcRebuildMerged, RowsThatAreEqualInAllValuesAreNotCountedAsShown) {
+  CdcShop shop;
+  shop.stores().AskPostgres(
+      "ALTER TABLE orders DROP CONSTRAINT orders_pkey; ALTER TABLE orders ALTER id DROP NOT "
+      "NULL; "
+      "ALTER TABLE orders REPLICA IDENTITY FULL; INSERT INTO orders VALUES (1, 7), (1, 7), (2, "
+      "7)");
+  const auto worker = shop.StartWorker();
+  for (const char* view : {"cache", "table"}) {
+    const Ran ran = shop.Cdc({"rebuild", view, "--json"});
+    ASSERT_TRUE(ran.Exited(0)) << ran.out << ran.err;
+    const Json report = Json::parse(ran.out);
+    EXPECT_EQ(report["merged"], 1) << report;
+    EXPECT_EQ(report["entries"].get<int>() + 1, report["rows"].get<int>()) << report;
+    EXPECT_THAT(shop.Cdc({"rebuild", view}).out,
+                HasSubstr("equal but for 1 rows that have no"));
+  }
+}
+
 TEST(CdcRebuildSearch, MendsRowsAndIndexBesideAWorkerKilledBeforeAndAfterAChangeOfShape) {
   CdcShop shop(
       "[participants.index]\nkind = \"sqlite\"\npath = \"found.db\"\ntables = [\"orders\"]\n"
