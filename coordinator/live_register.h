@@ -7,8 +7,9 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
-#include <unordered_map>
 #include <vector>
+
+#include <boost/unordered/unordered_flat_map.hpp>
 
 #include "base/gid.h"
 
@@ -31,7 +32,9 @@ class LiveRegister {
  private:
   struct alignas(64) Shard {
     mutable std::mutex mutex;
-    std::unordered_map<Gid, Pointer> live;  // guarded by mutex
+    // Guarded by mutex. Flat: most stay for a few milliseconds, and would each take and
+    // give back a node.
+    boost::unordered_flat_map<Gid, Pointer, std::hash<Gid>> live;
   };
   static constexpr size_t kShards = 16;
   Shard& ShardOf(const Gid& gid) { return shards_[gid.number % kShards]; }

@@ -1,6 +1,8 @@
 #include "cdc/views/redis_connection.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
@@ -79,7 +81,8 @@ SigpipeBlocked::~SigpipeBlocked() {
   pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }
 
-RedisConnection::RedisConnection(redisContext* context) : context_(context, redisFree) {}
+RedisConnection::RedisConnection(redisContext* context, Duration patience)
+    : context_(context, redisFree), patience_(patience) {}
 
 Result<std::unique_ptr<RedisConnection>> RedisConnection::Connect(const std::string& uri,
                                                                   Duration patience) {
@@ -90,7 +93,7 @@ Result<std::unique_ptr<RedisConnection>> RedisConnection::Connect(const std::str
           ? redisConnectWithTimeout(address.host.c_str(), address.port, connect_within)
           : redisConnectUnixWithTimeout(address.unix_path.c_str(), connect_within);
   if (context == nullptr) return Status(StatusCode::kUnavailable, "Redis: out of memory");
-  std::unique_ptr<RedisConnection> connection(new RedisConnection(context));
+  std::unique_ptr<RedisConnection> connection(new RedisConnection(context, patience));
   if (context->err != 0 || redisSetTimeout(context, ToTimeval(patience)) != REDIS_OK) {
     return connection->Lost();
   }
@@ -108,6 +111,13 @@ Result<std::unique_ptr<RedisConnection>> RedisConnection::Connect(const std::str
 }
 
 Status RedisConnection::Lost() const {
+  // What a socket says whose time for reading is over.
+  static const std::string kLate = std::generic_category().message(EAGAIN);
+  if (context_->err == REDIS_ERR_IO && context_->errstr == kLate) {
+    const double seconds = std::chrono::duration<double>(patience_).count();
+    return Status(StatusCode::kUnavailable,
+                  fmt::format("Redis: no answer within {:.3g} s", seconds));
+  }
   return Status(StatusCode::kUnavailable, fmt::format("Redis: {}", context_->errstr));
 }
 

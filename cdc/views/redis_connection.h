@@ -65,9 +65,10 @@ class RedisConnection {
   Result<RedisReplyPtr> Ask(const std::vector<std::string>& command);
 
  private:
-  explicit RedisConnection(redisContext* context);
+  RedisConnection(redisContext* context, Duration patience);
   Status Lost() const;
   std::unique_ptr<redisContext, void (*)(redisContext*)> context_;
+  const Duration patience_;
 };
 
 }  // namespace indoubt::cdc_internal
