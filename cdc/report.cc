@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -113,7 +114,10 @@ constexpr uint64_t kRoom = uint64_t{1} << 20;
 void LookAtRoom(const CdcOptions& options, LogReport& report) {
   struct statvfs disk {};
   if (statvfs(options.event_log_path.c_str(), &disk) != 0) return;
-  const uint64_t blocks = geteuid() == 0 ? disk.f_bfree : disk.f_bavail;
+  // What is kept for root is there for a worker of root's, to whom the file belongs then.
+  struct stat file {};
+  const bool roots = stat(options.event_log_path.c_str(), &file) == 0 && file.st_uid == 0;
+  const uint64_t blocks = roots ? disk.f_bfree : disk.f_bavail;
   report.free_bytes = blocks * disk.f_frsize;
   if (*report.free_bytes >= kRoom || !report.health.ok()) return;
   report.health =

@@ -91,7 +91,9 @@ Status Session::OpenSource(const SlotOptions& slot) {
     INDOUBT_RETURN_IF_ERROR(CheckLogsSlot(log_->slot(), slot.slot));
   }
   if (log_->state() == EventLogState::kStreaming) {
-    const Status checked = CheckSource(slot, *log_, stop_, deadline);
+    Status checked = CheckSource(slot, *log_, stop_, deadline);
+    // Before it follows the slot, the source's thread looks again.
+    if (checked.code() == StatusCode::kLocked) checked = Status::Ok();
     const bool again =
         options_.on_slot_loss == OnSlotLoss::kSnapshot && ANewSnapshotHelps(checked);
     if (!checked.ok() && !again) return checked;

@@ -26,7 +26,7 @@ std::string Verdict(const RebuildReport& report) {
   if (report.merged == 0) return "equal";
   return fmt::format(
       "equal but for {} rows that have no entry of their own, being equal to "
-      "another row in all values",
+      "another row in all values, or NULL in all of them",
       report.merged);
 }
 

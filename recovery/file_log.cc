@@ -59,6 +59,9 @@ class FileLog final : public LogCore {
     }
     group_waits_.notify_all();
     answerer_.join();
+    // What the last answers have asked for.
+    Lock lock(mutex_);
+    while (HasWork()) Flush(lock);
   }
 
  private:
@@ -154,7 +157,9 @@ void FileLog::WakeFlusher() {
 }
 
 void FileLog::HaveAnswered(Batch batch, const Status& status, Lock& lock) {
-  if (batch.size() < kAnsweredApartFrom) return Answer(std::move(batch), status, lock);
+  if (batch.size() < kAnsweredApartFrom || flusher_ended_) {
+    return Answer(std::move(batch), status, lock);
+  }
   group_taken_.wait(lock, [this] { return !waiting_group_; });
   waiting_group_ = Flushed{std::move(batch), status};
   group_waits_.notify_one();

@@ -34,7 +34,9 @@ struct FileLogOptions {
 /// are of different logs; kRefused names a format version that this one cannot read;
 /// kIoError; kNotFound with must_exist. A process that may run under a limit on file size
 /// must ignore SIGXFSZ, so that the limit becomes a kIoError too.
-/// Thread-safe as DecisionLog says; callbacks run on the flusher or the caller.
+/// Thread-safe as DecisionLog says; callbacks run on two threads of the log's or on the
+/// caller's: a group of many commits is answered by a thread for that, perhaps after a later
+/// one.
 Result<std::unique_ptr<DecisionLog>> OpenFileLog(FileSystem& files, const std::string& path,
                                                  const FileLogOptions& options);
 

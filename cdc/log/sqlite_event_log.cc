@@ -113,7 +113,10 @@ void SqliteEventLog::Interrupt() {
 }
 
 Result<std::unique_ptr<EventLogReader>> SqliteEventLog::NewReader() const {
-  INDOUBT_RETURN_IF_ERROR(CheckPlace());
+  {
+    const std::lock_guard writing(writing_);  // whose handle it is
+    INDOUBT_RETURN_IF_ERROR(CheckPlace());
+  }
   INDOUBT_ASSIGN_OR_RETURN(auto db,
                            SqliteDatabase::Open(db_->path(), SqliteDatabase::Mode::kReadOnly));
   return MakeSqliteEventLogReader(std::move(db), tail_);

@@ -85,7 +85,8 @@ class SqliteEventLog : public EventLog {
   void KeepRecent(EventPosition before);
 
   std::unique_ptr<FileLock> lock_;
-  std::mutex writing_;  // while streaming: a step of the removal, or one of the appender's
+  mutable std::mutex
+      writing_;  // while streaming: a step of the removal, or one of the appender's
   std::unique_ptr<SqliteDatabase> db_;  // guarded by it, as is all that only writers need
   StagedTransactions staged_;
   std::string id_;

@@ -11,7 +11,9 @@ namespace {
 
 // A look at the log's last stretch makes the source decode it once more: from its slot's
 // restart_lsn, which a long transaction holds back.
-constexpr std::chrono::minutes kDecodeWithin{10};
+constexpr std::chrono::hours kDecodeWithin{1};
+// What the server ended that much before the deadline, it ended for it.
+constexpr std::chrono::milliseconds kServersClock{50};
 // More commits than this beyond the log's last event are not needed to say that there are some.
 constexpr int kMostCommits = 1000;
 
@@ -28,6 +30,13 @@ Result<Number> ParseNumber(const std::optional<std::string>& text, int base = 10
   if (error == std::errc() && at == end && !digits.empty()) return number;
   return Status(StatusCode::kInternal,
                 "cdc source: the server sent no number where one belongs");
+}
+
+// What could not be read says nothing of the slot, as these codes would.
+Status NoVerdict(const Status& error) {
+  const bool verdict =
+      error.code() == StatusCode::kCorrupt || error.code() == StatusCode::kNotFound;
+  return verdict ? Status(StatusCode::kIoError, error.message()) : error;
 }
 
 // Where the timeline `from` ends in the history file of another; none: it is not in it. Source:
@@ -52,10 +61,11 @@ Status CheckTimeline(const SlotOptions& options, uint32_t before, uint32_t now, 
   if (now > before) {
     INDOUBT_ASSIGN_OR_RETURN(auto walsender,
                              PgConnection::Connect(options.dsn, true, stop, deadline));
-    INDOUBT_ASSIGN_OR_RETURN(
-        const PgRows rows, walsender->Query(fmt::format("TIMELINE_HISTORY {}", now), deadline));
-    if (!rows.empty() && rows[0].size() > 1) {
-      end = EndOfTimeline(rows[0][1].value_or(""), before);
+    const Result<PgRows> rows =
+        walsender->Query(fmt::format("TIMELINE_HISTORY {}", now), deadline);
+    if (!rows) return NoVerdict(rows.error());
+    if (!rows->empty() && (*rows)[0].size() > 1) {
+      end = EndOfTimeline((*rows)[0][1].value_or(""), before);
     }
   }
   if (end && complete <= *end) return Status::Ok();  // a promotion behind all that the log has
@@ -85,21 +95,31 @@ Result<std::vector<Commit>> PeekCommits(PgConnection& connection, const SlotOpti
   // flags are a byte each, then LSN, end LSN and time.
   const std::string publications =
       connection.Literal(connection.Identifier(options.publication));
-  INDOUBT_ASSIGN_OR_RETURN(
-      const PgRows rows,
-      connection.Query(
-          fmt::format(
-              "SELECT encode(substr(data, 11, 8), 'hex'), encode(substr(data, 19, 8), 'hex'), "
-              "get_byte(data, 0) = 75 FROM pg_logical_slot_peek_binary_changes({}, '{}', NULL, "
-              "{}, 'publication_names', {}) WHERE get_byte(data, 0) IN (67, 75) AND "
-              "substr(data, 11, 8) BETWEEN '\\x{:016x}' AND '\\x{:016x}' LIMIT {}",
-              connection.Literal(options.slot), to.ToString(),
-              slot.two_phase ? "'proto_version', '3', 'two_phase', 'on'"
-                             : "'proto_version', '1'",
-              publications, from.value, to.value, kMostCommits),
-          deadline));
+  // The server ends it too, else it would read the slot on when nobody waits any more.
+  const auto left =
+      std::chrono::duration_cast<std::chrono::milliseconds>(deadline - SystemClock().Now());
+  INDOUBT_RETURN_IF_ERROR(
+      connection
+          .Query(fmt::format("SET statement_timeout = {}", std::max<int64_t>(left.count(), 1)),
+                 deadline)
+          .status());
+  const Result<PgRows> peeked = connection.Query(
+      fmt::format(
+          "SELECT encode(substr(data, 11, 8), 'hex'), encode(substr(data, 19, 8), 'hex'), "
+          "get_byte(data, 0) = 75 FROM pg_logical_slot_peek_binary_changes({}, '{}', NULL, "
+          "{}, 'publication_names', {}) WHERE get_byte(data, 0) IN (67, 75) AND "
+          "substr(data, 11, 8) BETWEEN '\\x{:016x}' AND '\\x{:016x}' LIMIT {}",
+          connection.Literal(options.slot), to.ToString(),
+          slot.two_phase ? "'proto_version', '3', 'two_phase', 'on'" : "'proto_version', '1'",
+          publications, from.value, to.value, kMostCommits),
+      deadline);
+  if (!peeked) {
+    const bool late = SystemClock().Now() + kServersClock >= deadline;
+    return late ? Status(StatusCode::kDeadlineExceeded, peeked.error().message())
+                : peeked.error();
+  }
   std::vector<Commit> commits;
-  for (const auto& row : rows) {
+  for (const auto& row : *peeked) {
     Commit& commit = commits.emplace_back();
     INDOUBT_ASSIGN_OR_RETURN(commit.end.value, ParseNumber<uint64_t>(row[0], 16));
     INDOUBT_ASSIGN_OR_RETURN(const auto micros, ParseNumber<uint64_t>(row[1], 16));
@@ -134,7 +154,9 @@ Status CompareLastStretch(const std::vector<Commit>& commits, Lsn confirmed,
     }
     bool known = false;
     if (commit.in_two_phases) {
-      INDOUBT_ASSIGN_OR_RETURN(known, log.has_outcome(commit.end));
+      const Result<bool> ended = log.has_outcome(commit.end);
+      if (!ended) return NoVerdict(ended.error());
+      known = *ended;
     }
     if (!known) {
       return AnotherHistory(log, fmt::format("a transaction committed at {}, of which the log "
@@ -248,19 +270,23 @@ Status CheckSource(const SlotOptions& options, EventLog& log, const StopSignal& 
   INDOUBT_ASSIGN_OR_RETURN(auto connection,
                            PgConnection::Connect(options.dsn, false, stop, deadline));
   INDOUBT_ASSIGN_OR_RETURN(const SlotFacts slot, ReadSlot(*connection, options.slot, deadline));
-  INDOUBT_ASSIGN_OR_RETURN(const LogHistory history, HistoryOf(log));
-  INDOUBT_RETURN_IF_ERROR(CheckSlot(slot, history.complete));
-  const auto now = CheckHistory(options, slot, history, stop,
-                                std::max(deadline, SystemClock().Now() + kDecodeWithin));
-  if (!now) return now.error().code() == StatusCode::kLocked ? Status::Ok() : now.error();
-  return KeepSourceMarks(history.source, *now, log);
+  INDOUBT_RETURN_IF_ERROR(CheckSlot(slot, log.end().complete));
+  const Result<LogHistory> history = HistoryOf(log);
+  if (!history) return NoVerdict(history.error());
+  INDOUBT_ASSIGN_OR_RETURN(
+      const auto now, CheckHistory(options, slot, *history, stop,
+                                   std::max(deadline, SystemClock().Now() + kDecodeWithin)));
+  return KeepSourceMarks(history->source, now, log);
 }
 
 Status CheckLogsHistory(const SlotOptions& options, const SlotFacts& slot, LogGlance& log,
                         TimePoint deadline) {
   const StopSignal never;
-  INDOUBT_ASSIGN_OR_RETURN(const LogHistory history, HistoryOf(log));
-  const Status checked = CheckHistory(options, slot, history, never, deadline).status();
+  const Result<LogHistory> history = HistoryOf(log);
+  if (!history) return NoVerdict(history.error());
+  const TimePoint now = SystemClock().Now();
+  const Status checked =
+      CheckHistory(options, slot, *history, never, now + (deadline - now) / 2).status();
   const bool not_seen =
       checked.code() == StatusCode::kLocked || checked.code() == StatusCode::kDeadlineExceeded;
   return not_seen ? Status::Ok() : checked;

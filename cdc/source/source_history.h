@@ -46,13 +46,13 @@ Result<events::SourceMarks> CheckHistory(const SlotOptions& options, const SlotF
                                          TimePoint deadline);
 
 /// Of a log that streams, whose appender is the caller: CheckSlot, then CheckHistory, and keeps
-/// the source's marks in the log. Where somebody else still reads the slot it keeps nothing,
-/// and the next one looks.
+/// the source's marks in the log. kLocked, and nothing is kept, while somebody else reads the
+/// slot: who would follow it asks again first.
 Status CheckSource(const SlotOptions& options, EventLog& log, const StopSignal& stop,
                    TimePoint deadline);
 
 /// As CheckHistory, of a log that streams, looked at from outside of its worker. Ok, too, when
-/// nobody could look by `deadline`.
+/// nobody could look within half of the time to `deadline`.
 Status CheckLogsHistory(const SlotOptions& options, const SlotFacts& slot, LogGlance& log,
                         TimePoint deadline);
 

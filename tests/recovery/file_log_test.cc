@@ -430,6 +430,24 @@ TEST_F(LargeGroupTest, IsAnsweredBeforeTheLogHasEnded) {
   EXPECT_EQ(committed, kGroup);
 }
 
+TEST_F(LargeGroupTest, WhatItsAnswersProposeWhileTheLogEndsIsAnsweredToo) {
+  std::atomic<int> committed{0};
+  const auto count = [&](DecisionOutcome outcome) {
+    committed += outcome == DecisionOutcome::kCommitted ? 1 : 0;
+  };
+  DecisionLog* log = nullptr;
+  ProposeBehindASync([&](DecisionOutcome outcome) {
+    count(outcome);
+    const Gid gid{"shop-1", log->id(), log->incarnation(), ++number_};
+    log->Decide(gid, DecisionOutcome::kCommitted, Branches(),
+                [&](DecisionOutcome next, const Status&) { count(next); });
+  });
+  log = log_.get();
+  LetSync();
+  log_.reset();
+  EXPECT_EQ(committed, 2 * kGroup);
+}
+
 TEST_F(FileLogTest, ErrorAtDecisionWrittenIsAFailedSync) {
   Open();
   ASSERT_TRUE(ConfigureFailPoints("decision_written=error").ok());
