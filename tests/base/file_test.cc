@@ -1,5 +1,6 @@
 #include "base/file.h"
 
+#include <filesystem>
 #include <thread>
 
 #include <fcntl.h>
@@ -10,12 +11,23 @@
 #include <unistd.h>
 
 #include "faults/process.h"
+#include "tests/support/eventually.h"
 
 namespace indoubt {
 namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+
+/// How often this process has `path` open.
+int OpenDescriptorsOf(const std::string& path) {
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;  // the listing's own descriptor is
+    if (std::filesystem::read_symlink(entry.path(), gone) == path) ++count;
+  }
+  return count;
+}
 
 class FileTest : public testing::Test {
  protected:
@@ -65,14 +77,16 @@ TEST_F(FileTest, ALockThatIsBeingTakenIsWaitedForByItsHoldersName) {
   // As a process that has the lock and has not come to write its pid yet.
   const int fd = open(path_.c_str(), O_RDWR | O_CREAT, 0600);
   ASSERT_EQ(flock(fd, LOCK_EX), 0);
-  std::thread holder([fd] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    EXPECT_EQ(pwrite(fd, "4711", 4, 0), 4);
+  std::string said;
+  std::thread other([&] {
+    const auto lock = fs_.Lock(path_);
+    if (!lock) said = lock.error().message();
   });
-  const auto lock = fs_.Lock(path_);
-  holder.join();
-  ASSERT_FALSE(lock.has_value());
-  EXPECT_THAT(lock.error().message(), HasSubstr("held by process 4711"));
+  // Who asks for it has the file open, too.
+  EXPECT_TRUE(Eventually([&] { return OpenDescriptorsOf(path_) == 2; }));
+  EXPECT_EQ(pwrite(fd, "4711", 4, 0), 4);
+  other.join();
+  EXPECT_THAT(said, HasSubstr("held by process 4711"));
   close(fd);
 }
 

@@ -72,6 +72,15 @@ class CdcSlotLossTest : public CdcKillFixture {
     std::filesystem::remove_all(postgres_->data_folder());
     Copy(postgres_->data_folder() + ".backup", postgres_->data_folder());
   }
+  /// The source is as it was before a change that the log and the views have.
+  void RestoreAnOlderState() {
+    RunOnce();
+    BackUp();
+    Client().Run("INSERT INTO moves(item, amount) VALUES ('ghost', 1)");
+    RunOnce();
+    PutBack();
+    ASSERT_TRUE(postgres_->Restart().ok());
+  }
   /// Writes, not into tables of ours, until the source is beyond the log's end.
   void GoBeyondTheLog() const {
     SourceClient client = Client();
@@ -146,12 +155,7 @@ TEST_F(CdcSlotLossTest, TheNextStartNamesTheGapOfAnInvalidatedSlot) {
 }
 
 TEST_F(CdcSlotLossTest, ASourceRestoredFromAnOlderBackupIsNotFollowed) {
-  RunOnce();
-  BackUp();
-  Client().Run("INSERT INTO moves(item, amount) VALUES ('ghost', 1)");
-  RunOnce();
-  PutBack();
-  ASSERT_TRUE(postgres_->Restart().ok());
+  ASSERT_NO_FATAL_FAILURE(RestoreAnOlderState());
   ExpectNextStartSays(StatusCode::kCorrupt, "restored from an older backup");
   const auto worker = CdcWorker::Start(WithSnapshot());
   ASSERT_TRUE(worker) << worker.error().ToString();
@@ -159,12 +163,7 @@ TEST_F(CdcSlotLossTest, ASourceRestoredFromAnOlderBackupIsNotFollowed) {
 }
 
 TEST_F(CdcSlotLossTest, ARestoredSourceThatIsBeyondTheLogsEndAgainIsNotFollowed) {
-  RunOnce();
-  BackUp();
-  Client().Run("INSERT INTO moves(item, amount) VALUES ('ghost', 1)");
-  RunOnce();
-  PutBack();
-  ASSERT_TRUE(postgres_->Restart().ok());
+  ASSERT_NO_FATAL_FAILURE(RestoreAnOlderState());
   Client().Run("INSERT INTO moves(item, amount) VALUES ('instead', 1)");
   GoBeyondTheLog();
   ExpectNextStartSays(StatusCode::kCorrupt, "has written on since");

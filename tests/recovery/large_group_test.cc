@@ -1,0 +1,138 @@
+// Groups that the log answers on a thread for that, beside the next one's sync.
+#include <atomic>
+#include <functional>
+#include <future>
+#include <thread>
+
+#include "tests/recovery/log_fixture.h"
+
+namespace indoubt {
+namespace {
+
+using Operation = FakeFileSystem::Operation;
+
+/// A group that is too large to be answered where it was synced: all that is proposed
+/// while one sync lasts.
+class LargeGroupTest : public LogFixture {
+ protected:
+  static constexpr int kGroup = 200;
+
+  /// Proposes kGroup commits behind a sync under way, which goes on with LetSync.
+  void ProposeBehindASync(std::function<void(DecisionOutcome)> answer) {
+    Open();
+    disk_.SetFault(
+        [this, held = go_.get_future().share()](Operation asked, const std::string&) {
+          if (asked != Operation::kSync) return Status::Ok();
+          if (syncs_++ > 0) return next_sync_;
+          syncing_.set_value();
+          held.wait();
+          return Status::Ok();
+        });
+    first_ = std::thread([this] { Committed(); });
+    syncing_.get_future().wait();
+    number_ += 100;  // apart from the gid of that thread's
+    for (int i = 0; i < kGroup; ++i) {
+      log_->Decide(NewGid(), DecisionOutcome::kCommitted, Branches(),
+                   [answer](DecisionOutcome outcome, const Status&) { answer(outcome); });
+    }
+  }
+  void LetSync() {
+    go_.set_value();
+    first_.join();
+  }
+
+  Status next_sync_;
+
+ private:
+  std::promise<void> syncing_, go_;
+  std::atomic<int> syncs_{0};
+  std::thread first_;
+};
+
+TEST_F(LargeGroupTest, OthersAreSyncedAndAnsweredWhileItIsBeingAnswered) {
+  std::promise<void> answering, other;
+  std::promise<int> all;
+  int committed = 0;
+  ProposeBehindASync([&](DecisionOutcome outcome) {
+    if (committed == 0) {
+      answering.set_value();
+      other.get_future().wait();
+    }
+    committed += outcome == DecisionOutcome::kCommitted ? 1 : 0;
+    if (committed == kGroup) all.set_value(committed);
+  });
+  LetSync();
+  answering.get_future().wait();
+  {
+    const WithinCallback not_alone;  // else this thread might sync by itself
+    EXPECT_EQ(Decide(NewGid()).first, DecisionOutcome::kCommitted);
+  }
+  other.set_value();
+  EXPECT_EQ(all.get_future().get(), kGroup);
+}
+
+TEST_F(LargeGroupTest, AnswersMayProposeMoreThanAGroup) {
+  std::atomic<int> answered{0};
+  std::promise<void> all;
+  const auto count = [&] {
+    if (++answered == 3 * kGroup) all.set_value();
+  };
+  ProposeBehindASync([&](DecisionOutcome) {
+    for (int i = 0; i < 2; ++i) {
+      log_->Decide(NewGid(), DecisionOutcome::kCommitted, Branches(),
+                   [&](DecisionOutcome outcome, const Status&) {
+                     EXPECT_EQ(outcome, DecisionOutcome::kCommitted);
+                     count();
+                   });
+    }
+    count();
+  });
+  LetSync();
+  all.get_future().wait();
+  CutPowerAndReopen(Unsynced::kLost);
+  EXPECT_EQ(Unended().size(), size_t{3 * kGroup + 1});
+}
+
+TEST_F(LargeGroupTest, IsInDoubtAsAWholeAfterAFailedSync) {
+  std::atomic<int> unknown{0}, others{0};
+  next_sync_ = Status(StatusCode::kIoError, "injected");
+  ProposeBehindASync([&](DecisionOutcome outcome) {
+    ++(outcome == DecisionOutcome::kUnknown ? unknown : others);
+  });
+  LetSync();
+  EXPECT_EQ(Decide(NewGid()).first, DecisionOutcome::kUnknown);
+  log_.reset();
+  EXPECT_EQ(unknown, kGroup);
+  EXPECT_EQ(others, 0);
+}
+
+TEST_F(LargeGroupTest, IsAnsweredBeforeTheLogHasEnded) {
+  std::atomic<int> committed{0};
+  ProposeBehindASync([&](DecisionOutcome outcome) {
+    committed += outcome == DecisionOutcome::kCommitted ? 1 : 0;
+  });
+  LetSync();
+  log_.reset();
+  EXPECT_EQ(committed, kGroup);
+}
+
+TEST_F(LargeGroupTest, WhatItsAnswersProposeWhileTheLogEndsIsAnsweredToo) {
+  std::atomic<int> committed{0};
+  const auto count = [&](DecisionOutcome outcome) {
+    committed += outcome == DecisionOutcome::kCommitted ? 1 : 0;
+  };
+  DecisionLog* log = nullptr;
+  ProposeBehindASync([&](DecisionOutcome outcome) {
+    count(outcome);
+    const Gid gid{"shop-1", log->id(), log->incarnation(), ++number_};
+    log->Decide(gid, DecisionOutcome::kCommitted, Branches(),
+                [&](DecisionOutcome next, const Status&) { count(next); });
+  });
+  log = log_.get();
+  LetSync();
+  log_.reset();
+  EXPECT_EQ(committed, 2 * kGroup);
+}
+
+}  // namespace
+}  // namespace indoubt
