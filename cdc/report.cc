@@ -15,6 +15,7 @@
 #include "cdc/source/source_clock.h"
 #include "cdc/source/source_history.h"
 #include "cdc/view.h"
+#include "cdc/views/redis_server.h"
 #include "cdc/views/redis_view.h"
 #include "cdc/views/stopped_view.h"
 
@@ -191,7 +192,7 @@ ViewReport LookAtView(const ViewOptions& options) {
   report.health = parked.has_value() ? Status::Ok() : parked.error();
   if (report.health.ok() && options.kind == ViewKind::kRedis) {
     report.health = ReadRedisMark(options);
-    if (report.health.ok()) report.health = CheckRedisTakesWrites(options);
+    if (report.health.ok()) report.health = CheckRedisServer(options);
   }
   report.health = report.health.WithContext("view " + options.name);
   return report;
@@ -210,13 +211,15 @@ Status Measure(LogGlance& glance, const SourceReport& source, int64_t clock, Vie
   return Status::Ok();
 }
 
-// A worker follows the slot, so it has the file, which is at its path no more.
+// Somebody reads the slot, and its files are not where they should be: a worker that runs has
+// made them, so it was they that went, or it is a reader of another configuration.
 void LookForFiles(const CdcOptions& options, CdcReport& report) {
   if (!report.source.slot || !report.source.slot->active) return;
   const auto gone = [](const std::string& path) {
     return Status(StatusCode::kNotFound,
-                  fmt::format("the file {} was removed under the worker, which follows the "
-                              "slot; what it says tells what to do",
+                  fmt::format("the slot is being read, and there is no file {}: removed under "
+                              "the worker, which says what to do, or the reader is another "
+                              "program",
                               path));
   };
   if (access(options.event_log_path.c_str(), F_OK) != 0) {

@@ -1,6 +1,5 @@
 #include "cdc/views/redis_view.h"
 
-#include <charconv>
 #include <map>
 #include <set>
 
@@ -11,6 +10,7 @@
 #include "cdc/views/call_derivation.h"
 #include "cdc/views/parked.h"
 #include "cdc/views/redis_connection.h"
+#include "cdc/views/redis_server.h"
 #include "participants/redis/redis_uri.h"
 
 namespace indoubt {
@@ -53,50 +53,6 @@ Result<std::vector<ParkedEvent>> ReadParked(RedisConnection& connection,
   return in_order;
 }
 
-// A server refuses an argument above its proto-max-bulk-len by closing the connection, which no
-// error that the client sees tells from a lost one. No server can be told to take less than
-// kSurelyTaken; kUsuallyTaken is what each takes that nobody has told.
-constexpr size_t kSurelyTaken = size_t{1} << 20;
-constexpr uint64_t kUsuallyTaken = uint64_t{512} << 20;
-
-Result<uint64_t> LongestTaken(const std::string& sink) {
-  INDOUBT_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(sink));
-  const auto reply = connection->Ask({"CONFIG", "GET", "proto-max-bulk-len"});
-  if (!reply && reply.error().code() == StatusCode::kRefused) return kUsuallyTaken;
-  if (!reply) return reply.error();
-  uint64_t limit = 0;
-  if ((*reply)->elements == 2) {
-    INDOUBT_ASSIGN_OR_RETURN(const std::string text, TextOf(*(*reply)->element[1]));
-    std::from_chars(text.data(), text.data() + text.size(), limit);
-  }
-  return limit > 0 ? limit : kUsuallyTaken;
-}
-
-// `status` of sending `commands`; kInvalidArgument when an argument is what the server has
-// closed the connection for.
-Status NameWhatIsTooLong(const Status& status, const std::vector<RedisCommand>& commands,
-                         const std::string& sink) {
-  if (status.code() != StatusCode::kUnavailable) return status;
-  size_t longest = 0;
-  const RedisCommand* of = nullptr;
-  for (const RedisCommand& command : commands) {
-    for (const std::string& argument : command) {
-      if (argument.size() <= longest) continue;
-      longest = argument.size();
-      of = &command;
-    }
-  }
-  if (longest <= kSurelyTaken) return status;
-  INDOUBT_ASSIGN_OR_RETURN(const uint64_t limit, LongestTaken(sink));
-  if (longest <= limit) return status;
-  return Status(
-      StatusCode::kInvalidArgument,
-      fmt::format("Redis: {} {}: a value of {} bytes, and the server takes {} "
-                  "(proto-max-bulk-len); raise that, or leave the column out of the "
-                  "view",
-                  (*of)[0], of->size() > 1 ? (*of)[1].substr(0, 120) : "", longest, limit));
-}
-
 Status Broken(const std::string& reason) {
   return Status(StatusCode::kCorrupt,
                 fmt::format("a derived command failed and cannot be taken back ({}); rebuild "
@@ -123,6 +79,7 @@ class RedisView : public View {
     // Watched before it is read: a late EXEC of a lost connection either shows in
     // the reading or makes our next EXEC fail. So does a reader's hold.
     INDOUBT_RETURN_IF_ERROR(connection->Ask({"WATCH", position_key_, hold_key_}).status());
+    INDOUBT_RETURN_IF_ERROR(cdc_internal::CheckRedisKeepsKeys(*connection));
     INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr broken, connection->Ask({"GET", broken_key_}));
     INDOUBT_ASSIGN_OR_RETURN(const std::string reason, TextOf(*broken));
     if (!reason.empty()) return Broken(reason);
@@ -171,7 +128,8 @@ class RedisView : public View {
     for (const RedisCommand& command : commands) {
       INDOUBT_RETURN_IF_ERROR(connection_->Append(command));
     }
-    return NameWhatIsTooLong(DrainQueued(commands.size()), commands, options_.sink);
+    return cdc_internal::NameWhatIsTooLong(DrainQueued(commands.size()), commands,
+                                           options_.sink);
   }
 
   Status Commit(const ViewPosition& to) override {
@@ -229,7 +187,7 @@ class RedisView : public View {
     if (!connection_) return Status(StatusCode::kInternal, "the view is not open");
     commands.push_back({"SET", position_key_, to.ToString()});
     const Status done = Execute(commands, to.ToString());
-    return Finish(NameWhatIsTooLong(done, commands, options_.sink), to);
+    return Finish(cdc_internal::NameWhatIsTooLong(done, commands, options_.sink), to);
   }
 
   Status TakeHold(const redisReply& reply) {
@@ -426,23 +384,6 @@ Status ReadRedisMark(const ViewOptions& options) {
                            connection->Ask({"GET", BrokenKey(options.name)}));
   INDOUBT_ASSIGN_OR_RETURN(const std::string reason, TextOf(*reply));
   return reason.empty() ? Status::Ok() : Broken(reason);
-}
-
-Status CheckRedisTakesWrites(const ViewOptions& options) {
-  const cdc_internal::SigpipeBlocked no_signal;
-  INDOUBT_ASSIGN_OR_RETURN(auto connection,
-                           RedisConnection::Connect(options.sink, options.sink_patience));
-  // A write to the server, which may refuse it as any other; without bytes it writes nothing.
-  INDOUBT_RETURN_IF_ERROR(
-      connection->Append({"SETRANGE", RedisPositionKey(options.name), "0", ""}));
-  INDOUBT_ASSIGN_OR_RETURN(const RedisReplyPtr reply, connection->Receive());
-  if (reply->type != REDIS_REPLY_ERROR) return Status::Ok();
-  const std::string said(reply->str, reply->len);
-  if (said.starts_with("NOPERM") || said.starts_with("WRONGTYPE")) return Status::Ok();
-  return Status(StatusCode::kRefused,
-                fmt::format("Redis takes no write at present: {}; the view stands still until "
-                            "it does",
-                            said));
 }
 
 Result<std::vector<ParkedEvent>> ReadRedisParked(const ViewOptions& options) {

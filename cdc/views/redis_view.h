@@ -35,10 +35,6 @@ Result<ViewPosition> ReadRedisPosition(const ViewOptions& options);
 /// Ok, or kCorrupt with what the server holds of why the view is broken.
 Status ReadRedisMark(const ViewOptions& options);
 
-/// Ok, or kRefused with what the server says of why it takes no write at present (OOM,
-/// READONLY, MISCONF, ...). Changes nothing.
-Status CheckRedisTakesWrites(const ViewOptions& options);
-
 /// What the view has set aside, looked at from outside of the worker.
 Result<std::vector<ParkedEvent>> ReadRedisParked(const ViewOptions& options);
 /// Asks the view's worker, durably, to try it again; and whether it still is asked.

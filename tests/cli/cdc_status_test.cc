@@ -255,7 +255,8 @@ TEST(CdcStatus, AViewWhoseFileIsRemovedOrReplacedUnderTheWorkerStopsAndNamesIt) 
   ASSERT_TRUE(shop.ShowOrder(1));
   std::filesystem::rename(shop.view_path(), shop.view_path() + ".aside");
   Json problem = ViewNamed(StatusOf(shop, 3), "table")["problem"];
-  EXPECT_THAT(std::string(problem["message"]), HasSubstr(shop.view_path() + " was removed"));
+  EXPECT_THAT(std::string(problem["message"]),
+              HasSubstr(shop.view_path() + ": removed under the worker"));
   std::filesystem::copy(shop.view_path() + ".aside", shop.view_path());
   Order(shop, 2);
   EXPECT_TRUE(Eventually([&] {
@@ -299,6 +300,24 @@ TEST(CdcStatus, ARedisThatTakesNoWriteIsNamedUntilItDoes) {
       Sample(Get(MetricsPort(shop), "/metrics").body, "indoubt_cdc_view_up{view=\"cache\"}"),
       0);
   shop.stores().AskRedis({"CONFIG", "SET", "maxmemory", "0"});
+  EXPECT_TRUE(ViewNamed(StatusOf(shop, 0), "cache")["problem"].is_null());
+}
+
+TEST(CdcStatus, ARedisThatWouldEvictRowsIsRefusedUntilItDoesNot) {
+  CdcShop shop;
+  shop.stores().AskRedis({"CONFIG", "SET", "maxmemory", "1gb"});
+  shop.stores().AskRedis({"CONFIG", "SET", "maxmemory-policy", "allkeys-lru"});
+  const auto worker = shop.StartWorker();
+  Order(shop, 1);
+  const Json problem = ViewNamed(StatusOf(shop, 3), "cache")["problem"];
+  EXPECT_EQ(problem["code"], "refused") << problem;
+  EXPECT_THAT(std::string(problem["message"]), HasSubstr("maxmemory-policy is allkeys-lru"));
+  EXPECT_TRUE(Eventually([&] {
+    return shop.worker_output().find("CONFIG SET maxmemory-policy noeviction") !=
+           std::string::npos;
+  })) << shop.worker_output();
+  shop.stores().AskRedis({"CONFIG", "SET", "maxmemory-policy", "volatile-lru"});
+  EXPECT_TRUE(shop.ShowOrder(1)) << shop.worker_output();
   EXPECT_TRUE(ViewNamed(StatusOf(shop, 0), "cache")["problem"].is_null());
 }
 
