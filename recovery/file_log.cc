@@ -109,6 +109,9 @@ class FileLog final : public LogCore {
 };
 
 void FileLog::BeforeQueueing(Lock& lock) {
+  // While the log ends only callbacks queue, perhaps on the thread that ends it, which must
+  // not wait for itself; and it joins the two threads meanwhile, which changes their ids.
+  if (stopping_) return;
   // The flusher itself, in a callback, must not wait for the flusher, nor for it he whom
   // it may wait for.
   const auto here = std::this_thread::get_id();

@@ -3,6 +3,7 @@
 #include <functional>
 #include <future>
 #include <thread>
+#include <utility>
 
 #include "tests/recovery/log_fixture.h"
 
@@ -132,6 +133,39 @@ TEST_F(LargeGroupTest, WhatItsAnswersProposeWhileTheLogEndsIsAnsweredToo) {
   LetSync();
   log_.reset();
   EXPECT_EQ(committed, 2 * kGroup);
+}
+
+/// Tells when the thread that made it ends.
+struct EndOfThread {
+  std::promise<void>& told;
+  ~EndOfThread() { told.set_value(); }
+};
+
+// The last answers are given on the thread that ends the log, where nobody else makes room.
+TEST_F(LargeGroupTest, AnAnswerWhileTheLogEndsMayAskForMoreThanTheQueueHolds) {
+  constexpr int kMoreThanItHolds = (1 << 16) + 1;
+  std::promise<void> flusher_known, flusher_ended;
+  DecisionLog* log = nullptr;
+  bool first = true;
+  int answered = 0;
+  ProposeBehindASync([&](DecisionOutcome) {
+    if (!std::exchange(first, false)) return;
+    log->FlushEnds([&](const Status&) {
+      thread_local const EndOfThread flusher{flusher_ended};
+      flusher_known.set_value();
+    });
+    flusher_ended.get_future().wait();
+    log->FlushEnds([&](const Status&) {
+      for (int i = 0; i < kMoreThanItHolds; ++i) {
+        log->FlushEnds([&](const Status& flushed) { answered += flushed.ok() ? 1 : 0; });
+      }
+    });
+  });
+  log = log_.get();
+  LetSync();
+  flusher_known.get_future().wait();
+  log_.reset();
+  EXPECT_EQ(answered, kMoreThanItHolds);
 }
 
 }  // namespace
