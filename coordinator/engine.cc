@@ -24,7 +24,7 @@ Engine::~Engine() {
   stopping_ = true;
   runtime_->StopTimer();
   // Whoever acts was inside before the flag; a step is short.
-  while (acting_ > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  while (acting_.Anybody()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   for (const auto& transaction : Live()) transaction->Abandon();
   // Each answers what it still owes; nobody acts on that any more.
   participants_.clear();
@@ -88,13 +88,13 @@ void Engine::MeetDeadlines() {
 }
 
 bool Engine::Enter() {
-  ++acting_;
+  acting_.Enter();
   if (!stopping_) return true;
-  --acting_;
+  acting_.Leave();
   return false;
 }
 
-void Engine::Leave() { --acting_; }
+void Engine::Leave() { acting_.Leave(); }
 
 void Engine::KeepUntilAnswered(std::shared_ptr<LiveTransaction> transaction) {
   const std::lock_guard lock(owed_mutex_);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "coordinator/decision_rows.h"
+#include "coordinator/inside_count.h"
 #include "coordinator/live_register.h"
 #include "coordinator/outcome_sweep.h"
 #include "coordinator/readiness.h"
@@ -128,7 +129,7 @@ class Engine {
   TimePoint last_sweep_{};                          // guarded by deadline_mutex_
   std::atomic<TimePoint> next_sweep_{TimePoint::max()};
 
-  std::atomic<int> acting_{0};
+  InsideCount acting_;
   std::atomic<bool> stopping_{false};
 
   std::mutex ended_mutex_;

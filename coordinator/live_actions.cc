@@ -2,7 +2,6 @@
 // log, and turns the answer into the next event.
 #include <fmt/format.h>
 
-#include "base/failpoint.h"
 #include "coordinator/live_transaction.h"
 #include "participants/result_limit.h"
 
@@ -31,7 +30,7 @@ void LiveTransaction::Work(size_t part, std::function<void(Status)> then) {
        then = std::move(then)](const Result<std::vector<StatementResult>>& results) {
         self->KeepReply(part, results.value_or(std::vector<StatementResult>{}));
         if (!results) return then(results.error());
-        then(HitFailPoint("worked", self->NameOf(part)));
+        then(self->PassPoint("worked", part));
       });
 }
 
@@ -48,7 +47,7 @@ void LiveTransaction::Do(const AskPrepare& ask) {
 }
 
 void LiveTransaction::SendPrepare(size_t part, std::vector<Statement> last) {
-  if (Status before = HitFailPoint("before_prepare", NameOf(part)); !before.ok()) {
+  if (Status before = PassPoint("before_prepare", part); !before.ok()) {
     // Nothing was sent: the branch is rolled back when it is let go.
     Post(Voted{part, {VoteKind::kNo, "", before.message()}});
     return;
@@ -60,7 +59,7 @@ void LiveTransaction::SendPrepare(size_t part, std::vector<Statement> last) {
 }
 
 void LiveTransaction::OnPrepared(size_t part, PrepareReply&& reply) {
-  const Status after = HitFailPoint("after_prepare", NameOf(part));
+  const Status after = PassPoint("after_prepare", part);
   const size_t bytes = SizeInMemory(reply.results);
   const bool fits = result_bytes_.fetch_add(bytes) + bytes <= kMaxResultBytes;
   if (!fits) reply.results.clear();
@@ -87,7 +86,7 @@ void LiveTransaction::Do(const AskOnePhase& ask) {
 }
 
 void LiveTransaction::SendOnePhase(size_t part, std::vector<Statement> last) {
-  if (Status before = HitFailPoint("one_phase_before", NameOf(part)); !before.ok()) {
+  if (Status before = PassPoint("one_phase_before", part); !before.ok()) {
     Post(OnePhaseEnded{OnePhaseKind::kRolledBack, before.message()});
     return;
   }
@@ -99,7 +98,7 @@ void LiveTransaction::SendOnePhase(size_t part, std::vector<Statement> last) {
 }
 
 void LiveTransaction::OnOnePhase(size_t part, OnePhaseReply&& reply) {
-  const Status after = HitFailPoint("one_phase_after", NameOf(part));
+  const Status after = PassPoint("one_phase_after", part);
   KeepReply(part, std::move(reply.results));
   if (!after.ok()) reply = {OnePhaseKind::kUnknown, after.message(), {}};
   if (reply.kind == OnePhaseKind::kUnknown) {
@@ -167,14 +166,13 @@ void LiveTransaction::TellAfterBackoff(size_t part, int attempt, bool commit) {
       });
 }
 
-Status LiveTransaction::PassPoint(const char* point) const {
-  if (!FailPointIsArmed(point)) return Status::Ok();
+Status LiveTransaction::PassArmedPoint(std::string_view point) const {
   std::vector<std::string> taking_part;
   for (size_t i = 0; i < parts_.size(); ++i) taking_part.push_back(NameOf(i));
   return HitFailPoint(point, taking_part);
 }
 
-const char* LiveTransaction::PointName(bool before, bool commit) const {
+std::string_view LiveTransaction::PointName(bool before, bool commit) const {
   if (recovered_) {
     if (before) return commit ? "recovery_before_commit" : "recovery_before_rollback";
     return commit ? "recovery_after_commit" : "recovery_after_rollback";
@@ -184,7 +182,7 @@ const char* LiveTransaction::PointName(bool before, bool commit) const {
 }
 
 void LiveTransaction::Tell(size_t part, bool commit) {
-  if (Status before = HitFailPoint(PointName(true, commit), NameOf(part)); !before.ok()) {
+  if (Status before = PassPoint(PointName(true, commit), part); !before.ok()) {
     Post(Acknowledged{part, {AckKind::kRetry, before.message()}});
     return;
   }
@@ -209,7 +207,7 @@ void LiveTransaction::Tell(size_t part, bool commit) {
 }
 
 void LiveTransaction::OnTold(size_t part, bool commit, Ack&& ack) {
-  if (Status after = HitFailPoint(PointName(false, commit), NameOf(part)); !after.ok()) {
+  if (Status after = PassPoint(PointName(false, commit), part); !after.ok()) {
     ack = {AckKind::kRetry, after.message()};
   }
   if (ack.kind == AckKind::kRetry) engine_.readiness().Suspect(parts_[part].participant);

@@ -1,6 +1,5 @@
 // The actions of LiveTransaction that concern a last resource: its commit, which carries
 // the decision, and the question which decision stands.
-#include "base/failpoint.h"
 #include "coordinator/live_transaction.h"
 
 namespace indoubt {
@@ -28,7 +27,7 @@ void LiveTransaction::Do(const AskLastResource& ask) {
 void LiveTransaction::SendLastResource(const AskLastResource& ask,
                                        std::vector<Statement> last) {
   const size_t part = ask.participant;
-  if (Status before = HitFailPoint("last_resource_before", NameOf(part)); !before.ok()) {
+  if (Status before = PassPoint("last_resource_before", part); !before.ok()) {
     // No commit was sent: the branch is rolled back when it is let go.
     return Post(LastResourceEnded{OnePhaseKind::kRolledBack, before.message()});
   }
@@ -39,7 +38,7 @@ void LiveTransaction::SendLastResource(const AskLastResource& ask,
 }
 
 void LiveTransaction::OnLastResource(size_t part, OnePhaseReply&& reply) {
-  const Status after = HitFailPoint("last_resource_after", NameOf(part));
+  const Status after = PassPoint("last_resource_after", part);
   KeepReply(part, std::move(reply.results));
   // A rollback is certain whatever became of the answer.
   if (!after.ok() && reply.kind == OnePhaseKind::kCommitted) {

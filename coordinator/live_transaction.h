@@ -10,8 +10,10 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "base/failpoint.h"
 #include "coordinator/engine.h"
 #include "coordinator/transaction.h"
 #include "participants/last_resource.h"
@@ -173,9 +175,15 @@ class LiveTransaction : public std::enable_shared_from_this<LiveTransaction> {
   /// Passes the fail point and the caller's hook that come before anything else.
   Status MayBegin() const;
   TransactionOutcome OutcomeOf(const Answer& answer);  // without results
-  /// Passes a fail point of the whole transaction.
-  Status PassPoint(const char* point) const;
-  const char* PointName(bool before, bool commit) const;
+  /// Passes a fail point of the whole transaction, or of one part.
+  Status PassPoint(std::string_view point) const {
+    return FailPointIsArmed(point) ? PassArmedPoint(point) : Status::Ok();
+  }
+  Status PassPoint(std::string_view point, size_t part) const {
+    return FailPointIsArmed(point) ? HitFailPoint(point, NameOf(part)) : Status::Ok();
+  }
+  Status PassArmedPoint(std::string_view point) const;
+  std::string_view PointName(bool before, bool commit) const;
 
   Engine& engine_;
   const Gid gid_;

@@ -1,9 +1,11 @@
 #include "recovery/file_log.h"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <condition_variable>
+#include <memory>
 #include <mutex>
-#include <optional>
 #include <thread>
 #include <utility>
 
@@ -28,20 +30,28 @@ constexpr int kLookEvery = 16;
 constexpr size_t kRestFrom = 4;
 constexpr int kRestInSyncs = 3;
 constexpr Duration kLongestRest = std::chrono::milliseconds(2);
-// A group of that many commits is answered on a thread for that, beside the next one's write
-// and sync: answering it takes longer than a sync, and so does waking that thread pay.
+// A group of that many commits is answered on threads for that, beside the next one's write
+// and sync: answering it takes longer than a sync, and so does waking a thread pay.
 constexpr size_t kAnsweredApartFrom = 64;
+constexpr size_t kAnswerers = 2;
+// One answerer gives the other some of its own when it has that many more.
+constexpr size_t kUneven = 64;
 // How long an end record may wait for a commit to ride along with.
 constexpr Duration kLazyEnds = std::chrono::milliseconds(50);
 
-/// The log with threads of its own: one flushes whatever callers do not, another one answers
+/// Which answerer this thread is, of any log, from 1 on; 0 for every other thread.
+thread_local uint8_t answerer_here = 0;
+
+/// The log with threads of its own: one flushes whatever callers do not, others answer
 /// large groups.
 class FileLog final : public LogCore {
  public:
   FileLog(FileSystem& files, OpenedFolder folder, const FileLogOptions& options)
       : LogCore(files, std::move(folder), options) {
     PrepareSegmentsAhead();
-    answerer_ = std::thread([this] { RunAnswerer(); });
+    for (size_t i = 0; i < kAnswerers; ++i) {
+      answerers_[i].thread = std::thread([this, i] { RunAnswerer(i); });
+    }
     flusher_ = std::thread([this] { RunFlusher(); });
   }
 
@@ -57,8 +67,8 @@ class FileLog final : public LogCore {
       const std::lock_guard lock(mutex_);
       flusher_ended_ = true;
     }
-    group_waits_.notify_all();
-    answerer_.join();
+    for (Answerer& answerer : answerers_) answerer.group_waits.notify_all();
+    for (Answerer& answerer : answerers_) answerer.thread.join();
     // What the last answers have asked for.
     Lock lock(mutex_);
     while (HasWork()) Flush(lock);
@@ -71,8 +81,10 @@ class FileLog final : public LogCore {
   void OnFlushed(size_t records, TimePoint began, TimePoint ended) override;
   void HaveAnswered(Batch batch, const Status& status, Lock& lock) override;
 
+  std::array<size_t, kAnswerers> Deal(Batch& batch) const;
+
   void RunFlusher();
-  void RunAnswerer();
+  void RunAnswerer(size_t which);
   void WaitForWork(Lock& lock);
   void WakeFlusher();
   bool IsIdle() const;
@@ -94,34 +106,39 @@ class FileLog final : public LogCore {
   size_t rest_for_ = 0;   // so many in the queue end a rest
   bool resting_ = false;  // the flusher does
 
-  // Of the group that the answerer has not begun yet; one at most, so that a log whose
-  // callers are slow to be answered gathers larger groups, and no pile of them.
-  struct Flushed {
+  struct Group {
     Batch batch;
-    Status status;
+    const Status status;
+    std::atomic<size_t> unanswered;  // parts of it, by answerer
   };
-  std::optional<Flushed> waiting_group_;
-  std::condition_variable group_waits_;  // the answerer waits here
+  struct Answerer {
+    // That it has not begun yet; one at most, so that a log whose callers are slow to be
+    // answered gathers larger groups, and no pile of them.
+    std::shared_ptr<Group> waiting;
+    std::condition_variable group_waits;  // it waits here
+    std::thread thread;
+  };
   std::condition_variable group_taken_;  // the flusher waits here, with the next group
   bool flusher_ended_ = false;
 
-  std::thread flusher_, answerer_;  // last: they use all of the above
+  std::thread flusher_;                         // these two last: they use all of the above
+  std::array<Answerer, kAnswerers> answerers_;  // but for the threads guarded by mutex_
 };
 
 void FileLog::BeforeQueueing(Lock& lock) {
   // While the log ends only callbacks queue, perhaps on the thread that ends it, which must
-  // not wait for itself; and it joins the two threads meanwhile, which changes their ids.
+  // not wait for itself; and it joins the flusher meanwhile, which changes that one's id.
   if (stopping_) return;
   // The flusher itself, in a callback, must not wait for the flusher, nor for it he whom
   // it may wait for.
-  const auto here = std::this_thread::get_id();
-  if (here == flusher_.get_id() || here == answerer_.get_id()) return;
+  if (answerer_here != 0 || std::this_thread::get_id() == flusher_.get_id()) return;
   ++waiting_for_room_;
   room_.wait(lock, [this] { return queue_.size() < kMaxQueued || !health_.ok(); });
   --waiting_for_room_;
 }
 
 void FileLog::OnQueued(Lock& lock) {
+  queue_.back().answerer = answerer_here;
   // End records are lazy: no caller, who may be a timer, is held up for them.
   if (queue_.back().has_body && IsIdle()) {
     Flush(lock);
@@ -163,20 +180,65 @@ void FileLog::HaveAnswered(Batch batch, const Status& status, Lock& lock) {
   if (batch.size() < kAnsweredApartFrom || flusher_ended_) {
     return Answer(std::move(batch), status, lock);
   }
-  group_taken_.wait(lock, [this] { return !waiting_group_; });
-  waiting_group_ = Flushed{std::move(batch), status};
-  group_waits_.notify_one();
+  const auto parts = Deal(batch);
+  const auto unanswered = kAnswerers - std::count(parts.begin(), parts.end(), 0);
+  const std::shared_ptr<Group> group(
+      new Group{std::move(batch), status, static_cast<size_t>(unanswered)});
+  for (size_t i = 0; i < kAnswerers; ++i) {
+    if (parts[i] == 0) continue;
+    group_taken_.wait(lock, [&] { return !answerers_[i].waiting; });
+    answerers_[i].waiting = group;
+    answerers_[i].group_waits.notify_one();
+  }
 }
 
-void FileLog::RunAnswerer() {
+// Says who answers which, and how many each. What was proposed while another one was being
+// answered stays with whoever answered that: a transaction's memory, and what its client
+// begins next, is in that processor's caches. The first one answers the others.
+std::array<size_t, kAnswerers> FileLog::Deal(Batch& batch) const {
+  static_assert(kAnswerers == 2, "who has more, and who has less");
+  std::array<size_t, kAnswerers> parts{}, own{};
+  for (Pending& pending : batch) {
+    if (pending.answerer == 0) {
+      pending.answerer = 1;
+    } else {
+      ++own[pending.answerer - 1];
+    }
+    ++parts[pending.answerer - 1];
+  }
+  const size_t more = parts[0] >= parts[1] ? 0 : 1, less = 1 - more;
+  if (parts[more] - parts[less] < kUneven) return parts;
+  size_t given = std::min((parts[more] - parts[less]) / 2, own[more]);
+  parts[more] -= given;
+  parts[less] += given;
+  for (auto pending = batch.rbegin(); given > 0; ++pending) {
+    if (pending->answerer != more + 1) continue;
+    pending->answerer = static_cast<uint8_t>(less + 1);
+    --given;
+  }
+  return parts;
+}
+
+void FileLog::RunAnswerer(size_t which) {
+  answerer_here = static_cast<uint8_t>(which + 1);
+  Answerer& me = answerers_[which];
   Lock lock(mutex_);
   for (;;) {
-    group_waits_.wait(lock, [this] { return waiting_group_ || flusher_ended_; });
-    if (!waiting_group_) return;
-    Flushed group = *std::move(waiting_group_);
-    waiting_group_.reset();
+    me.group_waits.wait(lock, [&] { return me.waiting || flusher_ended_; });
+    if (!me.waiting) return;
+    const std::shared_ptr<Group> group = std::exchange(me.waiting, nullptr);
     group_taken_.notify_one();
-    Answer(std::move(group.batch), group.status, lock);
+    lock.unlock();
+    {
+      const WithinCallback answers;
+      for (Pending& pending : group->batch) {
+        if (pending.answerer == which + 1) pending.Complete(group->status);
+      }
+    }
+    const bool last = group->unanswered.fetch_sub(1) == 1;
+    if (last) group->batch.clear();  // with what the callbacks hold
+    lock.lock();
+    if (last) TakeBack(group->batch);
   }
 }
 

@@ -227,7 +227,7 @@ void LogCore::Answer(Batch batch, const Status& status, Lock& lock) {
     batch.clear();  // with what the callbacks hold
   }
   lock.lock();
-  if (spare_batch_.capacity() < batch.capacity()) spare_batch_.swap(batch);
+  TakeBack(batch);
 }
 
 // Whoever is completed may take every end before it for durable: stores forget then.

@@ -70,6 +70,7 @@ class LogCore : public DecisionLog {
     LogRecord record;
     std::string body;        // until it is in a group
     bool has_body = false;   // else it waits only for what comes before it
+    uint8_t answerer = 0;    // of the derived class
     DecideCallback decided;  // for a commit
     LogCallback logged;      // for the others
 
@@ -84,6 +85,10 @@ class LogCore : public DecisionLog {
   }
   /// Calls everybody's callback, without the lock.
   void Answer(Batch batch, const Status& status, Lock& lock);
+  /// The memory of a batch that was answered, for the next one. Called with the lock.
+  void TakeBack(Batch& answered) {
+    if (spare_batch_.capacity() < answered.capacity()) spare_batch_.swap(answered);
+  }
 
   /// Writes and syncs one group and has it answered. Called with the lock and without
   /// flushing_; other threads queue meanwhile.

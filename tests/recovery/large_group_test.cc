@@ -1,7 +1,10 @@
-// Groups that the log answers on a thread for that, beside the next one's sync.
+// Groups that the log answers on threads for that, beside the next one's sync.
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <future>
+#include <map>
+#include <mutex>
 #include <thread>
 #include <utility>
 
@@ -17,6 +20,8 @@ using Operation = FakeFileSystem::Operation;
 class LargeGroupTest : public LogFixture {
  protected:
   static constexpr int kGroup = 200;
+  /// Groups of fewer are answered where they were synced.
+  static constexpr int kLarge = 64;
 
   /// Proposes kGroup commits behind a sync under way, which goes on with LetSync.
   void ProposeBehindASync(std::function<void(DecisionOutcome)> answer) {
@@ -24,7 +29,7 @@ class LargeGroupTest : public LogFixture {
     disk_.SetFault(
         [this, held = go_.get_future().share()](Operation asked, const std::string&) {
           if (asked != Operation::kSync) return Status::Ok();
-          if (syncs_++ > 0) return next_sync_;
+          if (const int before = syncs_++; before > 0) return on_sync_(before);
           syncing_.set_value();
           held.wait();
           return Status::Ok();
@@ -42,7 +47,8 @@ class LargeGroupTest : public LogFixture {
     first_.join();
   }
 
-  Status next_sync_;
+  /// Of the syncs after that one; the first of them is the group's.
+  std::function<Status(int)> on_sync_ = [](int) { return Status::Ok(); };
 
  private:
   std::promise<void> syncing_, go_;
@@ -94,9 +100,38 @@ TEST_F(LargeGroupTest, AnswersMayProposeMoreThanAGroup) {
   EXPECT_EQ(Unended().size(), size_t{3 * kGroup + 1});
 }
 
+TEST_F(LargeGroupTest, WhatOneThreadsAnswersHaveBegunIsSharedWithAnother) {
+  std::promise<void> all_begun, all;
+  on_sync_ = [begun = all_begun.get_future().share()](int sync) {
+    if (sync > 1) begun.wait();  // so that they are one group, but for what came at once
+    return Status::Ok();
+  };
+  std::atomic<int> answered{0};
+  std::mutex mutex;
+  std::map<std::thread::id, int> answers;
+  int begun = 0;
+  ProposeBehindASync([&](DecisionOutcome) {
+    log_->Decide(NewGid(), DecisionOutcome::kCommitted, Branches(),
+                 [&](DecisionOutcome outcome, const Status&) {
+                   EXPECT_EQ(outcome, DecisionOutcome::kCommitted);
+                   {
+                     const std::lock_guard lock(mutex);
+                     ++answers[std::this_thread::get_id()];
+                   }
+                   if (++answered == kGroup) all.set_value();
+                 });
+    if (++begun == kGroup) all_begun.set_value();
+  });
+  LetSync();
+  all.get_future().wait();
+  const auto shares = std::count_if(answers.begin(), answers.end(),
+                                    [](const auto& thread) { return thread.second >= kLarge; });
+  EXPECT_EQ(shares, 2);
+}
+
 TEST_F(LargeGroupTest, IsInDoubtAsAWholeAfterAFailedSync) {
   std::atomic<int> unknown{0}, others{0};
-  next_sync_ = Status(StatusCode::kIoError, "injected");
+  on_sync_ = [](int) { return Status(StatusCode::kIoError, "injected"); };
   ProposeBehindASync([&](DecisionOutcome outcome) {
     ++(outcome == DecisionOutcome::kUnknown ? unknown : others);
   });
