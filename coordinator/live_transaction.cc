@@ -122,7 +122,7 @@ bool LiveTransaction::OweUnlessOver() {
 Branch* LiveTransaction::OwedBranch(size_t part) {
   std::unique_lock lock(mutex_, std::defer_lock);
   if (!InStrand()) lock.lock();
-  if (superseded_ || released_) return nullptr;
+  if (superseded_ || released_ || branches_.empty()) return nullptr;
   parts_[part].busy = true;
   Owe();
   return branches_[part].get();
@@ -279,7 +279,11 @@ void LiveTransaction::Supersede() {
   engine_.Unregister(gid_);
 }
 
-void LiveTransaction::Abandon() { branches_.clear(); }
+void LiveTransaction::Abandon() {
+  Engine::Branches abandoned;
+  const std::lock_guard lock(mutex_);
+  abandoned.swap(branches_);
+}
 
 Transaction LiveTransaction::Snapshot() const {
   std::lock_guard lock(mutex_);
