@@ -15,6 +15,7 @@
 #include "cli/verbs.h"
 #include "cli/world.h"
 #include "participants/sqlite/sqlite_repair.h"
+#include "recovery/read_decisions.h"
 
 namespace indoubt::cli {
 namespace {
@@ -63,6 +64,8 @@ int Doctor(const std::string& config_path, const std::string& timeout, bool json
     const auto views = ToCdcOptions(*config);
     if (!views) return Fail(views.error(), json);
   }
+  const Status ours = CheckNodeOfLog(PosixFileSystem(), config->log_path, config->node);
+  if (!ours.ok()) return Fail(ours, json);
   auto participants = MakeParticipants(*config);
   if (!participants) return Fail(participants.error(), json);
   const Duration limit = ParseDuration(timeout).value_or(Duration::zero());

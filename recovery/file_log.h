@@ -13,7 +13,8 @@
 namespace indoubt {
 
 struct FileLogOptions {
-  std::string node;  // [A-Za-z0-9_-]{1,32}; written into the log, for people
+  /// [A-Za-z0-9_-]{1,32}; written into the log, which no node of another name opens then.
+  std::string node;
   Duration outcome_retention = std::chrono::hours(1);
   uint64_t segment_bytes = 16u << 20;  // 4 KiB to 1 GiB
   /// kNotFound, and nothing is written, when there is no log yet.
@@ -29,7 +30,8 @@ struct FileLogOptions {
 /// Opens the log in the folder `path` (made if absent, 0700), reads it, re-syncs
 /// what it read of the tail into a fresh segment, and raises the incarnation
 /// durably. `files` must outlive the log. Errors: kInvalidArgument for a node or
-/// segment_bytes out of its form or range; kLocked names the holder's pid;
+/// segment_bytes out of its form or range, or when a node of another name has opened the log
+/// last (its prepared branches would be nobody's); kLocked names the holder's pid;
 /// kCorrupt names file and offset of damage that is no torn tail, or two segments that
 /// are of different logs; kRefused names a format version that this one cannot read;
 /// kIoError; kNotFound with must_exist. A process that may run under a limit on file size

@@ -170,6 +170,7 @@ Result<OpenedFolder> OpenLogFolder(FileSystem& files, const std::string& path,
         const ReadHeaders headers,
         ReadSegment(files, path, numbers.back(), *options.clock, opened.state));
     INDOUBT_RETURN_IF_ERROR(CheckLeftovers(files, path, numbers, headers.own));
+    INDOUBT_RETURN_IF_ERROR(RequireNode(path, opened.state.node(), options.node));
     header = headers.next;
   }
   if (opened.state.incarnation() >= kMaxIncarnation) {
@@ -188,6 +189,19 @@ Result<OpenedFolder> OpenLogFolder(FileSystem& files, const std::string& path,
   INDOUBT_RETURN_IF_ERROR(HitFailPoint("incarnation_durable"));
   INDOUBT_RETURN_IF_ERROR(DropSegments(files, path, numbers));
   return opened;
+}
+
+// Its prepared branches bear the old name: under another one nobody would look for them.
+Status RequireNode(const std::string& folder, const std::string& opened_by,
+                   const std::string& node) {
+  if (opened_by.empty() || opened_by == node) return Status::Ok();
+  return Status(
+      StatusCode::kInvalidArgument,
+      fmt::format("{}: this decision log is of node \"{}\", and coordinator.node is \"{}\": "
+                  "branches that \"{}\" has prepared would be left for ever; name the node "
+                  "\"{}\" again, or let `indoubt recover` end everything under that name and "
+                  "give \"{}\" a log.path of its own",
+                  folder, opened_by, node, opened_by, opened_by, node));
 }
 
 Result<std::vector<uint64_t>> ListSegments(FileSystem& files, const std::string& folder) {

@@ -24,6 +24,11 @@ struct OpenedFolder {
 Result<OpenedFolder> OpenLogFolder(FileSystem& files, const std::string& path,
                                    const FileLogOptions& options);
 
+/// kInvalidArgument when a node of another name than `node` has opened this log last.
+/// `opened_by`: as LogState::node.
+Status RequireNode(const std::string& folder, const std::string& opened_by,
+                   const std::string& node);
+
 /// Numbers of the segments in `folder`, ascending.
 Result<std::vector<uint64_t>> ListSegments(FileSystem& files, const std::string& folder);
 

@@ -155,6 +155,7 @@ void LogState::Apply(LogRecord&& record, TimePoint now) {
     operator_decisions_.erase(forget->gid);
   } else if (auto* opened = std::get_if<OpenedRecord>(&record)) {
     incarnation_ = std::max(incarnation_, opened->incarnation);
+    node_ = std::move(opened->node);
     if (opened->forgotten) ended_.SetForgotten(*opened->forgotten);
   } else if (auto* ended = std::get_if<EndedRecord>(&record)) {
     ended_.Add(*ended, now, clock_->WallSeconds());

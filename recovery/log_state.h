@@ -91,6 +91,8 @@ class LogState {
   bool HasRoomForRequest(TimePoint now) { return requests_.HasRoom(now); }
   /// The highest incarnation that opened this log; 0: none.
   uint32_t incarnation() const { return incarnation_; }
+  /// The node that opened this log last; empty: none has.
+  const std::string& node() const { return node_; }
 
   /// Whether the log has held a decision, or an accepted record.
   bool accepted() const { return accepted_.has_value(); }
@@ -120,6 +122,7 @@ class LogState {
   const Clock* clock_;  // a pointer, so that a state can be assigned
   Duration retention_;
   uint32_t incarnation_ = 0;
+  std::string node_;
   std::optional<AcceptedRecord> accepted_;
   uint64_t next_age_ = 0;
   UndoneMap unended_;

@@ -58,6 +58,8 @@ Result<LoggedDecisions> LoggedDecisions::Read(FileSystem& files, const std::stri
   }
 }
 
+const std::string& LoggedDecisions::node() const { return state_->node(); }
+
 LoggedState LoggedDecisions::Find(const Gid& gid) const {
   return state_->Find(gid, SystemClock().Now());
 }
@@ -68,6 +70,13 @@ bool LoggedDecisions::IsForgotten(const Gid& gid) const {
 
 std::vector<HeuristicRecord> LoggedDecisions::Heuristics() const {
   return state_->Heuristics();
+}
+
+Status CheckNodeOfLog(FileSystem& files, const std::string& path, const std::string& node) {
+  const auto segments = ListSegments(files, path);
+  if (!segments || segments->empty()) return Status::Ok();
+  const auto log = LoggedDecisions::Read(files, path, std::chrono::hours(1));
+  return log ? RequireNode(path, log->node(), node) : Status::Ok();
 }
 
 }  // namespace indoubt

@@ -26,6 +26,8 @@ class LoggedDecisions {
   ~LoggedDecisions();
 
   const LogId& id() const { return id_; }
+  /// The node that opened it last.
+  const std::string& node() const;
   /// As DecisionLog's: decisions of people included.
   LoggedState Find(const Gid& gid) const;
   bool IsForgotten(const Gid& gid) const;
@@ -36,5 +38,9 @@ class LoggedDecisions {
   LogId id_;
   std::unique_ptr<LogState> state_;
 };
+
+/// kInvalidArgument when the log in the folder `path` is of another node than `node`. Ok
+/// when there is none, or when it cannot be read: whoever opens it is told why.
+Status CheckNodeOfLog(FileSystem& files, const std::string& path, const std::string& node);
 
 }  // namespace indoubt

@@ -437,6 +437,26 @@ TEST_F(FileLogTest, SegmentsOfTwoLogsInOneFolderAreRefusedAndKept) {
   EXPECT_THAT(Unended(), ElementsAre(gid));
 }
 
+TEST_F(FileLogTest, IsRefusedToANodeOfAnotherNameAndLeftAsItWas) {
+  Open();
+  const Gid gid = Committed();
+  for (int i = 0; i < 2000; ++i) log_->End(Committed());  // rotated by now
+  ASSERT_GT(Segment(), "log/segment-0000000001");
+  log_.reset();
+  const auto paths = disk_.Paths();
+  options_.node = "other";
+  const auto opened = TryOpen();
+  ASSERT_FALSE(opened.has_value());
+  EXPECT_EQ(opened.error().code(), StatusCode::kInvalidArgument);
+  for (const char* named : {"\"shop-1\"", "\"other\"", kFolder}) {
+    EXPECT_THAT(opened.error().message(), HasSubstr(named));
+  }
+  EXPECT_EQ(disk_.Paths(), paths);
+  options_.node = "shop-1";
+  Open();
+  EXPECT_THAT(Unended(), ElementsAre(gid));
+}
+
 TEST(PosixFileLog, WorksOnTheRealFileSystemAndIsPrivate) {
   const ScratchFolder folder("indoubt-file-log");
   const std::string path = folder.path() + "/decisions";
