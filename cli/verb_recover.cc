@@ -1,4 +1,5 @@
 // indoubt recover: one recovery pass, then exit.
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -82,13 +83,17 @@ int Recover(const RecoverArguments& arguments) {
     adopt = *id;
   }
   const Interruption interruption;
+  const TimePoint began = SystemClock().Now();
   const auto reached = ReachCoordinator(
-      *config,
-      {.lock_timeout = timeout,
-       .interruption = &interruption,
-       .empty_log = arguments.accept_empty_log ? EmptyLog::kAccept : EmptyLog::kRefuse});
+      *config, {.lock_timeout = timeout,
+                .interruption = &interruption,
+                .empty_log = arguments.accept_empty_log ? EmptyLog::kAccept : EmptyLog::kRefuse,
+                .start_patience = timeout / 4,
+                .check_at_start = false});  // the pass begins with that
   if (!reached && !interruption.happened()) return Fail(reached.error(), arguments.json);
-  const auto report = RunPass(reached, SystemClock().Now() + timeout, adopt, interruption);
+  // The wait for the log counts, but the pass has half of the time in any case.
+  const TimePoint deadline = std::max(began + timeout, SystemClock().Now() + timeout / 2);
+  const auto report = RunPass(reached, deadline, adopt, interruption);
   if (!report) {
     Note(
         "indoubt: interrupted: what recovery has not settled stays in doubt; run it again, "

@@ -1,5 +1,7 @@
 #include "cli/world.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "cli/output.h"
@@ -53,6 +55,8 @@ Result<std::unique_ptr<Coordinator>> StartOn(
   options.default_timeout = config.default_timeout;
   options.recovery_interval = choices.recovery_interval;
   options.empty_log = choices.empty_log;
+  options.start_patience = std::min(choices.start_patience, options.start_patience);
+  options.check_at_start = choices.check_at_start;
   const std::string id(log->id().text());
   INDOUBT_ASSIGN_OR_RETURN(
       auto coordinator, Coordinator::Start(options, std::move(log), std::move(participants)));

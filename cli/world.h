@@ -21,6 +21,9 @@ struct CoordinatorChoices {
   const Interruption* interruption = nullptr;
   /// With kLookOnly a missing log is not made, but kNotFound.
   EmptyLog empty_log = EmptyLog::kRefuse;
+  /// As in CoordinatorOptions, of a coordinator of this process.
+  Duration start_patience = CoordinatorOptions().start_patience;
+  bool check_at_start = true;
 };
 
 /// The coordinator on a configuration's log: one of this process, or one that serves.

@@ -128,9 +128,11 @@ void LiveCoordinator::ForgetTheLast() {
 
 Status LiveCoordinator::Open() {
   INDOUBT_RETURN_IF_ERROR(engine_.log().health());
-  const TimePoint deadline =
-      engine_.Now() + std::min<Duration>(options_.default_timeout, kBackgroundCall);
-  engine_.readiness().Check(Readiness::Whom::kEverybody, deadline);
+  if (options_.check_at_start) {
+    const TimePoint deadline =
+        engine_.Now() + std::min(options_.default_timeout, options_.start_patience);
+    engine_.readiness().Check(Readiness::Whom::kEverybody, deadline);
+  }
   INDOUBT_RETURN_IF_ERROR(GuardEmptyLog());
   engine_.readiness().OnSuspect([this] { CheckSoon(); });
   const bool passes = options_.recovery_interval > Duration{};
@@ -144,7 +146,7 @@ Status LiveCoordinator::GuardEmptyLog() {
   if (engine_.log().accepted()) return Status::Ok();
   switch (options_.empty_log) {
     case EmptyLog::kRefuse:
-      return RefuseForeignBranches(engine_.Now() + kBackgroundCall);
+      return RefuseForeignBranches(engine_.Now() + options_.start_patience);
     case EmptyLog::kAccept:
       accepted_empty_log_ = true;
       return AskLog("accepting the new log",

@@ -36,6 +36,12 @@ struct CoordinatorOptions {
   /// it before the caller is told "in doubt" or "committed" (see Execute). Above 0.
   Duration apply_timeout = std::chrono::seconds(5);
   EmptyLog empty_log = EmptyLog::kRefuse;
+  /// How long the start waits for one that does not answer, for each time that it asks the
+  /// participants.
+  Duration start_patience = std::chrono::seconds(3);
+  /// Without, the start runs no preflight: nobody can take part in a transaction before
+  /// Recover, or check_interval, has.
+  bool check_at_start = true;
   /// When the caller of a commit is told, where the request does not say.
   AnswerWhen answer_when = AnswerWhen::kApplied;
 };

@@ -91,6 +91,11 @@ void Describe(const OrphanSelection& selection, const std::set<std::string>& par
 
 }  // namespace
 
+TimePoint ShareOf(const Engine& engine, TimePoint deadline, int parts) {
+  const TimePoint now = engine.Now();
+  return now < deadline ? now + (deadline - now) / parts : deadline;
+}
+
 void EnterRecovered(Engine& engine, Transaction machine, LoggedState expected,
                     PassResult& result) {
   const Gid gid = machine.gid();
@@ -141,22 +146,23 @@ Result<PassResult> RunRecoveryPass(Engine& engine, const std::string& node, Time
                                    const std::optional<LogId>& adopt, uint64_t issued_before) {
   INDOUBT_RETURN_IF_ERROR(engine.log().health());
   PassResult result;
-  CloseDecided(engine, node, issued_before, deadline);
+  // Nobody who does not answer may use up what the others, and the steps after it, need.
+  CloseDecided(engine, node, issued_before, ShareOf(engine, deadline, 4));
   OrphanInput input;
-  Listing first = ListEverywhere(engine, deadline);
+  Listing first = ListEverywhere(engine, ShareOf(engine, deadline, 2));
   input.first = std::move(first.branches);
   std::map<std::string, std::string> unlisted;
-  const OutcomeSweep::Kept kept =
-      engine.outcome_sweep().List(engine, node, first.unreachable, deadline, unlisted);
+  const OutcomeSweep::Kept kept = engine.outcome_sweep().List(
+      engine, node, first.unreachable, ShareOf(engine, deadline, 4), unlisted);
   for (const auto& live : engine.Live()) input.active.insert(live->gid());
   input.decided = engine.log().Unended();
-  AddDecisionRows(engine, node, adopt, deadline, input, first.notices);
+  AddDecisionRows(engine, node, adopt, ShareOf(engine, deadline, 4), input, first.notices);
   OutcomeSweep::Forget(engine, kept, input.active);
   INDOUBT_RETURN_IF_ERROR(HitFailPoint("recovery_listed"));
   // Only what was listed can be listed twice.
   std::set<std::string> holding;
   for (const ListedBranch& branch : input.first) holding.insert(branch.listed_by);
-  Listing second = ListAt(engine, holding, deadline);
+  Listing second = ListAt(engine, holding, ShareOf(engine, deadline, 2));
   input.second = std::move(second.branches);
   INDOUBT_RETURN_IF_ERROR(HitFailPoint("recovery_relisted"));
   for (const auto& participant : engine.participants()) {
@@ -186,7 +192,7 @@ Result<PassResult> RunRecoveryPass(Engine& engine, const std::string& node, Time
   result.misnamed = selection.misnamed;
   Describe(selection, input.participants, result);
   EnterAll(engine, selection, recorded, result);
-  AskAndEnter(engine, selection.ask, deadline, result);
+  AskAndEnter(engine, selection.ask, ShareOf(engine, deadline, 2), result);
   return result;
 }
 

@@ -16,6 +16,10 @@
 
 namespace indoubt {
 
+/// How long one step of several may wait that share `deadline`: for one part in `parts` of
+/// what is left.
+TimePoint ShareOf(const Engine& engine, TimePoint deadline, int parts);
+
 /// What was listed, and where that failed.
 struct Listing {
   std::vector<ListedBranch> branches;
@@ -67,7 +71,8 @@ void EnterRecovered(Engine& engine, Transaction machine, LoggedState expected,
 
 /// Runs one pass; passes of one engine must not overlap. Returns once everything
 /// that was found has re-entered, not when it has ended. An error when the log has
-/// stopped: then nothing may be presumed.
+/// stopped: then nothing may be presumed. A participant that does not answer leaves some of
+/// the time until `deadline`, for those that do to be told.
 /// `issued_before`: of this incarnation's transactions with a smaller number, those that are
 /// not live are over.
 Result<PassResult> RunRecoveryPass(Engine& engine, const std::string& node, TimePoint deadline,

@@ -144,7 +144,10 @@ Result<RecoveryReport> LiveCoordinator::Recover(TimePoint deadline,
 
 Result<RecoveryReport> LiveCoordinator::RecoverAlone(TimePoint deadline,
                                                      const std::optional<LogId>& adopt) {
-  engine_.readiness().Check(Readiness::Whom::kEverybody, deadline);
+  const TimePoint began = engine_.Now();
+  engine_.readiness().Check(Readiness::Whom::kEverybody, ShareOf(engine_, deadline, 4));
+  // A preflight may take longer than its share; the pass gets half of the whole all the same.
+  deadline = std::max(deadline, engine_.Now() + (deadline - began) / 2);
   INDOUBT_ASSIGN_OR_RETURN(PassResult pass, RunPass(deadline, adopt));
   std::vector<std::shared_ptr<LiveTransaction>> watched = pass.entered;
   for (const auto& live : engine_.Live()) {

@@ -94,7 +94,7 @@ Result<LiveCoordinator::Found> LiveCoordinator::FindForPerson(const ResolveReque
   Found found;
   // In recovery's order: what was listed, and is so again after the active ones were
   // taken, belongs to nobody. No recovery pass runs meanwhile.
-  Listing first = ListEverywhere(engine_, deadline);
+  Listing first = ListEverywhere(engine_, ShareOf(engine_, deadline, 2));
   std::set<std::string> holding;
   for (const ListedBranch& branch : first.branches) {
     if (branch.id.gid == gid) holding.insert(branch.listed_by);
@@ -108,7 +108,7 @@ Result<LiveCoordinator::Found> LiveCoordinator::FindForPerson(const ResolveReque
   for (OperatorDecision& decision : log.OperatorDecisions()) {
     if (decision.gid == gid) found.earlier = std::move(decision);
   }
-  Listing second = ListAt(engine_, holding, deadline);
+  Listing second = ListAt(engine_, holding, ShareOf(engine_, deadline, 2));
   found.notices = std::move(first.notices);
   found.notices.insert(found.notices.end(), second.notices.begin(), second.notices.end());
   for (ListedBranch& branch : second.branches) {
@@ -253,7 +253,9 @@ Result<TransactionList> LiveCoordinator::Resolve(const ResolveRequest& request,
                     request.gid.ToString(), request.gid.home.view()));
   }
   INDOUBT_RETURN_IF_ERROR(engine_.log().health().WithContext("decision log"));
-  if (!engine_.log().accepted()) INDOUBT_RETURN_IF_ERROR(RefuseForeignBranches(deadline));
+  if (!engine_.log().accepted()) {
+    INDOUBT_RETURN_IF_ERROR(RefuseForeignBranches(ShareOf(engine_, deadline, 4)));
+  }
   // A recovery pass might decide the same transaction.
   const Turn turn(recovering_, engine_.runtime(), deadline);
   if (!turn.mine()) {
