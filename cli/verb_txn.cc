@@ -1,5 +1,6 @@
 // indoubt txn: what is in doubt, decided and not applied, or heuristic, and what a person
 // decides on it.
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -91,8 +92,18 @@ void NoteAll(const TransactionList& list) {
   for (const std::string& notice : list.notices) Note("indoubt: " + notice);
 }
 
-/// 21 when a participant could not be asked: something unknown may be in doubt there.
-int ExitFor(const TransactionList& list) { return list.notices.empty() ? kDone : kInDoubt; }
+/// 22 when one is heuristic; else 21 when one is in doubt, or when a participant could not be
+/// asked: something unknown may be in doubt there.
+int ExitFor(const TransactionList& list) {
+  const auto any = [&](auto is) {
+    return std::any_of(list.transactions.begin(), list.transactions.end(), is);
+  };
+  if (any([](const auto& view) { return view.outcome == Outcome::kHeuristic; })) {
+    return kHeuristic;
+  }
+  const bool in_doubt = any([](const auto& view) { return view.IsInDoubt(); });
+  return in_doubt || !list.notices.empty() ? kInDoubt : kDone;
+}
 
 int List(const TxnArguments& arguments) {
   return WithOperations(arguments, [&](Operations& operations, TimePoint deadline) -> int {
@@ -147,15 +158,6 @@ int Resolve(const TxnArguments& arguments, DecisionOutcome decision) {
     }
     if (!PrintOne(arguments, *list)) return static_cast<int>(kInDoubt);
     NoteAll(*list);
-    switch (list->transactions.front().outcome) {
-      case Outcome::kHeuristic:
-        return static_cast<int>(kHeuristic);
-      case Outcome::kInDoubt:
-        return static_cast<int>(kInDoubt);
-      case Outcome::kCommitted:
-      case Outcome::kRolledBack:
-        break;
-    }
     return ExitFor(*list);
   });
 }

@@ -26,6 +26,7 @@ void EncodeView(const TransactionView& view, v1::TransactionView& message) {
   message.set_note(view.note);
   EncodeParticipants(view.participants, message);
   message.set_forgotten(view.forgotten);
+  message.set_under_way(view.under_way);
   if (!view.operator_decision) return;
   const OperatorDecision& decision = *view.operator_decision;
   v1::OperatorDecision& to = *message.mutable_operator_decision();
@@ -41,7 +42,8 @@ TransactionView DecodeView(const v1::TransactionView& message) {
                        message.note(),
                        DecodeParticipants(message),
                        {},
-                       message.forgotten()};
+                       message.forgotten(),
+                       message.under_way()};
   const auto gid = Gid::Parse(message.gid());
   if (!message.has_operator_decision() || !gid) return view;
   const v1::OperatorDecision& from = message.operator_decision();

@@ -25,6 +25,11 @@ struct TransactionView {
   std::optional<OperatorDecision> operator_decision;
   /// Too old for anybody to tell what became of it; `outcome` says nothing then.
   bool forgotten = false;
+  /// This coordinator is at it, and no participant has failed it so far: it needs nobody.
+  bool under_way = false;
+
+  /// Whether something of it is open, and nobody is known to end it soon.
+  bool IsInDoubt() const;
 };
 
 /// What Operations found.

@@ -1,4 +1,5 @@
 // Coordinator::List: what is in doubt, decided and unapplied, or heuristic.
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -11,6 +12,14 @@ namespace indoubt {
 namespace {
 
 using Views = std::map<Gid, TransactionView>;
+
+/// Whether each participant that still owes an acknowledgement has been asked only now.
+bool GoesWell(const Transaction& transaction) {
+  return transaction.decision().value_or(DecisionOutcome::kUnknown) !=
+             DecisionOutcome::kUnknown &&
+         std::none_of(transaction.branches().begin(), transaction.branches().end(),
+                      [](const BranchState& branch) { return branch.attempts > 0; });
+}
 
 void AddLive(Engine& engine, Views& views, std::set<Gid>& active) {
   for (const auto& live : engine.Live()) {
@@ -32,6 +41,7 @@ void AddLive(Engine& engine, Views& views, std::set<Gid>& active) {
                           std::move(note),
                           transaction.Participants(),
                           {}};
+    views[live->gid()].under_way = GoesWell(transaction);
   }
 }
 
@@ -153,6 +163,15 @@ void AddOperatorDecisions(const DecisionLog& log, bool all, Views& views) {
 }
 
 }  // namespace
+
+bool TransactionView::IsInDoubt() const {
+  if (outcome == Outcome::kHeuristic || forgotten || under_way) return false;
+  return outcome == Outcome::kInDoubt ||
+         std::any_of(participants.begin(), participants.end(),
+                     [](const ParticipantOutcome& participant) {
+                       return participant.ack == AckState::kUnknown;
+                     });
+}
 
 std::string Describe(const OperatorDecision& decision) {
   const char* what =

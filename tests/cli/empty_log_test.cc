@@ -58,7 +58,7 @@ TEST_F(EmptyLogTest, IsRefusedAtEveryStartUntilItIsAcceptedAndTheOldLogStillDeci
     EXPECT_TRUE(ordered.Exited(3)) << ordered.err << ordered.out;
     // The refused start has made a log, and looking at it does not accept it.
     const Ran listed = Txn({"list"});
-    EXPECT_TRUE(listed.Exited(0)) << listed.err << listed.out;
+    EXPECT_TRUE(listed.Exited(21)) << listed.err << listed.out;
   }
   const Ran accepted = Recover({"--accept-empty-log"});
   EXPECT_TRUE(accepted.Exited(0)) << accepted.err << accepted.out;

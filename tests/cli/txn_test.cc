@@ -146,6 +146,27 @@ TEST_F(Txn, StoreThatIsDownFollowsLater) {
   ExpectSettled(8, "111");
 }
 
+TEST_F(Txn, ListExitsAsWhatItListsIs) {
+  EXPECT_TRUE(Run({"list"}).Exited(0));
+  const std::string undecided = InDoubt(9, "voted");
+  EXPECT_TRUE(Run({"list"}).Exited(21)) << "nobody has decided it";
+  EXPECT_TRUE(Run({"rollback", undecided}).Exited(0));
+  EXPECT_TRUE(Run({"list"}).Exited(0));
+  const std::string decided = InDoubt(10, "decision_durable");
+  EXPECT_TRUE(Run({"list"}).Exited(21)) << "decided, and nobody applies it";
+  EXPECT_TRUE(Run({"commit", decided}).Exited(0));
+  EXPECT_TRUE(Run({"list"}).Exited(0));
+  const std::string heuristic = InDoubt(11, "voted");
+  EXPECT_TRUE(Run({"commit", heuristic}).Exited(22));
+  EXPECT_TRUE(Run({"list"}).Exited(22));
+  const std::string beside = InDoubt(12, "voted");
+  EXPECT_TRUE(Run({"list"}).Exited(22)) << "that comes first";
+  EXPECT_TRUE(Run({"forget", heuristic}).Exited(0));
+  EXPECT_TRUE(Run({"list"}).Exited(21));
+  EXPECT_TRUE(Run({"rollback", beside}).Exited(0));
+  EXPECT_TRUE(Run({"list"}).Exited(0));
+}
+
 TEST_F(Txn, UsageErrors) {
   EXPECT_TRUE(Run({"commit", "nonsense"}).Exited(2));
   EXPECT_TRUE(Run({"commit"}).Exited(2));

@@ -179,6 +179,39 @@ TEST_F(ResolveTest, ForcedRollbackStopsACommitThatIsBeingRetried) {
   EXPECT_EQ(log_->Heuristics()[0].participant, "a");
 }
 
+TEST_F(ResolveTest, ListTellsWhatIsAtWorkFromWhatIsStuck) {
+  Start();
+  FakeStore& b = stores_["b"];
+  std::mutex mutex;
+  std::function<void()> held;  // guarded by mutex: the answer to b's commit
+  b.deliver = [&](std::function<void()> answer) {
+    if (b.With([](FakeStore& store) { return store.commits_told.empty(); })) return answer();
+    const std::lock_guard lock(mutex);
+    held = std::move(answer);
+  };
+  auto applied = Submit(Request({"a", "b"}));
+  Await([&] {
+    const std::lock_guard lock(mutex);
+    return held != nullptr;
+  });
+  const auto listed = Listed();
+  ASSERT_THAT(listed, SizeIs(1));
+  EXPECT_EQ(listed[0].outcome, Outcome::kCommitted);
+  EXPECT_FALSE(listed[0].IsInDoubt()) << "it is being applied";
+  held();
+  EXPECT_EQ(applied.get().outcome, Outcome::kCommitted);
+
+  b.deliver = nullptr;
+  b.With([](FakeStore& store) { store.commit_acks.assign(6, AckKind::kRetry); });
+  auto retried = Submit(Request({"a", "b"}));
+  Await([&] {
+    const auto stuck = Listed();
+    return stuck.size() == 1 && stuck[0].IsInDoubt();
+  });
+  EXPECT_EQ(retried.get().outcome, Outcome::kCommitted);
+  EXPECT_THAT(Listed(), IsEmpty());
+}
+
 TEST_F(ResolveTest, TransactionUnderWayIsRefused) {
   stores_["b"].hold_prepares = true;
   Start();
