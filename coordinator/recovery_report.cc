@@ -76,14 +76,18 @@ std::vector<RecoveredTransaction> WithMisnamed(std::vector<RecoveredTransaction>
   return transactions;
 }
 
-/// What was done as a person decided it, against the log, stays heuristic.
-void MarkDecidedByPerson(const DecisionLog& log, std::vector<RecoveredTransaction>& found) {
+/// What a person decided against the log, or was once found resolved against the decision,
+/// stays heuristic until it is forgotten, whatever came of it since.
+void MarkHeuristic(const DecisionLog& log, std::vector<RecoveredTransaction>& found) {
+  std::set<std::string> heuristic;
+  for (const HeuristicRecord& record : log.Heuristics()) {
+    heuristic.insert(record.gid.ToString());
+  }
   for (const OperatorDecision& decision : log.OperatorDecisions()) {
-    if (!decision.IsHeuristic()) continue;
-    const std::string gid = decision.gid.ToString();
-    for (RecoveredTransaction& transaction : found) {
-      if (transaction.gid == gid) transaction.outcome = Outcome::kHeuristic;
-    }
+    if (decision.IsHeuristic()) heuristic.insert(decision.gid.ToString());
+  }
+  for (RecoveredTransaction& transaction : found) {
+    if (heuristic.contains(transaction.gid)) transaction.outcome = Outcome::kHeuristic;
   }
 }
 
@@ -170,7 +174,7 @@ Result<RecoveryReport> LiveCoordinator::RecoverAlone(TimePoint deadline,
   std::vector<RecoveredTransaction> found;
   found.reserve(watched.size());
   for (const auto& live : watched) found.push_back(Tell(live->Snapshot()));
-  MarkDecidedByPerson(engine_.log(), found);
+  MarkHeuristic(engine_.log(), found);
   for (RecoveredTransaction& transaction : WithMisnamed(std::move(found), pass.misnamed)) {
     Count(report, std::move(transaction));
   }

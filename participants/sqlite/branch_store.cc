@@ -46,6 +46,7 @@ Status BranchStore::Reload() {
     return Status::Ok();
   }
   if (model.error().code() != StatusCode::kRefused) return model.error();
+  INDOUBT_RETURN_IF_ERROR(RequireKnownFile(*connection_, managed_));
   // Work is refused, yet branches that are in doubt can still be told their decision.
   INDOUBT_ASSIGN_OR_RETURN(model_, LoadAndInstall(*connection_, {}));
   return Status::Ok();

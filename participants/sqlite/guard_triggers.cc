@@ -168,6 +168,25 @@ Status InstallSchema(Connection& connection, const DatabaseModel& model,
   return Status::Ok();
 }
 
+Status RequireKnownFile(Connection& connection, const std::vector<std::string>& managed) {
+  std::vector<std::string> known{std::string(kSqliteBranchTable)};
+  known.insert(known.end(), managed.begin(), managed.end());
+  for (const std::string& table : known) {
+    const SqlValue name = table;
+    INDOUBT_ASSIGN_OR_RETURN(
+        const auto rows,
+        connection.Query("SELECT 1 FROM sqlite_master WHERE name = ?1 COLLATE NOCASE",
+                         {&name, 1}));
+    if (!rows.empty()) return Status::Ok();
+  }
+  return Status(
+      StatusCode::kUnavailable,
+      fmt::format("SQLite file {} has none of the configured tables and none of "
+                  "indoubt's, so it is not the file that branches were prepared in (a "
+                  "wrong path, a volume that is not mounted); bring that one back",
+                  connection.path()));
+}
+
 Result<DatabaseModel> LoadAndInstall(Connection& connection,
                                      const std::vector<std::string>& managed) {
   DatabaseModel model;

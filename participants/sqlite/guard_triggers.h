@@ -24,6 +24,10 @@ std::vector<SchemaObject> WantedSchema(const DatabaseModel& model);
 Status InstallSchema(Connection& connection, const DatabaseModel& model,
                      std::vector<std::string>* written = nullptr);
 
+/// kUnavailable, naming the file, when it has neither tables of ours nor any of `managed`:
+/// then it never was this participant's, and what it does not hold says nothing.
+Status RequireKnownFile(Connection& connection, const std::vector<std::string>& managed);
+
 /// Loads the model and installs in one transaction of its own. kRefused also for a CHECK
 /// that cannot be repeated.
 Result<DatabaseModel> LoadAndInstall(Connection& connection,

@@ -85,7 +85,10 @@ Result<std::vector<PreparedBranch>> ListBranches(const SqliteOptions& options,
   INDOUBT_ASSIGN_OR_RETURN(
       auto table,
       connection->Query("SELECT 1 FROM sqlite_master WHERE name = 'indoubt_branch'"));
-  if (table.empty()) return branches;
+  if (table.empty()) {
+    INDOUBT_RETURN_IF_ERROR(RequireKnownFile(*connection, options.tables));
+    return branches;
+  }
   INDOUBT_ASSIGN_OR_RETURN(
       auto rows, connection->Query("SELECT gid, participant, token FROM indoubt_branch"));
   for (const Row& row : rows) {

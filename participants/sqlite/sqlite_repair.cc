@@ -98,6 +98,7 @@ Status RepairInTransaction(Connection& connection, const std::vector<std::string
                            Lines& lines) {
   auto model = LoadModel(connection, tables);
   if (!model.has_value() && model.error().code() == StatusCode::kRefused) {
+    INDOUBT_RETURN_IF_ERROR(RequireKnownFile(connection, tables));
     model = LoadModel(connection, {});
   }
   INDOUBT_RETURN_IF_ERROR(model.status());

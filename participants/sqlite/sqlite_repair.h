@@ -15,8 +15,9 @@ namespace indoubt {
 /// doubt, drops triggers on tables that are not managed any more. When the configured
 /// tables cannot be managed, all triggers count as those. Never decides or drops a branch.
 /// Returns a line for each thing done or found, none when all was well. Waits for other
-/// writers until `deadline`. kUnavailable when the file cannot be opened or written,
-/// kRefused when another version's branches are in it; then nothing was changed.
+/// writers until `deadline`. kUnavailable when the file cannot be opened or written, or has
+/// none of the configured tables and none of ours, kRefused when another version's branches
+/// are in it; then nothing was changed.
 Result<std::vector<std::string>> RepairSqliteFile(const SqliteOptions& options,
                                                   TimePoint deadline);
 

@@ -1,4 +1,6 @@
 // `indoubt txn commit|rollback|forget` on three real stores, from the outside.
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -164,6 +166,50 @@ TEST_F(Txn, ListExitsAsWhatItListsIs) {
   EXPECT_TRUE(Run({"forget", heuristic}).Exited(0));
   EXPECT_TRUE(Run({"list"}).Exited(21));
   EXPECT_TRUE(Run({"rollback", beside}).Exited(0));
+  EXPECT_TRUE(Run({"list"}).Exited(0));
+}
+
+TEST_F(Txn, AHeuristicOutcomeStaysOneWhenTheStoreIsBack) {
+  const std::string right = stores_->sqlite_path(), old = stores_->folder() + "/old.db",
+                    aside = stores_->folder() + "/aside.db";
+  ASSERT_EQ(stores_->AskSqlite("VACUUM INTO '" + old + "'"), "");
+  const std::string gid = InDoubt(15, "decision_durable");
+  // All of it into the one file.
+  stores_->AskSqlite("PRAGMA wal_checkpoint(TRUNCATE)");
+  std::filesystem::rename(right, aside);
+  std::filesystem::rename(old, right);
+  const Ran found = Recover();
+  EXPECT_TRUE(found.Exited(22)) << found.err << found.out;
+  EXPECT_EQ(stores_->OrderIn(15), "110");
+  for (const char* end : {"-wal", "-shm"}) std::filesystem::remove(right + end);
+  std::filesystem::rename(aside, right);
+  for (const char* pass : {"commits what is there again", "has nothing to do"}) {
+    const Ran back = Recover();
+    EXPECT_TRUE(back.Exited(22)) << pass << back.err << back.out;
+    EXPECT_THAT(back.out, HasSubstr("heuristic " + gid)) << pass;
+  }
+  EXPECT_TRUE(Run({"forget", gid}).Exited(0));
+  ExpectSettled(15, "111");
+  EXPECT_TRUE(Recover().Exited(0));
+}
+
+TEST_F(Txn, AFileThatNeverHeldABranchIsNotAHeuristicOutcome) {
+  const std::string right = stores_->sqlite_path(), aside = stores_->folder() + "/aside.db";
+  const std::string gid = InDoubt(16, "decision_durable");
+  stores_->AskSqlite("PRAGMA wal_checkpoint(TRUNCATE)");
+  std::filesystem::rename(right, aside);
+  std::ofstream(right).close();
+  for (int pass = 0; pass < 2; ++pass) {
+    const Ran away = Recover();
+    EXPECT_TRUE(away.Exited(21)) << away.err << away.out;
+    EXPECT_THAT(away.err, HasSubstr(right));
+    EXPECT_THAT(away.err, HasSubstr("not the file"));
+  }
+  EXPECT_EQ(stores_->AskSqlite("SELECT count(*) FROM sqlite_master"), "0") << "left as it is";
+  for (const char* end : {"", "-wal", "-shm"}) std::filesystem::remove(right + end);
+  std::filesystem::rename(aside, right);
+  EXPECT_TRUE(Recover().Exited(0));
+  ExpectSettled(16, "111");
   EXPECT_TRUE(Run({"list"}).Exited(0));
 }
 
