@@ -4,6 +4,7 @@
 
 #include "coordinator/live_transaction.h"
 #include "participants/result_limit.h"
+#include "recovery/log_records.h"
 
 namespace indoubt {
 namespace {
@@ -222,8 +223,8 @@ void LiveTransaction::Do(const StoreHeuristic& store) {
       return Post(HeuristicStored{store.participant, true});
     }
   }
-  HeuristicRecord record{gid_, NameOf(store.participant), store.decision, store.reason,
-                         WallClockNow()};
+  HeuristicRecord record{gid_, NameOf(store.participant), store.decision,
+                         ForPeople(store.reason), WallClockNow()};
   engine_.log().RecordHeuristic(
       std::move(record),
       [self = shared_from_this(), part = store.participant](const Status& stored) {

@@ -8,6 +8,7 @@
 
 #include "coordinator/live_coordinator.h"
 #include "coordinator/recovery_pass.h"
+#include "recovery/log_records.h"
 
 namespace indoubt {
 
@@ -188,6 +189,7 @@ Status LiveCoordinator::MayResolve(const ResolveRequest& request, const Found& f
 
 Status LiveCoordinator::RecordForPerson(const ResolveRequest& request, const Found& found) {
   OperatorDecision decision{request.gid, request.decision, found.known, request.by, {}};
+  decision.by = ForPeople(request.by);
   decision.by.at = WallClockNow();
   std::set<std::string> names;
   for (const BranchRecord& branch : found.prepared) names.insert(branch.participant);

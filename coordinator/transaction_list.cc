@@ -156,6 +156,14 @@ void AddOperatorDecisions(const DecisionLog& log, bool all, Views& views) {
         view.participants.push_back({name, VoteKind::kYes, AckState::kNone});
       }
     }
+    const bool taken_back = decision.decided == DecisionOutcome::kAborted &&
+                            decision.known == DecisionOutcome::kCommitted;
+    // What recovery says of one without a commit; this one had it.
+    if (taken_back && view.outcome != Outcome::kHeuristic) {
+      view.note = view.outcome == Outcome::kInDoubt
+                      ? "not rolled back everywhere yet; recovery does that"
+                      : "";
+    }
     if (decision.IsHeuristic()) view.outcome = Outcome::kHeuristic;
     view.note += fmt::format("{}{}", view.note.empty() ? "" : "; ", Describe(decision));
     view.operator_decision = std::move(decision);

@@ -51,7 +51,7 @@ void Put(const OperatorTrace& by, Message* out) {
 
 template <typename Message>
 OperatorTrace TraceFrom(const Message& in) {
-  return {Printable(in.who()), Printable(in.reason()), Printable(in.at())};
+  return ForPeople(OperatorTrace{in.who(), in.reason(), in.at()});
 }
 
 struct Encoder {
@@ -179,6 +179,12 @@ Result<LogRecord> Decode(const records::Record& in) {
 }
 
 }  // namespace
+
+std::string ForPeople(std::string_view text) { return Printable(text); }
+
+OperatorTrace ForPeople(const OperatorTrace& by) {
+  return {Printable(by.who), Printable(by.reason), Printable(by.at)};
+}
 
 std::string EncodeLogRecord(const LogRecord& record) {
   return std::visit(

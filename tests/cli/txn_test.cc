@@ -169,6 +169,17 @@ TEST_F(Txn, ListExitsAsWhatItListsIs) {
   EXPECT_TRUE(Run({"list"}).Exited(0));
 }
 
+TEST_F(Txn, AForcedRollBackDoesNotSayThatThereWasNoCommit) {
+  const std::string gid = InDoubt(14, "decision_durable");
+  const Ran forced = Run({"rollback", gid, "--force", "--reason", "one\ntwo\x1b[31m three"});
+  EXPECT_TRUE(forced.Exited(22)) << forced.err << forced.out;
+  EXPECT_THAT(forced.out, HasSubstr("although its commit was decided"));
+  EXPECT_THAT(forced.out, Not(HasSubstr("no commit in the log")));
+  EXPECT_THAT(forced.out, HasSubstr("one?two?[31m three")) << "as the list shows it";
+  EXPECT_THAT(Run({"list"}).out, HasSubstr("one?two?[31m three"));
+  EXPECT_TRUE(Run({"forget", gid}).Exited(0));
+}
+
 TEST_F(Txn, AHeuristicOutcomeStaysOneWhenTheStoreIsBack) {
   const std::string right = stores_->sqlite_path(), old = stores_->folder() + "/old.db",
                     aside = stores_->folder() + "/aside.db";
