@@ -34,25 +34,42 @@ reads('LRANGE', 4, 4, 'list', FOUND)
 reads('LINDEX', 3, 3, 'list', FOUND)
 reads('LPOS', 3, false, 'list', FOUND)
 
--- The element at one end, which goes; nil when there is none.
-local function pop(state, side)
-  if state.type == 'none' or state.count == 0 then return nil end
+-- Up to `count` elements of one end, which go, in the order in which they go: those that the
+-- branch pushed there, those that Redis holds, those that it pushed at the other end. Takes
+-- time for each of them once, whatever their number.
+local function pop_many(state, side, count)
+  local list = {}
+  if state.type == 'none' then return list end
+  count = math.min(count, state.count)
+  if count < 1 then return list end
   touch(state)
   local other = side == 'head' and 'tail' or 'head'
-  local value = table.remove(state[side])
-  if not value then
-    local left = state.count - #state[other]
-    if left > 0 then
-      local at = state.popped[side]
-      value = redis.call('LINDEX', state.key, side == 'head' and at or -1 - at)
-      state.popped[side] = at + 1
-    else
-      value = table.remove(state[other], 1)
-    end
+  local held = state.count - #state.head - #state.tail
+  while #list < count and #state[side] > 0 do list[#list + 1] = table.remove(state[side]) end
+  local taken = math.min(count - #list, held)
+  if taken > 0 then
+    local at = state.popped[side]
+    local values = side == 'head' and redis.call('LRANGE', state.key, at, at + taken - 1) or
+      redis.call('LRANGE', state.key, -at - taken, -at - 1)
+    for i = 1, taken do list[#list + 1] = values[side == 'head' and i or taken + 1 - i] end
+    state.popped[side] = at + taken
   end
-  state.count = state.count - 1
+  local left = count - #list
+  if left > 0 then
+    local rest = {}
+    for i, value in ipairs(state[other]) do
+      if i <= left then list[#list + 1] = value else rest[#rest + 1] = value end
+    end
+    state[other] = rest
+  end
+  state.count = state.count - count
   if state.count == 0 then clear(state) end
-  return value
+  return list
+end
+
+-- The element at one end, which goes; nil when there is none.
+local function pop(state, side)
+  return pop_many(state, side, 1)[1]
 end
 
 local function push(state, side, value)
@@ -72,10 +89,13 @@ local function pops(name, side)
       refuse('value is out of range, must be positive')
     end
     if state.type == 'none' then return {'n'}, 0 end
-    local list = {}
-    while #list < tonumber(a[3]) and state.type ~= 'none' do
-      list[#list + 1] = bulk(pop(state, side))
+    local count = math.min(tonumber(a[3]), state.count)
+    if count > MOST_COPIED then
+      refuse(name .. ' takes at most ' .. MOST_COPIED .. ' elements at once, and this would be ' ..
+             string.format('%d', count) .. '; take them in several transactions')
     end
+    local list = pop_many(state, side, count)
+    for i, value in ipairs(list) do list[i] = bulk(value) end
     return {'a', list}, #list
   end)
 end

@@ -190,6 +190,8 @@ class CommandMaker {
         "LPOP @L",
         "RPOP @L",
         "LPOP @L 2",
+        "LPOP @L 5",
+        "RPOP @L 3",
         "RPOP @L 0",
         "LINDEX @L I",
         "LPOS @L V",
@@ -342,6 +344,69 @@ TEST_F(RedisCommands, SetKeepsTheMomentOfAKeyOfAnotherTypeToo) {
   }
   EXPECT_EQ(managed_->Send({"PEXPIRETIME", "S1"})->integer, 4102444800000);
   EXPECT_EQ(Digest(*managed_), Digest(*plain_));
+}
+
+using Words = std::vector<std::string>;
+
+/// `command` with `count` elements, each of its own kind.
+Words PushOf(const std::string& command, int first, int count) {
+  Words words{command, "L0"};
+  for (int i = 0; i < count; ++i) words.push_back(fmt::format("e{}", first + i));
+  return words;
+}
+
+TEST_F(RedisCommands, PopsWithACountTakeWhatTheBranchAndRedisHoldInOrder) {
+  for (const bool two_phases : {true, false}) {
+    // Each branch begins with 50 elements in Redis, and pushes 20 more at each end.
+    for (const std::vector<Words>& pops : std::vector<std::vector<Words>>{
+             {{"LPOP", "L0", "5"}, {"RPOP", "L0", "5"}},
+             {{"LPOP", "L0", "33"}, {"RPOP", "L0", "33"}},
+             {{"LPOP", "L0", "80"}, {"RPOP", "L0", "3"}, {"LPOP", "L0", "3"}},
+             {{"RPOP", "L0", "80"}, {"LPOP", "L0", "3"}, {"RPOP", "L0", "3"}},
+             {{"RPOP", "L0", "25"}, {"LPOP", "L0", "25"}, {"RPOP", "L0"}, {"LPOP", "L0", "30"}},
+             {{"LPOP", "L0", "90"}, {"RPUSH", "L0", "again"}, {"RPOP", "L0", "2"}},
+             {{"RPOP", "L0", "9223372036854775807"}, {"LPOP", "L0", "1"}},
+             {{"LPOP", "L0", "0"},
+              {"LPOP", "L0", "22"},
+              {"RPUSH", "L0", "x"},
+              {"LPUSH", "L0", "y"},
+              {"LRANGE", "L0", "0", "-1"},
+              {"RPOP", "L0", "60"}}}) {
+      SCOPED_TRACE(fmt::format("{}", fmt::join(pops.back(), " ")));
+      ASSERT_TRUE(RunBoth({{"DEL", "L0"}, PushOf("RPUSH", 0, 50)}, true));
+      std::vector<Words> commands{PushOf("LPUSH", 100, 20), PushOf("RPUSH", 200, 20)};
+      commands.insert(commands.end(), pops.begin(), pops.end());
+      ASSERT_TRUE(RunBoth(commands, two_phases));
+      EXPECT_EQ(Digest(*managed_), Digest(*plain_));
+    }
+  }
+}
+
+TEST_F(RedisCommands, APopOfManyElementsAsksRedisForThemAtOnceAndHasABound) {
+  constexpr int kMost = 100'000;
+  for (int i = 0; i < 2 * kMost; i += kMost / 10) {
+    ASSERT_TRUE(RunBoth({PushOf("RPUSH", i, kMost / 10)}, true));
+  }
+  const auto pop = [this](const std::string& command, int count) {
+    return Run(NewTestGid(), {StatementOf({command, "L0", std::to_string(count)})}, true);
+  };
+  for (const char* command : {"LPOP", "RPOP"}) {
+    const PrepareReply refused = pop(command, kMost + 1);
+    EXPECT_EQ(refused.vote.kind, VoteKind::kNo);
+    EXPECT_NE(refused.vote.reason.find("at most 100000 elements"), std::string::npos)
+        << refused.vote.reason;
+  }
+  EXPECT_EQ(managed_->Send({"LLEN", "L0"})->integer, 2 * kMost);
+  managed_->Send({"CONFIG", "RESETSTAT"});
+  ASSERT_TRUE(RunBoth({{"RPOP", "L0", std::to_string(kMost - 1)}}, true));
+  const std::string calls = Show(*managed_->Send({"INFO", "commandstats"}), 0);
+  EXPECT_EQ(calls.find("cmdstat_lindex"), std::string::npos) << "one by one: " << calls;
+  EXPECT_EQ(Digest(*managed_), Digest(*plain_));
+  ASSERT_TRUE(RunBoth({{"LPOP", "L0", std::to_string(kMost)}}, false));
+  EXPECT_EQ(managed_->Send({"LRANGE", "L0", "0", "-1"})->elements, 1u);
+  // A larger count is no matter where the list is short.
+  ASSERT_TRUE(RunBoth({{"LPOP", "L0", std::to_string(10 * kMost)}}, true));
+  EXPECT_EQ(managed_->Send({"EXISTS", "L0"})->integer, 0);
 }
 
 TEST_F(RedisCommands, MeanWhatTheyMeanInRedis) {
