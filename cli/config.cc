@@ -179,6 +179,9 @@ Status ReadCoordinator(const toml::table* table, Config& config) {
   if (!config.listen.empty() && !IsListenAddress(config.listen)) {
     reader.Wrong("listen", "must be \"HOST:PORT\" with a port up to 65535, or \"unix:PATH\"");
   }
+  if (config.listen.starts_with("unix:")) {
+    config.listen = "unix:" + Resolve(config.file, config.listen.substr(5));
+  }
   config.default_timeout = reader.DurationOf("default_timeout", config.default_timeout);
   if (config.default_timeout.count() == 0 || !CheckTimeout(config.default_timeout).ok()) {
     reader.Wrong("default_timeout",

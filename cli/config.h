@@ -46,7 +46,7 @@ struct CdcConfig {
 struct Config {
   std::string file;  // where it was read from
   std::string node;
-  std::string listen;  // empty: not given
+  std::string listen;  // empty: not given; a unix socket's path as log_path
   Duration default_timeout = std::chrono::seconds(5);
   Duration outcome_retention = std::chrono::hours(1);
   std::string log_path;  // absolute or relative to the working folder

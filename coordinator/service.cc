@@ -2,11 +2,14 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <optional>
+#include <string_view>
 
 #include <fmt/format.h>
 #include <grpcpp/grpcpp.h>
 
 #include "coordinator/execute_service.h"
+#include "coordinator/listen_socket.h"
 #include "coordinator/service_codec.h"
 #include "proto/coordinator.grpc.pb.h"
 
@@ -15,6 +18,9 @@ namespace {
 
 /// Under this name the gid goes ahead of the reply.
 constexpr const char* kGidMetadata = "indoubt-gid";
+
+/// How an address of a unix socket begins.
+constexpr std::string_view kUnix = "unix:";
 
 class Service final : public v1::Coordinator::CallbackService {
  public:
@@ -54,8 +60,15 @@ class Server final : public ExecutorServer {
   ~Server() override { Shutdown(Duration::zero()); }
 
   Status Listen(const std::string& address) {
+    std::string uri = address;
+    if (address.starts_with(kUnix)) {
+      const std::string path = address.substr(kUnix.size());
+      INDOUBT_ASSIGN_OR_RETURN(auto socket, ListenSocket::At(path));
+      socket_.emplace(std::move(socket));
+      uri = ListenSocket::Address(path);
+    }
     grpc::ServerBuilder builder;
-    builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port_);
+    builder.AddListeningPort(uri, grpc::InsecureServerCredentials(), &port_);
     builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     builder.RegisterService(service_.get());
@@ -76,10 +89,12 @@ class Server final : public ExecutorServer {
     server_->Shutdown(After(drain));
     server_->Wait();
     server_.reset();
+    socket_.reset();  // gRPC has removed the socket itself by now
   }
 
  private:
   std::unique_ptr<grpc::Service> service_;
+  std::optional<ListenSocket> socket_;  // of a unix address
   std::unique_ptr<grpc::Server> server_;
   int port_ = 0;
 };

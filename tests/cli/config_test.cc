@@ -118,6 +118,20 @@ TEST(Config, ListenMustBeAnAddressWithAPort) {
   }
 }
 
+TEST(Config, APathInListenIsRelativeToTheFile) {
+  const auto listen = [](const std::string& value) {
+    std::string text = kShop;
+    text.insert(text.find("default_timeout"), "listen = \"" + value + "\"\n");
+    const auto config = ParseConfig(text, "conf/shop.toml");
+    return config ? config->listen : config.error().message();
+  };
+  EXPECT_EQ(listen("unix:rel.sock"), "unix:conf/rel.sock");
+  EXPECT_EQ(listen("unix:../run/rel.sock"), "unix:run/rel.sock");
+  EXPECT_EQ(listen("unix:/run/abs.sock"), "unix:/run/abs.sock");
+  EXPECT_EQ(listen("unix:///run/abs.sock"), "unix:/run/abs.sock");
+  EXPECT_EQ(listen("127.0.0.1:7440"), "127.0.0.1:7440");
+}
+
 TEST(Config, ViewMustNameAParticipantOfItsKind) {
   EXPECT_THAT(ErrorOf(std::string(kShop) +
                       "[cdc]\nsource = \"accounts\"\ntables = [\"t\"]\nslot = \"s\"\n"
