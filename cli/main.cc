@@ -11,6 +11,7 @@
 #include "base/failpoint.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
+#include "coordinator/service.h"
 
 #ifndef INDOUBT_VERSION
 #error "the build defines INDOUBT_VERSION"
@@ -46,6 +47,7 @@ int Main(int argc, char** argv) {
   if (const Status status = ConfigureFailPointsFromEnvironment(); !status.ok()) {
     return Fail(status);
   }
+  SilenceServiceLibrary();
   CommandLine line("indoubt",
                    "Two-phase commit over PostgreSQL, Redis and SQLite, measured against CDC",
                    "indoubt " INDOUBT_VERSION);

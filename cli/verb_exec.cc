@@ -210,7 +210,8 @@ int Exec(const ExecArguments& arguments) {
   if (!request) return Fail(request.error(), arguments.json);
   const Interruption interruption;
   if (!arguments.server.empty()) {
-    const auto client = ConnectExecutor(arguments.server);
+    const auto client = ConnectExecutor(
+        arguments.server, request->timeout.count() > 0 ? request->timeout : kConnectLimit);
     const Progress progress = Run(*client, nullptr, std::move(*request), interruption);
     return ReportProgress(arguments, progress, interruption, /*served=*/true, Config{});
   }

@@ -19,27 +19,30 @@ constexpr Duration kHello = std::chrono::seconds(2);
 /// The coordinator keeps its deadline; its answer needs a moment more.
 constexpr Duration kReplyMargin = std::chrono::seconds(15);
 
-Status StatusFrom(const grpc::Status& status) {
+/// `text`: the message, fit to be shown.
+Status StatusFrom(const grpc::Status& status, const std::string& text) {
   if (status.ok()) return Status::Ok();
   const StatusCode code = DecodeCode(status.error_details());
   if (status.error_code() == grpc::StatusCode::FAILED_PRECONDITION && code != StatusCode::kOk) {
     return Status(code, status.error_message());
   }
   return Status(StatusCode::kUnavailable,
-                fmt::format("control socket: {}; it is not known whether this was done",
-                            status.error_message()));
+                fmt::format("control socket: {}; it is not known whether this was done", text));
 }
 
 class Client final : public ControlClient {
  public:
-  explicit Client(ControlSocketPath path)
-      : path_(std::move(path)), executor_(ConnectExecutor(path_.address())) {
+  Client(ControlSocketPath path, const std::string& folder)
+      : path_(std::move(path)), shown_(fmt::format("{}/{}", folder, kControlSocketName)) {
     grpc::ChannelArguments arguments;
-    arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+    arguments.SetMaxReceiveMessageSize(kMaxReplyBytes);
     // An address through a descriptor may have been another socket's a moment ago.
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    stub_ = v1::Control::NewStub(grpc::CreateCustomChannel(
-        path_.address(), grpc::InsecureChannelCredentials(), arguments));
+    const auto channel = grpc::CreateCustomChannel(
+        path_.address(), grpc::InsecureChannelCredentials(), arguments);
+    stub_ = v1::Control::NewStub(channel);
+    // Connected by the Hello already.
+    executor_ = MakeExecutorOn(channel, path_.address(), "unix:" + shown_);
   }
 
   /// Ok when somebody answers.
@@ -47,7 +50,7 @@ class Client final : public ControlClient {
     grpc::ClientContext context;
     context.set_deadline(After(kHello));
     v1::HelloReply reply;
-    Status status = StatusFrom(stub_->Hello(&context, {}, &reply));
+    Status status = Told(stub_->Hello(&context, {}, &reply));
     pid_ = reply.pid();
     return status;
   }
@@ -96,7 +99,7 @@ class Client final : public ControlClient {
     v1::ForgetReply reply;
     grpc::ClientContext context;
     context.set_deadline(After(kReplyMargin));
-    return StatusFrom(stub_->Forget(&context, request, &reply));
+    return Told(stub_->Forget(&context, request, &reply));
   }
 
  private:
@@ -109,10 +112,16 @@ class Client final : public ControlClient {
     request.set_timeout_ns(left.count());
     grpc::ClientContext context;
     context.set_deadline(After(left + kReplyMargin));
-    return StatusFrom((stub_.get()->*call)(&context, request, &reply));
+    return Told((stub_.get()->*call)(&context, request, &reply));
+  }
+
+  Status Told(const grpc::Status& status) const {
+    return StatusFrom(
+        status, WithAddressShown(status.error_message(), path_.address(), "unix:" + shown_));
   }
 
   const ControlSocketPath path_;
+  const std::string shown_;  // the same for people
   std::unique_ptr<TransactionExecutor> executor_;
   std::unique_ptr<v1::Control::Stub> stub_;
   int64_t pid_ = 0;
@@ -124,7 +133,7 @@ Result<std::unique_ptr<ControlClient>> ControlClient::Connect(const std::string&
   auto path = ControlSocketPath::In(folder);
   if (!path) return Status(StatusCode::kUnavailable, path.error().message());
   KeepLibraryUp();
-  auto client = std::make_unique<Client>(std::move(*path));
+  auto client = std::make_unique<Client>(std::move(*path), folder);
   INDOUBT_RETURN_IF_ERROR(client->Hello());
   return std::unique_ptr<ControlClient>(std::move(client));
 }

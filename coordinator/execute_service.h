@@ -1,7 +1,9 @@
-// The gRPC service in front of an executor, for the servers that offer it.
+// The gRPC service in front of an executor, and the executor in front of a channel to one:
+// for the servers that offer it, and for who has a channel already.
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include <grpcpp/grpcpp.h>
 
@@ -18,6 +20,16 @@ inline constexpr int kMaxReplyBytes = 2 * int{kMaxResultBytes} + (1 << 20);
 
 /// `executor` must outlive it.
 std::unique_ptr<grpc::Service> MakeExecuteService(TransactionExecutor& executor);
+
+/// An executor that hands everything to the server behind `channel`, which takes replies of
+/// kMaxReplyBytes. Messages have `shown` where gRPC's have `address`.
+std::unique_ptr<TransactionExecutor> MakeExecutorOn(
+    const std::shared_ptr<grpc::Channel>& channel, const std::string& address,
+    const std::string& shown);
+
+/// `text` with `shown` in place of each `address`.
+std::string WithAddressShown(std::string text, const std::string& address,
+                             const std::string& shown);
 
 /// A time from now, for gRPC's deadlines.
 gpr_timespec After(Duration duration);

@@ -1,11 +1,13 @@
 #include "coordinator/service.h"
 
 #include <condition_variable>
+#include <cstdlib>
 #include <mutex>
 #include <optional>
 #include <string_view>
 
 #include <fmt/format.h>
+#include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
 
 #include "coordinator/execute_service.h"
@@ -99,19 +101,45 @@ class Server final : public ExecutorServer {
   int port_ = 0;
 };
 
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address, Duration connect_limit) {
+  KeepLibraryUp();
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxReplyBytes);
+  // A coordinator that was killed is back within a second of its restart.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
+  // Despite its name this is how long one attempt to connect may take, and the first that
+  // fails ends the calls that wait for it.
+  const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(connect_limit);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, static_cast<int>(limit.count()));
+  const std::string uri = address.starts_with(kUnix)
+                              ? ListenSocket::Address(address.substr(kUnix.size()))
+                              : address;
+  return grpc::CreateCustomChannel(uri, grpc::InsecureChannelCredentials(), arguments);
+}
+
+/// What a person reads when nothing was sent; `why` is gRPC's own text, without the address
+/// where that says nothing to anybody.
+std::string WhyNotConnected(const std::string& why, const std::string& shown) {
+  constexpr std::string_view kLast = "last error: ";
+  const size_t last = why.find(kLast);
+  std::string cause = last == std::string::npos ? why : why.substr(last + kLast.size());
+  for (const std::string_view code : {"UNKNOWN: ", "UNAVAILABLE: "}) {
+    if (cause.starts_with(code)) cause.erase(0, code.size());
+  }
+  const bool slow = cause.find("timed out") != std::string::npos;
+  return fmt::format("cannot connect to the coordinator at {}, nothing was sent: {}; {}", shown,
+                     cause,
+                     slow ? "is it overloaded, or the link slow? allow a longer timeout"
+                          : "is `indoubt serve` running there?");
+}
+
 class Client final : public TransactionExecutor {
  public:
-  explicit Client(const std::string& address) {
-    KeepLibraryUp();
-    grpc::ChannelArguments arguments;
-    arguments.SetMaxReceiveMessageSize(kMaxReplyBytes);
-    // A coordinator that was killed is back within a second of its restart.
-    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
-    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 50);
-    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
-    stub_ = v1::Coordinator::NewStub(
-        grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
-  }
+  Client(const std::shared_ptr<grpc::Channel>& channel, std::string address, std::string shown)
+      : address_(std::move(address)),
+        shown_(std::move(shown)),
+        stub_(v1::Coordinator::NewStub(channel)) {}
 
   /// No callback runs and no call exists once it has returned: a call's context
   /// keeps the channel, and the channel must go on this thread, not on gRPC's.
@@ -132,7 +160,7 @@ class Client final : public TransactionExecutor {
       ++under_way_;
     }
     // gRPC copies the callback; the call lives until the last copy is gone.
-    const std::shared_ptr<Call> call(new Call, [this](Call* ended) {
+    const std::shared_ptr<Call> call(new Call{.client = *this}, [this](Call* ended) {
       delete ended;
       const std::lock_guard lock(mutex_);
       if (--under_way_ == 0) all_gone_.notify_all();
@@ -152,11 +180,12 @@ class Client final : public TransactionExecutor {
   static constexpr Duration kLongestCall = kLongestTimeout + kReplyMargin;
 
   struct Call {
-    grpc::ClientContext context;
-    v1::ExecuteRequest request;
-    v1::ExecuteReply reply;
-    TimePoint started;
-    OutcomeCallback done;
+    const Client& client;
+    grpc::ClientContext context{};
+    v1::ExecuteRequest request{};
+    v1::ExecuteReply reply{};
+    TimePoint started{};
+    OutcomeCallback done{};
 
     void Finish(const grpc::Status& status) {
       TransactionOutcome outcome;
@@ -165,13 +194,15 @@ class Client final : public TransactionExecutor {
       } else {
         // Only this says for certain that nothing was sent. Other texts speak of
         // connections, too (a proxy's, a reset one), after the request has gone out.
-        const std::string& why = status.error_message();
+        const std::string why =
+            WithAddressShown(status.error_message(), client.address_, client.shown_);
         const bool never_sent = status.error_code() == grpc::StatusCode::UNAVAILABLE &&
                                 (why.starts_with("failed to connect to all addresses") ||
                                  why.starts_with("DNS resolution failed"));
         outcome.outcome = never_sent ? Outcome::kRolledBack : Outcome::kInDoubt;
         outcome.code = StatusCode::kUnavailable;
-        outcome.reason = fmt::format("coordinator: {}", status.error_message());
+        outcome.reason = never_sent ? WhyNotConnected(why, client.shown_)
+                                    : fmt::format("coordinator at {}: {}", client.shown_, why);
         const auto& early = context.GetServerInitialMetadata();
         if (const auto gid = early.find(kGidMetadata); gid != early.end()) {
           outcome.gid.assign(gid->second.data(), gid->second.size());
@@ -185,6 +216,7 @@ class Client final : public TransactionExecutor {
   std::mutex mutex_;  // guards under_way_
   std::condition_variable all_gone_;
   int under_way_ = 0;
+  const std::string address_, shown_;  // for gRPC, and for people
   std::unique_ptr<v1::Coordinator::Stub> stub_;
 };
 
@@ -201,6 +233,11 @@ gpr_timespec After(Duration duration) {
 
 void KeepLibraryUp() { [[maybe_unused]] static const bool up = (grpc_init(), true); }
 
+void SilenceServiceLibrary() {
+  if (std::getenv("GRPC_VERBOSITY") != nullptr || std::getenv("GRPC_TRACE") != nullptr) return;
+  gpr_set_log_function([](gpr_log_func_args*) {});
+}
+
 Result<std::unique_ptr<ExecutorServer>> ExecutorServer::Start(TransactionExecutor& executor,
                                                               const std::string& address) {
   auto server = std::make_unique<Server>(executor);
@@ -208,8 +245,26 @@ Result<std::unique_ptr<ExecutorServer>> ExecutorServer::Start(TransactionExecuto
   return std::unique_ptr<ExecutorServer>(std::move(server));
 }
 
-std::unique_ptr<TransactionExecutor> ConnectExecutor(const std::string& address) {
-  return std::make_unique<Client>(address);
+std::string WithAddressShown(std::string text, const std::string& address,
+                             const std::string& shown) {
+  if (address.empty() || address == shown) return text;
+  size_t at = 0;
+  while ((at = text.find(address, at)) != std::string::npos) {
+    text.replace(at, address.size(), shown);
+    at += shown.size();
+  }
+  return text;
+}
+
+std::unique_ptr<TransactionExecutor> MakeExecutorOn(
+    const std::shared_ptr<grpc::Channel>& channel, const std::string& address,
+    const std::string& shown) {
+  return std::make_unique<Client>(channel, address, shown);
+}
+
+std::unique_ptr<TransactionExecutor> ConnectExecutor(const std::string& address,
+                                                     Duration connect_limit) {
+  return std::make_unique<Client>(MakeChannel(address, connect_limit), address, address);
 }
 
 }  // namespace indoubt

@@ -25,9 +25,18 @@ class ExecutorServer {
   virtual void Shutdown(Duration drain) = 0;
 };
 
-/// An executor that hands everything to the server at `address`. Does not wait
-/// for the server. A call that was lost on the way ends as kInDoubt with
+/// How long connecting may take where nobody says.
+constexpr Duration kConnectLimit = std::chrono::seconds(5);
+
+/// An executor that hands everything to the server at `address`. Does not wait for a server
+/// that is not there; for one that is far away or busy, until `connect_limit` (at least 100 ms)
+/// of each attempt to connect. A call that was lost on the way ends as kInDoubt with
 /// kUnavailable; one that never reached a server as kRolledBack with kUnavailable.
-std::unique_ptr<TransactionExecutor> ConnectExecutor(const std::string& address);
+std::unique_ptr<TransactionExecutor> ConnectExecutor(const std::string& address,
+                                                     Duration connect_limit = kConnectLimit);
+
+/// Keeps gRPC's own log off stderr, for a program that says itself what went wrong; not where
+/// the environment asks for that log (GRPC_VERBOSITY, GRPC_TRACE). Of the whole process.
+void SilenceServiceLibrary();
 
 }  // namespace indoubt
