@@ -36,18 +36,22 @@ class Service final : public v1::Coordinator::CallbackService {
       EncodeOutcome(std::move(outcome), *reply);
       reactor->Finish(grpc::Status::OK);
     };
-    TransactionRequest decoded = DecodeRequest(*request);
-    if (decoded.announce_gid) {
-      decoded.before_prepare = [context, reactor](const std::string& gid) {
+    auto decoded = DecodeRequest(*request);
+    if (!decoded) {
+      done(RefusedBecause(decoded.error()));
+      return reactor;
+    }
+    if (decoded->announce_gid) {
+      decoded->before_prepare = [context, reactor](const std::string& gid) {
         context->AddInitialMetadata(kGidMetadata, gid);
         reactor->StartSendInitialMetadata();
         return Status::Ok();
       };
     }
-    if (Status timeout = CheckTimeout(decoded.timeout); !timeout.ok()) {
+    if (Status timeout = CheckTimeout(decoded->timeout); !timeout.ok()) {
       done(RefusedBecause(timeout));
     } else {
-      executor_.Execute(std::move(decoded), done);
+      executor_.Execute(std::move(*decoded), done);
     }
     return reactor;
   }

@@ -1,6 +1,10 @@
 #include "coordinator/service_codec.h"
 
+#include <algorithm>
 #include <array>
+#include <optional>
+
+#include <fmt/format.h>
 
 namespace indoubt {
 namespace {
@@ -63,6 +67,34 @@ Value DecodeValue(const v1::Value& message) {
       return {};
   }
   return {};
+}
+
+/// Whether something is set, in a list's items too.
+bool IsComplete(const v1::Value& message) {
+  if (message.held_case() == v1::Value::HELD_NOT_SET) return false;
+  const auto& items = message.list().items();
+  return std::all_of(items.begin(), items.end(), IsComplete);
+}
+
+Status WrongField(const std::string& field, const std::string& what) {
+  return Status(StatusCode::kInvalidArgument, fmt::format("{}: {}", field, what));
+}
+
+Result<std::optional<AnswerWhen>> DecodeAnswerWhen(v1::AnswerWhen message) {
+  switch (message) {
+    case v1::ANSWER_WHEN_UNSPECIFIED:
+      return std::optional<AnswerWhen>();
+    case v1::ANSWER_WHEN_APPLIED:
+      return std::optional(AnswerWhen::kApplied);
+    case v1::ANSWER_WHEN_DECIDED:
+      return std::optional(AnswerWhen::kDecided);
+    case v1::AnswerWhen_INT_MIN_SENTINEL_DO_NOT_USE_:  // protobuf's own
+    case v1::AnswerWhen_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
+  }
+  return WrongField("answer_when", fmt::format("{} is not known here; unset, "
+                                               "ANSWER_WHEN_APPLIED or ANSWER_WHEN_DECIDED",
+                                               static_cast<int>(message)));
 }
 
 }  // namespace
@@ -140,24 +172,33 @@ void EncodeRequest(const TransactionRequest& request, v1::ExecuteRequest& messag
   }
 }
 
-TransactionRequest DecodeRequest(const v1::ExecuteRequest& message) {
+Result<TransactionRequest> DecodeRequest(const v1::ExecuteRequest& message) {
   TransactionRequest request;
   request.timeout = Duration(message.timeout_ns());
   request.request_id = message.request_id();
   request.announce_gid = message.announce_gid();
-  if (message.answer_when() == v1::ANSWER_WHEN_DECIDED) {
-    request.answer_when = AnswerWhen::kDecided;
-  } else if (message.answer_when() == v1::ANSWER_WHEN_APPLIED) {
-    request.answer_when = AnswerWhen::kApplied;
-  }
-  for (const v1::Statement& statement : message.statements()) {
+  INDOUBT_ASSIGN_OR_RETURN(request.answer_when, DecodeAnswerWhen(message.answer_when()));
+  for (int i = 0; i < message.statements_size(); ++i) {
+    const v1::Statement& statement = message.statements(i);
     AddressedStatement addressed;
     addressed.participant = statement.participant();
     addressed.statement.text = statement.text();
-    for (const v1::Value& value : statement.params()) {
+    for (int j = 0; j < statement.params_size(); ++j) {
+      const v1::Value& value = statement.params(j);
+      if (!IsComplete(value)) {
+        return WrongField(fmt::format("statements[{}].params[{}]", i, j),
+                          "holds no value; a null is one, too: set `null`");
+      }
       addressed.statement.params.push_back(DecodeValue(value));
     }
     if (statement.has_expect_rows()) {
+      if (statement.expect_rows() < 0) {
+        return WrongField(
+            fmt::format("statements[{}].expect_rows", i),
+            fmt::format("is {}; a number of rows is 0 or more, and unset when any "
+                        "will do",
+                        statement.expect_rows()));
+      }
       addressed.statement.expect_rows = statement.expect_rows();
     }
     request.statements.push_back(std::move(addressed));

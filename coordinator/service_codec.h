@@ -10,7 +10,8 @@ namespace indoubt {
 
 void EncodeRequest(const TransactionRequest& request, v1::ExecuteRequest& message);
 /// As it was sent: the timeout is for CheckTimeout.
-TransactionRequest DecodeRequest(const v1::ExecuteRequest& message);
+/// kInvalidArgument names the field that no request may have as it is.
+Result<TransactionRequest> DecodeRequest(const v1::ExecuteRequest& message);
 
 v1::Outcome EncodeOutcomeKind(Outcome outcome);
 /// A word that this version does not know decodes as the least that it can mean:

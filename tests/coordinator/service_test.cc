@@ -2,6 +2,7 @@
 #include "coordinator/service.h"
 
 #include <atomic>
+#include <functional>
 #include <future>
 #include <limits>
 
@@ -84,6 +85,51 @@ TEST(ServiceTest, TimeoutOutOfBoundsIsRefusedBeforeAnybodyIsAsked) {
   EXPECT_EQ(executor.executed, 0);
   EXPECT_EQ(execute(0).outcome(), v1::OUTCOME_COMMITTED);
   EXPECT_EQ(execute(kLongestTimeout.count()).outcome(), v1::OUTCOME_COMMITTED);
+}
+
+TEST(ServiceTest, AFieldThatNoRequestMayHaveIsNamedAndNobodyIsAsked) {
+  CountingExecutor executor;
+  auto server = ExecutorServer::Start(executor, "127.0.0.1:0");
+  ASSERT_TRUE(server) << server.error().ToString();
+  const auto stub = v1::Coordinator::NewStub(grpc::CreateChannel(
+      fmt::format("127.0.0.1:{}", (*server)->port()), grpc::InsecureChannelCredentials()));
+  const auto execute = [&](const std::function<void(v1::ExecuteRequest&)>& spoil) {
+    grpc::ClientContext context;
+    v1::ExecuteRequest request;
+    v1::ExecuteReply reply;
+    request.add_statements()->add_params()->set_integer(1);
+    request.add_statements();
+    spoil(request);
+    const grpc::Status status = stub->Execute(&context, request, &reply);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return reply;
+  };
+  const std::vector<std::pair<std::string, std::function<void(v1::ExecuteRequest&)>>> wrong{
+      {"statements[0].params[1]: ",
+       [](auto& request) { request.mutable_statements(0)->add_params(); }},
+      {"statements[1].params[0]: ",
+       [](auto& request) {
+         auto& list = *request.mutable_statements(1)->add_params()->mutable_list();
+         list.add_items()->set_text("one");
+         list.add_items();
+       }},
+      {"answer_when: 7 ",
+       [](auto& request) { request.set_answer_when(static_cast<v1::AnswerWhen>(7)); }},
+      {"statements[1].expect_rows: is -1",
+       [](auto& request) { request.mutable_statements(1)->set_expect_rows(-1); }}};
+  for (const auto& [field, spoil] : wrong) {
+    const v1::ExecuteReply reply = execute(spoil);
+    EXPECT_EQ(reply.outcome(), v1::OUTCOME_ROLLED_BACK) << field;
+    EXPECT_EQ(reply.code(), ToString(StatusCode::kInvalidArgument)) << field;
+    EXPECT_THAT(reply.reason(), HasSubstr(field));
+  }
+  EXPECT_EQ(executor.executed, 0);
+  const v1::ExecuteReply reply = execute([](auto& request) {
+    request.mutable_statements(0)->add_params()->mutable_null();
+    request.mutable_statements(0)->add_params()->mutable_list();
+    request.mutable_statements(1)->set_expect_rows(0);
+  });
+  EXPECT_EQ(reply.outcome(), v1::OUTCOME_COMMITTED) << reply.reason();
 }
 
 }  // namespace
