@@ -56,6 +56,52 @@ bool IsOption(const std::string& word) {
          kOptions.end();
 }
 
+/// What a number of JSON stands for, whatever its notation: 0.DIGITS times ten to `exponent`,
+/// without zeros at either end; zero has no digits.
+struct Decimal {
+  bool negative = false;
+  std::string digits;
+  int64_t exponent = 0;
+  bool operator==(const Decimal&) const = default;
+};
+
+Decimal ReadDecimal(std::string_view number) {
+  Decimal read;
+  const size_t e = std::min(number.find_first_of("eE"), number.size());
+  bool behind_point = false;
+  for (const char c : number.substr(0, e)) {
+    if (c == '-') read.negative = true;
+    if (c == '.') behind_point = true;
+    if (c < '0' || c > '9') continue;
+    const bool leading_zero = c == '0' && read.digits.empty();
+    if (!leading_zero) read.digits += c;
+    if (leading_zero && behind_point) --read.exponent;
+    if (!leading_zero && !behind_point) ++read.exponent;
+  }
+  while (read.digits.ends_with('0')) read.digits.pop_back();
+  if (read.digits.empty()) return {read.negative, "", 0};
+  if (e < number.size()) {
+    // Beyond these no double but 0 is left, whatever is in front.
+    constexpr long kFar = 1'000'000'000;
+    const long written = std::strtol(std::string(number.substr(e + 1)).c_str(), nullptr, 10);
+    read.exponent += std::clamp(written, -kFar, kFar);
+  }
+  return read;
+}
+
+/// The number that `text`, a JSON float or an integer beyond int64, stands for: a double
+/// where that has every digit of it, and else the text.
+Value WithEveryDigit(const std::string& text, double nearest) {
+  const size_t first = text.find_first_not_of(" \t\r\n");
+  const std::string_view number =
+      std::string_view(text).substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
+  const bool is_integer = number.find_first_of(".eE") == std::string_view::npos;
+  if (is_integer || ReadDecimal(number) != ReadDecimal(fmt::format("{}", nearest))) {
+    return {text};
+  }
+  return {nearest};
+}
+
 }  // namespace
 
 Value ParseParam(const std::string& text) {
@@ -64,7 +110,7 @@ Value ParseParam(const std::string& text) {
   if (json.is_boolean()) return {json.get<bool>()};
   if (json.is_number_unsigned() && json.get<uint64_t>() > INT64_MAX) return {text};
   if (json.is_number_integer()) return {json.get<int64_t>()};
-  if (json.is_number_float()) return {json.get<double>()};
+  if (json.is_number_float()) return WithEveryDigit(text, json.get<double>());
   if (json.is_string()) return {json.get<std::string>()};
   return {text};
 }
@@ -122,6 +168,10 @@ Result<std::vector<AddressedStatement>> StatementsFromArguments(
     Statement& statement = statements.back().statement;
     if (option == "--param") {
       statement.params.push_back(ParseParam(values[0]));
+    } else if (statement.expect_rows) {
+      return Status(StatusCode::kInvalidArgument,
+                    fmt::format("--rows {}: --rows {} is given for this statement already",
+                                values[0], *statement.expect_rows));
     } else {
       statement.expect_rows = std::strtoll(values[0].c_str(), nullptr, 10);
     }

@@ -9,8 +9,8 @@
 
 namespace indoubt::cli {
 
-/// A parameter as people type it: a JSON scalar (7, 1.5, true, null, "7"), and
-/// anything else as text.
+/// A parameter as people type it: a JSON scalar (7, 1.5, true, null, "7"), and anything else
+/// as text; also a number that neither int64 nor double holds with every digit.
 Value ParseParam(const std::string& text);
 
 /// The statements in the words that follow `exec`: --rows and --param belong to the --on

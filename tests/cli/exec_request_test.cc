@@ -24,6 +24,44 @@ TEST(ParseParam, JsonScalarsHaveTheirTypeAndTheRestIsText) {
   EXPECT_EQ(ParseParam("18446744073709551615"), Value{std::string("18446744073709551615")});
 }
 
+TEST(ParseParam, ANumberThatWouldLoseDigitsIsText) {
+  for (const std::string text :
+       {"12345678901234567.89", "-99999999999999999999", "-9223372036854775809",
+        "9223372036854775808", "100000000000000000000", "0.1000000000000000055511151231257827",
+        "1e400", "1e-400", "-1e-400", "9007199254740993.0", " 12345678901234567.89 ",
+        "1e99999999999999999999", "1e-99999999999999999999",
+        "4.9406564584124654417656879286822137e-324"}) {
+    EXPECT_EQ(ParseParam(text), Value{text}) << text;
+  }
+  EXPECT_EQ(ParseParam("9223372036854775807"), Value{INT64_MAX});
+  EXPECT_EQ(ParseParam("-9223372036854775808"), Value{INT64_MIN});
+  const std::vector<std::pair<std::string, double>> exact{
+      {"0.1", 0.1},
+      {"12.50", 12.5},
+      {"-0.00120", -0.0012},
+      {"1e20", 1e20},
+      {"1E+2", 100},
+      {"120e-1", 12},
+      {"0.0", 0},
+      {"0e9", 0},
+      {"0e999999999", 0},
+      {"5e-324", 5e-324},
+      {" 1.5 ", 1.5},
+      {"1.7976931348623157e308", 1.7976931348623157e308},
+      {"9007199254740992.0", 9007199254740992.0}};
+  for (const auto& [text, number] : exact) EXPECT_EQ(ParseParam(text), Value{number}) << text;
+}
+
+TEST(StatementsFromArguments, RowsAreSaidOnceForAStatement) {
+  const auto twice =
+      StatementsFromArguments({"--on", "a", "DELETE FROM t", "--rows", "1", "--rows", "2"});
+  ASSERT_FALSE(twice);
+  EXPECT_EQ(twice.error().code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(twice.error().message(), HasSubstr("--rows 2: --rows 1 is given"));
+  EXPECT_TRUE(StatementsFromArguments(
+      {"--on", "a", "DELETE FROM t", "--rows", "1", "--on", "a", "SELECT 1", "--rows", "2"}));
+}
+
 class Statements : public ::testing::Test {
  protected:
   Result<std::vector<AddressedStatement>> Load(const std::string& text) {

@@ -90,7 +90,7 @@ TEST_F(ExecValues, ExactNumbersKeepEveryDigit) {
   const std::string digits = "12345678901234567890.123456789";
   const Json results =
       ResultsOf({"--on", "accounts", "SELECT $1::numeric, 9007199254740993::bigint", "--param",
-                 "\"" + digits + "\"", "--on", "ledger", "SELECT 9007199254740993, 5e-324"});
+                 digits, "--on", "ledger", "SELECT 9007199254740993, 5e-324"});
   ASSERT_EQ(results.size(), 2u);
   EXPECT_EQ(results[0]["values"][0], Json({digits, 9007199254740993}));
   EXPECT_EQ(results[1]["values"][0], Json({9007199254740993, 5e-324}));
