@@ -47,10 +47,32 @@ void TakeCredentials(std::string_view& rest, RedisAddress& address) {
       Decode(colon == std::string_view::npos ? credentials : credentials.substr(colon + 1));
 }
 
+/// "host", "host:port", and "[::1]" for a host that has colons itself; any of it may be left
+/// out.
+Status TakeHostAndPort(std::string_view text, RedisAddress& address) {
+  std::string_view host = text.substr(0, text.find(':')), port = text.substr(host.size());
+  if (text.starts_with('[')) {
+    const size_t end = text.find(']');
+    if (end == text.npos || end == 1)
+      return Wrong("the host's bracket is not closed, or empty");
+    host = text.substr(1, end - 1);
+    port = text.substr(end + 1);
+    if (!port.empty() && port[0] != ':') return Wrong("a ':' and the port follow a ']'");
+  } else if (port.find(':', 1) != port.npos) {
+    return Wrong("the host has a ':'; an IPv6 address stands in brackets, as in [::1]:6379");
+  }
+  if (!host.empty()) address.host = host;
+  if (port.empty()) return Status::Ok();
+  const bool right = ParseNumber(port.substr(1), 65535, address.port) && address.port > 0;
+  return right ? Status::Ok() : Wrong("the port is not a number from 1 to 65535");
+}
+
 }  // namespace
 
 std::string RedisAddress::Shown() const {
-  return unix_path.empty() ? fmt::format("{}:{}", host, port) : unix_path;
+  if (!unix_path.empty()) return unix_path;
+  const bool colons = host.find(':') != std::string::npos;
+  return colons ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
 }
 
 Result<RedisAddress> ParseRedisUri(const std::string& uri) {
@@ -80,15 +102,7 @@ Result<RedisAddress> ParseRedisUri(const std::string& uri) {
       !ParseNumber(rest.substr(slash + 1), 1 << 20, address.database)) {
     return Wrong("the database is not a number");
   }
-  const std::string_view host_port = rest.substr(0, slash);
-  const size_t colon = host_port.rfind(':');
-  if (colon != std::string_view::npos &&
-      !ParseNumber(host_port.substr(colon + 1), 65535, address.port)) {
-    return Wrong("the port is not a number");
-  }
-  if (const std::string_view host = host_port.substr(0, colon); !host.empty()) {
-    address.host = host;
-  }
+  INDOUBT_RETURN_IF_ERROR(TakeHostAndPort(rest.substr(0, slash), address));
   return address;
 }
 

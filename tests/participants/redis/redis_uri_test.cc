@@ -40,6 +40,32 @@ TEST(RedisUri, ReadsASocketAndDefaults) {
   EXPECT_EQ(plain->port, 6379);
 }
 
+TEST(RedisUri, AnIpv6AddressStandsInBrackets) {
+  const auto address = ParseRedisUri("redis://u:p@[fe80::1%eth0]:7000/3");
+  ASSERT_TRUE(address) << address.error().ToString();
+  EXPECT_EQ(address->host, "fe80::1%eth0");
+  EXPECT_EQ(address->port, 7000);
+  EXPECT_EQ(address->database, 3);
+  const auto plain = ParseRedisUri("redis://[::1]");
+  ASSERT_TRUE(plain) << plain.error().ToString();
+  EXPECT_EQ(plain->host, "::1") << "as a client takes it";
+  EXPECT_EQ(plain->port, 6379);
+  EXPECT_EQ(plain->Shown(), "[::1]:6379");
+  for (const char* wrong : {"redis://::1", "redis://::1:6379", "redis://[::1", "redis://[]:1",
+                            "redis://[::1]6379", "redis://[::1]:0"}) {
+    EXPECT_FALSE(ParseRedisUri(wrong)) << wrong;
+  }
+}
+
+TEST(RedisUri, APortOutOfRangeIsToldTheRange) {
+  for (const char* wrong :
+       {"redis://h:99999/0", "redis://h:0", "redis://h:", "redis://h:1x", "redis://h:-1"}) {
+    const auto address = ParseRedisUri(wrong);
+    ASSERT_FALSE(address) << wrong;
+    EXPECT_THAT(address.error().message(), testing::HasSubstr("from 1 to 65535")) << wrong;
+  }
+}
+
 TEST(RedisUri, WrongOnesAreErrorsThatShowNoSecret) {
   for (const char* uri : {"", "http://x", "redis://u:hunter2@h:port/0", "redis://h:1/x",
                           "unix://relative", "unix:///s?x=1", "redis://h:99999/0"}) {
