@@ -169,7 +169,12 @@ Result<std::vector<std::string>> EncodeBranchWork(const std::string& branch, siz
   }
   size_t bytes = 0;
   for (const Statement& statement : statements) {
-    INDOUBT_ASSIGN_OR_RETURN(std::vector<std::string> words, SplitRedisLine(statement));
+    auto split = SplitRedisLine(statement);
+    if (!split) {
+      const auto number = &statement - statements.data() + 1;
+      return split.error().WithContext(fmt::format("statement {}", number));
+    }
+    std::vector<std::string> words = std::move(*split);
     arguments.push_back(statement.expect_rows ? std::to_string(*statement.expect_rows) : "");
     arguments.push_back(std::to_string(words.size()));
     for (std::string& word : words) {

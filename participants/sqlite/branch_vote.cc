@@ -73,8 +73,12 @@ Attempt BranchStore::RunCaptured(BranchWork& work, const std::vector<Statement>&
   size_t room = kMaxResultBytes - work.result_bytes;
   for (size_t i = 0; i < statements.size() && status.ok(); ++i) {
     auto result = user_.Run(model_, statements[i], room);
-    status = result.status();
-    if (result.has_value()) results.push_back(std::move(*result));
+    if (result.has_value()) {
+      results.push_back(std::move(*result));
+    } else {
+      const size_t number = work.results.size() + results.size() + 1;
+      status = result.error().WithContext(fmt::format("statement {}", number));
+    }
   }
   const Status problem = capture_.problem();
   changes = capture_.Stop();

@@ -133,7 +133,7 @@ Result<sqlite3_stmt*> UserStatements::Compile(const std::string& sql) {
   if (found != compiled_.end()) return found->second;
   const auto refuse = [&](std::string_view why) {
     return Status(StatusCode::kInvalidArgument,
-                  fmt::format("statement \"{}\": {}", sql.substr(0, 80), why));
+                  fmt::format("\"{}\": {}", sql.substr(0, 80), why));
   };
   if (sql.find('\0') != std::string::npos) return refuse("it contains a NUL byte");
   sqlite3_stmt* handle = nullptr;
@@ -216,9 +216,8 @@ Result<StatementResult> UserStatements::Step(sqlite3_stmt* handle, const Stateme
     Value& taken = result.values.emplace_back(Value{std::move(row)});
     const size_t bytes = SizeInMemory(taken);
     if (bytes > room) {
-      return Status(
-          StatusCode::kAborted,
-          fmt::format("statement \"{}\": {}", statement.text.substr(0, 80), kTooManyResults));
+      return Status(StatusCode::kAborted,
+                    fmt::format("\"{}\": {}", statement.text.substr(0, 80), kTooManyResults));
     }
     room -= bytes;
   }
@@ -230,10 +229,9 @@ Result<StatementResult> UserStatements::Step(sqlite3_stmt* handle, const Stateme
   result.rows = reads ? static_cast<int64_t>(result.values.size())
                       : sqlite3_changes64(connection_.handle());
   if (statement.expect_rows && *statement.expect_rows != *result.rows) {
-    return Status(
-        StatusCode::kAborted,
-        fmt::format("statement \"{}\" touched {} rows, expected {}",
-                    statement.text.substr(0, 80), *result.rows, *statement.expect_rows));
+    return Status(StatusCode::kAborted, fmt::format("\"{}\" touched {} rows, expected {}",
+                                                    statement.text.substr(0, 80), *result.rows,
+                                                    *statement.expect_rows));
   }
   return result;
 }

@@ -173,6 +173,14 @@ TEST_F(RedisPromise, ReasonNamesTheStatementAndItsKey) {
   Say({"SET", "k", "text"});
   EXPECT_THAT(Prepare(NewTestGid(), {"SET a 1", "INCR k"}).reason,
               HasSubstr("statement 2 (INCR k)"));
+  for (const Statement& wrong : std::vector<Statement>{{"SET a \"open", {}, {}},
+                                                       {"SET a $2", {{int64_t{1}}}, {}},
+                                                       {"SET a $1", {Value{}}, {}}}) {
+    const Vote vote =
+        PrepareNow(*participant_, NewTestGid(), {{"SET a 1", {}, {}}, wrong}).vote;
+    EXPECT_EQ(vote.kind, VoteKind::kNo);
+    EXPECT_THAT(vote.reason, HasSubstr("statement 2: ")) << wrong.text;
+  }
 }
 
 TEST_F(RedisPromise, BranchThatChangesNothingIsReadOnlyAndLocksNothing) {

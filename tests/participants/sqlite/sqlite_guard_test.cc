@@ -99,6 +99,26 @@ TEST_F(SqliteGuards, WorkThatCannotBeKeptIsANoWithTheReason) {
   EXPECT_EQ(Ask(path_, "SELECT count(*) FROM indoubt_branch"), "0");
 }
 
+TEST_F(SqliteGuards, AReasonSaysWhichStatementItIsAbout) {
+  Make({"person", "pet"});
+  const Statement fine{"UPDATE person SET note = 'x' WHERE id = 1", {}, {}};
+  const std::vector<Statement> failing{{"SELECT nothing", {}, {}},
+                                       {"SELECT ?1", {}, {}},
+                                       {"SELECT ?1", {Value{std::vector<Value>{}}}, {}},
+                                       {"INSERT INTO pet VALUES (1, 99)", {}, {}},
+                                       {"SELECT 1", {}, 2},
+                                       {"COMMIT", {}, {}}};
+  for (const Statement& statement : failing) {
+    const Vote vote = PrepareNow(*participant_, NewTestGid(), {fine, statement}).vote;
+    EXPECT_EQ(vote.kind, VoteKind::kNo) << statement.text;
+    EXPECT_THAT(vote.reason, ::testing::StartsWith("statement 2: ")) << statement.text;
+    auto branch = participant_->Begin(NewTestGid(), TestDeadline());
+    ASSERT_TRUE(WorkNow(*branch, {fine}));
+    const Vote last = PrepareNow(*branch, {fine, statement}).vote;
+    EXPECT_THAT(last.reason, ::testing::StartsWith("statement 3: ")) << statement.text;
+  }
+}
+
 TEST_F(SqliteGuards, TableWithoutAKeyIsRefusedByPreflight) {
   Ask(path_, "CREATE TABLE loose (x)");
   Make({"person", "pet", "loose", "missing"});
