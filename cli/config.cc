@@ -16,10 +16,14 @@
 #include "cdc/table_name.h"
 #include "cli/toml_reader.h"
 #include "coordinator/executor.h"
+#include "participants/postgres/connection_string.h"
 #include "participants/redis/redis_uri.h"
 
 namespace indoubt::cli {
 namespace {
+
+/// The least outcome_retention: who asks again does so at once, or a moment later.
+constexpr Duration kLeastRetention = std::chrono::seconds(1);
 
 std::string Resolve(const std::string& file, const std::string& path) {
   if (path.empty()) return path;
@@ -65,10 +69,18 @@ std::string SecretString(TomlReader& reader, const std::string& key) {
   return value;
 }
 
+/// Under which key SecretString has found it.
+std::string SecretKey(const TomlReader& reader, const std::string& key) {
+  return reader.Has(key) ? key : key + "_env";
+}
+
 PostgresOptions ReadPostgres(TomlReader& reader, const std::string& name) {
   PostgresOptions options;
   options.name = name;
   options.dsn = SecretString(reader, "dsn");
+  if (const auto parsed = pg::ConnectionString::Parse(options.dsn); !parsed) {
+    reader.Wrong(SecretKey(reader, "dsn"), parsed.error().message());
+  }
   options.last_resource = reader.Bool("last_resource", false);
   return options;
 }
@@ -77,6 +89,10 @@ RedisOptions ReadRedis(TomlReader& reader, const std::string& name) {
   RedisOptions options;
   options.name = name;
   options.uri = SecretString(reader, "uri");
+  if (const auto parsed = ParseRedisUri(options.uri); !parsed) {
+    const std::string& what = parsed.error().message();
+    reader.Wrong(SecretKey(reader, "uri"), what.substr(what.starts_with("uri: ") ? 5 : 0));
+  }
   const std::string durability = reader.String("durability", "strict");
   if (durability == "relaxed") {
     options.durability = RedisDurability::kRelaxed;
@@ -86,11 +102,30 @@ RedisOptions ReadRedis(TomlReader& reader, const std::string& name) {
   return options;
 }
 
+/// SQLite takes a name in any case.
+bool IsOurSqliteTable(const std::string& table) {
+  constexpr std::string_view kOurs = "indoubt_";
+  return table.size() >= kOurs.size() &&
+         std::equal(kOurs.begin(), kOurs.end(), table.begin(), [](char ours, char theirs) {
+           return ours == std::tolower(static_cast<unsigned char>(theirs));
+         });
+}
+
 SqliteOptions ReadSqlite(TomlReader& reader, const std::string& name, const std::string& file) {
   SqliteOptions options;
   options.name = name;
   options.path = Resolve(file, reader.RequiredString("path"));
+  if (options.path.empty()) reader.Wrong("path", "must name the SQLite file");
+  if (options.path.find('\0') != std::string::npos) {
+    reader.Wrong("path", "a file's name holds no NUL");
+  }
   options.tables = reader.RequiredStrings("tables");
+  for (const std::string& table : options.tables) {
+    if (!IsOurSqliteTable(table)) continue;
+    reader.Wrong("tables", fmt::format("\"{}\" is a name that indoubt keeps for its own tables "
+                                       "(indoubt_...); name tables of yours",
+                                       table.substr(0, 80)));
+  }
   return options;
 }
 
@@ -188,11 +223,18 @@ Status ReadCoordinator(const toml::table* table, Config& config) {
                  "must be above 0s and at most " + FormatDuration(kLongestTimeout));
   }
   config.outcome_retention = reader.DurationOf("outcome_retention", config.outcome_retention);
+  if (config.outcome_retention < kLeastRetention) {
+    reader.Wrong("outcome_retention",
+                 fmt::format("must be at least {}: a request id (--id) is remembered for so "
+                             "long and protects nothing afterwards",
+                             FormatDuration(kLeastRetention)));
+  }
   return reader.Finish();
 }
 
 Status ReadLog(const toml::table* table, Config& config) {
   config.log_path = Resolve(config.file, "decisions");
+  config.log_place = config.file + ": log.path";
   if (table == nullptr) return Status::Ok();
   TomlReader reader(*table, config.file, "log");
   if (reader.String("kind", "file") != "file") {
@@ -201,6 +243,7 @@ Status ReadLog(const toml::table* table, Config& config) {
   const std::string log_path = reader.String("path", "decisions");
   if (log_path.empty()) reader.Wrong("path", "must name the log's folder");
   config.log_path = Resolve(config.file, log_path);
+  if (reader.Has("path")) config.log_place = reader.Place("path");
   return reader.Finish();
 }
 

@@ -49,7 +49,8 @@ struct Config {
   std::string listen;  // empty: not given; a unix socket's path as log_path
   Duration default_timeout = std::chrono::seconds(5);
   Duration outcome_retention = std::chrono::hours(1);
-  std::string log_path;  // absolute or relative to the working folder
+  std::string log_path;   // absolute or relative to the working folder
+  std::string log_place;  // where log.path is written, "file:line:column: log.path"
   std::vector<ParticipantOptions> participants;
   std::optional<CdcConfig> cdc;
 };

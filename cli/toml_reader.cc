@@ -43,14 +43,23 @@ const toml::node* TomlReader::Take(const std::string& key) {
   return table_.get(key);
 }
 
+std::string TomlReader::PlaceAt(const toml::source_region& where,
+                                const std::string& key) const {
+  const std::string full = prefix_.empty() ? key : key.empty() ? prefix_ : prefix_ + "." + key;
+  return fmt::format("{}:{}:{}: {}", file_, std::max<uint32_t>(1, where.begin.line),
+                     std::max<uint32_t>(1, where.begin.column), ForTerminal(full));
+}
+
+std::string TomlReader::Place(const std::string& key) const {
+  const toml::node* node = table_.get(key);
+  return PlaceAt(node != nullptr ? node->source() : table_.source(), key);
+}
+
 void TomlReader::WrongAt(const toml::source_region& where, const std::string& key,
                          const std::string& what) {
   if (!status_.ok()) return;
-  const std::string full = prefix_.empty() ? key : key.empty() ? prefix_ : prefix_ + "." + key;
-  status_ = Status(
-      StatusCode::kInvalidArgument,
-      fmt::format("{}:{}:{}: {}", file_, std::max<uint32_t>(1, where.begin.line),
-                  std::max<uint32_t>(1, where.begin.column), ForTerminal(full + ": " + what)));
+  status_ = Status(StatusCode::kInvalidArgument,
+                   fmt::format("{}: {}", PlaceAt(where, key), ForTerminal(what)));
 }
 
 void TomlReader::Wrong(const std::string& key, const std::string& what) {

@@ -37,6 +37,9 @@ class TomlReader {
   /// The value of any type, or null when it is absent.
   const toml::node* Node(const std::string& key) { return Take(key); }
 
+  /// "file:line:column: key", for who finds later that its value is wrong.
+  std::string Place(const std::string& key) const;
+
   /// Says that `key`'s value is wrong.
   void Wrong(const std::string& key, const std::string& what);
   /// Complains of keys that nobody asked for, and returns the first error or Ok.
@@ -46,6 +49,7 @@ class TomlReader {
   const toml::node* Take(const std::string& key);
   void WrongAt(const toml::source_region& where, const std::string& key,
                const std::string& what);
+  std::string PlaceAt(const toml::source_region& where, const std::string& key) const;
 
   const toml::table& table_;
   const std::string file_, prefix_;

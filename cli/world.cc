@@ -44,7 +44,11 @@ Result<std::unique_ptr<DecisionLog>> OpenLog(const Config& config,
   options.outcome_retention = config.outcome_retention;
   options.lock_timeout = patience;
   options.must_exist = choices.empty_log == EmptyLog::kLookOnly;
-  return OpenFileLog(PosixFileSystem(), config.log_path, options);
+  auto log = OpenFileLog(PosixFileSystem(), config.log_path, options);
+  const StatusCode code = log ? StatusCode::kOk : log.error().code();
+  const bool misplaced = code == StatusCode::kNotFound || code == StatusCode::kIoError;
+  if (misplaced) return log.error().WithContext(config.log_place);
+  return log;
 }
 
 Result<std::unique_ptr<Coordinator>> StartOn(

@@ -132,6 +132,57 @@ TEST(Config, APathInListenIsRelativeToTheFile) {
   EXPECT_EQ(listen("127.0.0.1:7440"), "127.0.0.1:7440");
 }
 
+std::string With(const std::string& was, const std::string& now) {
+  std::string text = kShop;
+  text.replace(text.find(was), was.size(), now);
+  return text;
+}
+
+TEST(Config, WhereAStoreIsIsCheckedWithItsPlaceAndWithoutSecrets) {
+  const std::string dsn = "\"host=/run/pg password=hunter2\"",
+                    uri = "\"redis://127.0.0.1:6379/0\"";
+  const std::string no_dsn = ErrorOf(With(dsn, "\"host=/run/pg password='hunter2\""));
+  EXPECT_THAT(no_dsn, HasSubstr("conf/shop.toml:6:7: participants.accounts.dsn: the connection "
+                                "string cannot be parsed"));
+  const std::string no_uri = ErrorOf(With(uri, "\"redis://shop:hunter2@h:99999/0\""));
+  EXPECT_THAT(no_uri, HasSubstr("conf/shop.toml:9:7: participants.stock.uri: the port is not a "
+                                "number from 1 to 65535"));
+  setenv("INDOUBT_TEST_URI", "http://hunter2", 1);
+  const std::string variable = ErrorOf(With("uri = " + uri, "uri_env = \"INDOUBT_TEST_URI\""));
+  EXPECT_THAT(variable, HasSubstr("conf/shop.toml:9:11: participants.stock.uri_env: is neither "
+                                  "redis:// nor unix://"));
+  for (const std::string& error : {no_dsn, no_uri, variable}) {
+    EXPECT_THAT(error, Not(HasSubstr("hunter2")));
+  }
+  EXPECT_THAT(ErrorOf(With("\"ledger.db\"", "\"\"")),
+              HasSubstr("conf/shop.toml:12:8: participants.ledger.path: must name"));
+}
+
+TEST(Config, TablesOfIndoubtsOwnAreNotManaged) {
+  for (const char* own : {"indoubt_branch", "Indoubt_Lock", "indoubt_cdc_position"}) {
+    EXPECT_THAT(ErrorOf(With("\"entries\"", fmt::format("\"entries\", \"{}\"", own))),
+                HasSubstr("conf/shop.toml:13:10: participants.ledger.tables: "));
+  }
+  EXPECT_EQ(ErrorOf(With("\"entries\"", "\"indoubt\", \"entries_indoubt_\"")), "");
+}
+
+TEST(Config, ARetentionThatProtectsNothingIsRefused) {
+  const std::string node = "node = \"shop-1\"\n";
+  for (const char* wrong : {"0s", "999ms"}) {
+    EXPECT_THAT(
+        ErrorOf(With(node, node + "outcome_retention = \"" + wrong + "\"\n")),
+        HasSubstr("conf/shop.toml:3:21: coordinator.outcome_retention: must be at least 1s"));
+  }
+  EXPECT_EQ(ErrorOf(With(node, node + "outcome_retention = \"1s\"\n")), "");
+}
+
+TEST(Config, WhereTheLogIsWrittenIsKnown) {
+  const auto config = ParseConfig(std::string(kShop) + "[log]\npath = \"x\"\n", "conf/s.toml");
+  ASSERT_TRUE(config) << config.error().ToString();
+  EXPECT_EQ(config->log_place, "conf/s.toml:15:8: log.path");
+  EXPECT_EQ(ParseConfig(kShop, "conf/s.toml")->log_place, "conf/s.toml: log.path");
+}
+
 TEST(Config, ViewMustNameAParticipantOfItsKind) {
   EXPECT_THAT(ErrorOf(std::string(kShop) +
                       "[cdc]\nsource = \"accounts\"\ntables = [\"t\"]\nslot = \"s\"\n"

@@ -7,7 +7,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <signal.h>
 
+#include "faults/proxy.h"
+#include "tests/support/read_text.h"
 #include "tests/support/stores.h"
 
 namespace indoubt::testing {
@@ -33,6 +36,21 @@ class Exec : public ::testing::Test {
     EXPECT_EQ(stores_->Leftovers(), "");
     EXPECT_EQ(stores_->Unbalanced(), "");
     EXPECT_EQ(stores_->Unwritable(order), "");
+  }
+  /// A configuration over the same stores, with `was` replaced by `now` in its text.
+  std::string Config(const std::string& was, const std::string& now) {
+    std::string text = ReadText(stores_->config_path());
+    INDOUBT_CHECK(text.find(was) != std::string::npos, was);
+    text.replace(text.find(was), was.size(), now);
+    const std::string path = stores_->folder() + "/other.toml";
+    std::ofstream(path) << text;
+    return path;
+  }
+  /// Ended with what it has in the log's folder.
+  static void Stop(Process& serve) {
+    serve.Signal(SIGTERM);
+    const auto end = serve.Wait(SystemClock().Now() + std::chrono::seconds(60));
+    EXPECT_TRUE(end && !end->by_signal && end->code == 0);
   }
   static Stores* stores_;
 };
@@ -176,6 +194,63 @@ TEST_F(Exec, UsageErrorsExitTwoAndSayWhatToWrite) {
   const Ran point = stores_->Indoubt({"list", "faults"}, {{"INDOUBT_FAILPOINT", "nope=kill"}});
   EXPECT_TRUE(point.Exited(2));
   EXPECT_THAT(point.err, HasSubstr("nope"));
+}
+
+TEST_F(Exec, ALogThatCannotBeThereIsSaidWithFileAndKey) {
+  const std::string config =
+      Config("[participants.accounts]",
+             "[log]\npath = \"no/such/decisions\"\n[participants.accounts]");
+  for (const char* verb : {"recover", "serve"}) {
+    const Ran ran = stores_->Indoubt({verb, "-c", config});
+    EXPECT_TRUE(ran.Exited(2)) << ran.err;
+    EXPECT_THAT(ran.err, ::testing::ContainsRegex("other.toml:[0-9]+:8: log.path: "));
+  }
+}
+
+TEST_F(Exec, AnAddressThatIsNotOursIsSaidInOneLine) {
+  const std::string config =
+      Config(stores_->service_address(), "203.0.113.7:7440");  // for documentation only
+  const Ran ran = stores_->Indoubt({"serve", "-c", config});
+  EXPECT_TRUE(ran.Exited(3)) << ran.err;
+  EXPECT_THAT(ran.err, HasSubstr("coordinator.listen: cannot listen on 203.0.113.7:7440"));
+  EXPECT_EQ(std::count(ran.err.begin(), ran.err.end(), '\n'), 1) << ran.err;
+}
+
+TEST_F(Exec, ASecondServeIsRefusedAndTheFirstStaysReachable) {
+  const auto serve = stores_->Serve();
+  ASSERT_TRUE(serve->Running());
+  const std::string config = Config("[participants.accounts]",
+                                    "[log]\npath = \"decisions2\"\n[participants.accounts]");
+  const Ran second = stores_->Indoubt({"serve", "-c", config});
+  EXPECT_TRUE(second.Exited(3)) << second.err;
+  EXPECT_THAT(second.err, HasSubstr("in use"));
+  const Ran asked = stores_->Indoubt(
+      {"exec", "--server", stores_->service_address(), "--on", "accounts", "SELECT 1"});
+  EXPECT_TRUE(asked.Exited(0)) << asked.err;
+  Stop(*serve);
+}
+
+TEST_F(Exec, AServerBehindASlowLinkIsReachedAndOneThatIsNotThereIsNamed) {
+  const std::string address = "unix:" + stores_->folder() + "/slow.sock";
+  const auto ask = [&] {
+    return stores_->Indoubt(
+        {"exec", "--server", address, "--timeout", "30s", "--on", "accounts", "SELECT 1"});
+  };
+  const Ran nobody = ask();
+  EXPECT_TRUE(nobody.Exited(3)) << nobody.err;
+  EXPECT_THAT(nobody.err, HasSubstr(address));
+  EXPECT_THAT(nobody.err, HasSubstr("is `indoubt serve` running there?"));
+
+  const auto serve = stores_->Serve();
+  ASSERT_TRUE(serve->Running());
+  auto proxy = Proxy::Start({.listen = address, .server = stores_->service_address()});
+  ASSERT_TRUE(proxy) << proxy.error().ToString();
+  for (const Direction direction : {Direction::kToServer, Direction::kToClient}) {
+    (*proxy)->SetConditions(direction, {.latency = std::chrono::milliseconds(150)});
+  }
+  const Ran slow = ask();
+  EXPECT_TRUE(slow.Exited(0)) << slow.err;
+  Stop(*serve);
 }
 
 TEST_F(Exec, HostileGidsAreRefusedWithAClearError) {
