@@ -63,7 +63,9 @@ void BranchState::SendLast(std::vector<Statement> last) {
   // A lone commit has no name to be asked for later, so its id must come back first.
   const bool flush = ending_ == Ending::kCommit && with_final;
   Command& asked = commands.emplace_back();
-  asked = ending_ == Ending::kDecide ? InsertCommitRow(gid_, others_) : AskTransactionId(flush);
+  const bool assign = takes_lock_ && ending_ == Ending::kPrepare;
+  asked = ending_ == Ending::kDecide ? InsertCommitRow(gid_, others_)
+                                     : AskTransactionId(assign, flush);
   asked.keep = !taint_;
   if (with_final) {
     commands.push_back({.text = ending_ == Ending::kPrepare
@@ -110,12 +112,12 @@ void BranchState::TakeBack(const ScriptReply& reply, size_t index, const Status&
   if (prepared.kind == Finished::Kind::kNo) return Refuse(why);
   Finished finished{.kind = Finished::Kind::kUnknown, .reason = why.message()};
   if (prepared.kind == Finished::Kind::kUnknown) return Conclude(std::move(finished));
-  lease_->Run({Command{.text = fmt::format("ROLLBACK PREPARED '{}'", branch_)}}, limit(),
-              [self = shared_from_this(), finished](const ScriptReply& answer) mutable {
-                const bool gone = !answer.lost && !answer.FirstError();
-                if (gone) finished.kind = Finished::Kind::kNo;
-                self->Conclude(std::move(finished));
-              });
+  lease_->RunCleaned({.text = fmt::format("ROLLBACK PREPARED '{}'", branch_)}, limit(),
+                     [self = shared_from_this(), finished](const ScriptReply& answer) mutable {
+                       const bool gone = !answer.lost && !answer.FirstError();
+                       if (gone) finished.kind = Finished::Kind::kNo;
+                       self->Conclude(std::move(finished));
+                     });
 }
 
 void BranchState::SendFinal() {
@@ -165,7 +167,7 @@ void BranchState::EndReadOnly(bool serializable) {
 
 /// Its statements looked like writes and touched nothing: the prepared husk goes.
 void BranchState::EndPreparedReadOnly() {
-  lease_->Run({Command{.text = fmt::format("COMMIT PREPARED '{}'", branch_)}}, limit(),
+  lease_->RunCleaned({.text = fmt::format("COMMIT PREPARED '{}'", branch_)}, limit(),
               [self = shared_from_this()](const ScriptReply& reply) {
                 Finished finished{.kind = Finished::Kind::kReadOnly};
                 if (reply.lost || reply.FirstError()) {

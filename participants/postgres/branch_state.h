@@ -91,6 +91,7 @@ class BranchState : public std::enable_shared_from_this<BranchState> {
   bool abandoned_ = false;  // the owner is gone
   std::atomic<bool> over_{false};
   bool may_write_ = false;
+  bool takes_lock_ = false;
   bool taint_ = false;
   std::string ended_reason_;  // not empty: a step failed
   std::vector<StatementResult> results_;

@@ -101,6 +101,7 @@ void Connection::Run(const std::vector<Command>& commands) {
   script_.replies.resize(commands.size());
   steps_.clear();
   next_step_ = 0;
+  syncs_left_ = 1;
   step_has_result_ = false;
   room_ = kMaxResultBytes;
   bounded_.clear();
@@ -111,6 +112,11 @@ void Connection::Run(const std::vector<Command>& commands) {
     // The first of a pipeline is the current one from now on, the others after a null.
     if (i == 0) PQsetSingleRowMode(connection_.get());
     bounded_.push_back(commands[i].bounded);
+    if (!commands[i].sync_after) continue;
+    ++syncs_left_;
+    if (PQpipelineSync(connection_.get()) != 1) {
+      return Break(PQerrorMessage(connection_.get()));
+    }
   }
   if (PQpipelineSync(connection_.get()) != 1) return Break(PQerrorMessage(connection_.get()));
   Flush();
@@ -181,7 +187,10 @@ void Connection::ReadReplies() {
 
 void Connection::TakeResult(PGresult* result) {
   const ExecStatusType status = PQresultStatus(result);
-  if (status == PGRES_PIPELINE_SYNC) return FinishScript(/*lost=*/false);
+  if (status == PGRES_PIPELINE_SYNC) {
+    if (--syncs_left_ == 0) FinishScript(/*lost=*/false);
+    return;
+  }
   if (next_step_ >= steps_.size()) return;  // a FATAL after the last reply
   const Step& step = steps_[next_step_];
   Reply& reply = script_.replies[step.command];

@@ -21,6 +21,8 @@ struct Command {
   std::vector<Value> params{};
   /// The server sends the replies up to here before it goes on.
   bool flush_after = false;
+  /// What follows in the script is another transaction, and runs also if this one failed.
+  bool sync_after = false;
   /// A user's: when the rows of all such of a script pass kMaxResultBytes, those of the
   /// command that does so are read and dropped.
   bool bounded = false;
@@ -109,6 +111,7 @@ class Connection {
   std::vector<bool> bounded_;  // of the script's commands
   size_t room_ = 0;            // what the results of those may still take
   size_t next_step_ = 0;
+  size_t syncs_left_ = 0;  // whose answer is to come
   bool step_has_result_ = false;
   KeptStatements kept_;
   std::optional<ScriptReply> finished_;

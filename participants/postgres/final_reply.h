@@ -10,8 +10,9 @@ namespace indoubt::pg {
 /// Whether the branch has written (a transaction id is assigned), and how it reads.
 /// PREPARE TRANSACTION always waits for its WAL; a plain COMMIT only if a statement has
 /// not switched that off, so it is switched on again. And a branch belongs to the role that
-/// prepares it, who alone may commit it: one that a statement has taken is given back.
-Command AskTransactionId(bool flush);
+/// prepares it, who alone may commit it: one that a statement has taken is given back. With
+/// `assign` it gets an id if it has none, so that it is prepared and holds its locks.
+Command AskTransactionId(bool assign, bool flush);
 
 /// A field of the one row that `reply` brought; empty when there is none.
 std::string TextAt(const Reply& reply, size_t column);

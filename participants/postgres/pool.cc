@@ -21,6 +21,21 @@ void Lease::Run(std::vector<Command> commands, TimePoint limit, ScriptCallback d
   pool_.RunScript(slot_, std::move(commands), limit, std::move(done));
 }
 
+void Lease::RunCleaned(Command command, TimePoint limit, ScriptCallback done) {
+  std::vector<Command> commands = CleaningCommands(pool_.slots_.at(slot_).cleaning);
+  commands.back().sync_after = true;
+  commands.push_back(std::move(command));
+  Run(std::move(commands), limit, [this, done = std::move(done)](ScriptReply reply) {
+    ScriptReply own{.lost = reply.lost, .lost_reason = reply.lost_reason};
+    if (!reply.replies.empty()) {
+      own.replies.push_back(std::move(reply.replies.back()));
+      reply.replies.pop_back();
+    }
+    if (!WhyNotClean(reply).empty()) Taint();
+    done(std::move(own));
+  });
+}
+
 bool Lease::InTransaction() const { return pool_.slots_.at(slot_).connection->InTransaction(); }
 int Lease::backend_pid() const { return pool_.slots_.at(slot_).connection->backend_pid(); }
 void Lease::Taint() { pool_.slots_.at(slot_).tainted = true; }
@@ -82,7 +97,7 @@ void Pool::Loop() {
       RunTasks();
       RunTimers();
       Dispatch();
-    } while (DeliverReplies());
+    } while (DeliverReplies() || CleanReturned());
     {
       const std::lock_guard lock(mutex_);
       if (stop_) break;
@@ -186,6 +201,9 @@ void Pool::RunScript(uint64_t id, std::vector<Command> commands, TimePoint limit
   Slot& slot = slots_.at(id);
   if (slot.connection->state() != Connection::State::kIdle) {
     return done(ScriptReply{.lost = true, .lost_reason = slot.connection->broken_reason()});
+  }
+  for (const Command& command : commands) {
+    if (command.text == "COMMIT") slot.cleaning.committed = true;
   }
   slot.done = std::move(done);
   slot.limit = At(limit, [this, id] {

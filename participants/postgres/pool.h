@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "participants/postgres/connection.h"
+#include "participants/postgres/session.h"
 
 namespace indoubt::pg {
 
@@ -23,8 +24,9 @@ using TimerKey = std::pair<TimePoint, uint64_t>;
 
 enum class Lane { kPhaseTwo, kWork };
 
-/// A connection on loan; the destructor gives it back (after a ROLLBACK if it is in
-/// a transaction). Used on the pool's thread only; after the pool has stopped it may
+/// A connection on loan; the destructor gives it back. Before it is lent again the pool ends
+/// its transaction, and after work takes back what that has changed in the session, once there
+/// is nothing more urgent to do; a session that cannot be cleaned is closed. Used on the pool's thread only; after the pool has stopped it may
 /// be destroyed anywhere.
 class Lease {
  public:
@@ -35,6 +37,9 @@ class Lease {
   /// Runs one script. When it has no end by `limit`, the connection is closed and
   /// the script ends as lost. One at a time.
   void Run(std::vector<Command> commands, TimePoint limit, ScriptCallback done);
+  /// Run for one command that is not to meet what the branch has left in its session (a role,
+  /// a timeout): cleans that first, in the same round trip. Not in a transaction.
+  void RunCleaned(Command command, TimePoint limit, ScriptCallback done);
   bool InTransaction() const;
   /// Not to be used again by others.
   void Taint();
@@ -88,10 +93,13 @@ class Pool {
     std::unique_ptr<Connection> connection;
     bool ready = false;  // connected, and its session looked at
     bool leased = false;
+    bool returned = false;  // the lease has ended, what is to be cleaned has not
+    Cleaning cleaning;      // that it needs
+    TimePoint looked_at{};  // for prepared statements
     bool tainted = false;
     Lane lane = Lane::kWork;
     std::string problem;  // why work must not use it
-    TimePoint began{};    // to connect
+    TimePoint began{};    // to connect, or to be cleaned
     TimePoint established{};
     ScriptCallback done;
     std::optional<TimerKey> limit;
@@ -117,6 +125,9 @@ class Pool {
   void ConnectFailed(const std::string& reason);
   void FailAll(Waiters& waiters, const Status& why);
   void GiveBack(const Lease& lease);
+  bool CleanReturned();
+  void Clean(uint64_t id);
+  void Free(uint64_t id);
   void Retire(uint64_t id);
   void EndEverything();
   void Wake();
@@ -137,6 +148,7 @@ class Pool {
   bool stopping_ = false;
   std::map<uint64_t, Slot> slots_;
   uint64_t next_id_ = 1;
+  std::vector<uint64_t> returned_;  // slots to clean
   size_t work_in_use_ = 0;
   Waiters phase_two_, work_;
   std::map<TimerKey, std::function<void()>> timers_;

@@ -1,5 +1,6 @@
 // Who gets a connection, and how there come to be any: waiters, grants, connects.
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -12,10 +13,12 @@ namespace {
 constexpr Duration kFirstBackoff = std::chrono::milliseconds(20);
 constexpr Duration kLongestBackoff = std::chrono::milliseconds(500);
 constexpr Duration kConnectLimit = std::chrono::seconds(10);
-// A connect that takes longer may be to a server that will never answer (half open): from
-// then on others try, too.
+// A connect (or a cleaning) that takes longer may be to a server that will never answer (half
+// open): from then on others try, too.
 constexpr Duration kConnectHope = std::chrono::milliseconds(500);
-constexpr Duration kRollbackLimit = std::chrono::seconds(5);
+// Between two looks for prepared statements of branches.
+constexpr Duration kLookInterval = std::chrono::seconds(1);
+constexpr Duration kCleaningLimit = std::chrono::seconds(5);
 // Waiters hold memory of their callers; more than this is overload, not a burst.
 constexpr size_t kMaxWaiters = 16384;
 
@@ -91,7 +94,7 @@ void Pool::Dispatch() {
   size_t connecting = 0;
   const TimePoint hope_from = SystemClock().Now() - kConnectHope;
   for (const auto& [id, slot] : slots_) {
-    connecting += !slot.ready && slot.began > hope_from ? 1 : 0;
+    connecting += (!slot.ready || slot.returned) && slot.began > hope_from ? 1 : 0;
   }
   while (!stopping_ && connecting < needed && slots_.size() < max_connections_ &&
          SystemClock().Now() >= next_connect_) {
@@ -126,6 +129,7 @@ void Pool::LookAtSession(uint64_t id) {
                 return looked.connection->Break(answer.message);
               }
               looked.problem = SessionProblem(answer.result, prepares_);
+              looked.cleaning = {.checks_connection = ChecksConnection(answer.result)};
               looked.established = SystemClock().Now();
               looked.ready = true;
               backoff_ = Duration{};
@@ -155,21 +159,60 @@ void Pool::FailAll(Waiters& waiters, const Status& why) {
 
 void Pool::GiveBack(const Lease& lease) {
   Slot& slot = slots_.at(lease.slot_);
-  const auto free = [this, id = lease.slot_, lane = lease.lane_] {
-    Slot& freed = slots_.at(id);
-    freed.leased = false;
-    if (lane == Lane::kWork) --work_in_use_;
-    if (freed.tainted) freed.connection->Break("its session may have been changed");
-  };
   if (slot.connection->state() == Connection::State::kRunning) {
     slot.connection->Break("abandoned while a command ran");
   }
+  const bool clean = slot.tainted || lease.lane_ != Lane::kWork;
   if (slot.connection->state() == Connection::State::kBroken ||
-      !slot.connection->InTransaction()) {
-    return free();
+      (clean && !slot.connection->InTransaction())) {
+    return Free(lease.slot_);
   }
-  RunScript(lease.slot_, {Command{.text = "ROLLBACK"}}, SystemClock().Now() + kRollbackLimit,
-            [free](const ScriptReply&) { free(); });
+  slot.returned = true;
+  slot.began = SystemClock().Now();
+  returned_.push_back(lease.slot_);
+}
+
+/// Whether there was anything to clean.
+bool Pool::CleanReturned() {
+  const std::vector<uint64_t> ids = std::exchange(returned_, {});
+  for (const uint64_t id : ids) Clean(id);
+  return !ids.empty();
+}
+
+void Pool::Clean(uint64_t id) {
+  Slot& slot = slots_.at(id);
+  std::vector<Command> commands;
+  if (slot.connection->InTransaction()) commands.push_back({.text = "ROLLBACK"});
+  if (slot.lane == Lane::kWork && !slot.tainted) {
+    const TimePoint now = SystemClock().Now();
+    const bool look = now - slot.looked_at > kLookInterval;
+    if (look) slot.looked_at = now;
+    slot.cleaning.look_for_statements = look;
+    for (Command& command : CleaningCommands(slot.cleaning)) {
+      commands.push_back(std::move(command));
+    }
+    slot.cleaning.committed = slot.cleaning.look_for_statements = false;
+  }
+  const TimerKey look_again = At(SystemClock().Now() + kConnectHope, [] {});
+  RunScript(id, std::move(commands), SystemClock().Now() + kCleaningLimit,
+            [this, id, look_again](const ScriptReply& reply) {
+              Cancel(look_again);
+              Slot& cleaned = slots_.at(id);
+              const std::string why = cleaned.lane == Lane::kWork && !cleaned.tainted
+                                          ? WhyNotClean(reply)
+                                          : "";
+              if (!why.empty()) cleaned.connection->Break("its session is not used again: " + why);
+              Free(id);
+            });
+}
+
+/// What it was lent for is over, and nothing of that is left in its session.
+void Pool::Free(uint64_t id) {
+  Slot& slot = slots_.at(id);
+  slot.leased = false;
+  slot.returned = false;
+  if (slot.lane == Lane::kWork) --work_in_use_;
+  if (slot.tainted) slot.connection->Break("its session may have been changed");
 }
 
 void Pool::Retire(uint64_t id) {

@@ -11,23 +11,73 @@ std::string TextAt(const std::vector<Value>& row, size_t column) {
   return text == nullptr ? "" : *text;
 }
 
+constexpr size_t kCheckIntervalColumn = 8;  // of SessionQuery
+
+/// Three columns that take the server's timeouts out of the session.
+std::string OurLimits() {
+  return fmt::format(
+      "pg_catalog.set_config('statement_timeout', '0', false), "
+      "pg_catalog.set_config('lock_timeout', '{}', false), "
+      "pg_catalog.set_config('idle_in_transaction_session_timeout', '0', false)",
+      kSessionLockLimit / std::chrono::milliseconds(1));
+}
+
 }  // namespace
 
 std::string SessionQuery() {
   // client_connection_check_interval (PostgreSQL 14 on Linux) makes a backend that waits for
   // a lock notice that its client is gone, instead of preparing when nobody listens any
-  // more. indoubt.role is what a branch returns to before it is prepared.
+  // more.
   return fmt::format(
       "SELECT current_setting('fsync'), current_setting('synchronous_commit'), "
       "current_setting('max_prepared_transactions'), pg_is_in_recovery(), "
-      "current_setting('server_version_num')::int, "
-      "set_config('statement_timeout', '0', false), "
-      "set_config('lock_timeout', '{}', false), "
-      "set_config('idle_in_transaction_session_timeout', '0', false), "
+      "current_setting('server_version_num')::int, {}, "
       "(SELECT set_config(name, '1000', false) FROM pg_settings "
-      "WHERE name = 'client_connection_check_interval'), "
-      "set_config('indoubt.role', current_setting('role'), false)",
-      kSessionLockLimit / std::chrono::milliseconds(1));
+      "WHERE name = 'client_connection_check_interval')",
+      OurLimits());
+}
+
+bool ChecksConnection(const StatementResult& looked) {
+  const auto* row = looked.values.empty()
+                        ? nullptr
+                        : std::get_if<std::vector<Value>>(&looked.values.front().held);
+  return row != nullptr && !TextAt(*row, kCheckIntervalColumn).empty();
+}
+
+std::vector<Command> CleaningCommands(const Cleaning& cleaning) {
+  // RESET ALL leaves out whom the session belongs to. NULL is what it began with.
+  std::string rest =
+      "SELECT pg_catalog.set_config('session_authorization', NULL, false), "
+      "pg_catalog.set_config('role', NULL, false), pg_catalog.pg_advisory_unlock_all(), " +
+      OurLimits();
+  if (cleaning.checks_connection) {
+    rest += ", pg_catalog.set_config('client_connection_check_interval', '1000', false)";
+  }
+  std::vector<Command> commands;
+  const auto add = [&commands](std::string text) {
+    commands.push_back({.text = std::move(text), .keep = true});
+  };
+  add("RESET ALL");
+  add(std::move(rest));
+  if (cleaning.committed) {
+    add("CLOSE ALL");
+    add("UNLISTEN *");
+    add("DISCARD TEMP");
+  }
+  add("DISCARD SEQUENCES");
+  if (cleaning.look_for_statements) {  // last: WhyNotClean
+    add("SELECT name FROM pg_catalog.pg_prepared_statements WHERE from_sql LIMIT 1");
+  }
+  return commands;
+}
+
+std::string WhyNotClean(const ScriptReply& reply) {
+  if (reply.lost || reply.replies.empty()) return "connection lost: " + reply.lost_reason;
+  for (const Reply& each : reply.replies) {
+    if (each.kind != Reply::Kind::kDone) return "it could not be cleaned: " + each.message;
+  }
+  return reply.replies.back().result.values.empty() ? ""
+                                                    : "a branch has prepared statements in it";
 }
 
 std::vector<std::string> SettingProblems(const std::string& fsync,

@@ -134,6 +134,16 @@ bool LooksReadOnly(std::string_view sql) {
   return IsOneOf(FirstKeyword(sql), kReading);
 }
 
+bool TakesLock(std::string_view sql) {
+  const std::string first = FirstKeyword(sql);
+  return first == "LOCK" || ContainsIgnoringCase(sql, "ADVISORY_XACT") ||
+         (first == "DO" && ContainsIgnoringCase(sql, "LOCK"));
+}
+
+bool Notifies(std::string_view sql) {
+  return FirstKeyword(sql) == "NOTIFY" || ContainsIgnoringCase(sql, "PG_NOTIFY");
+}
+
 bool MayReturnRows(std::string_view sql) {
   constexpr std::array<std::string_view, 4> kWriting{"INSERT", "UPDATE", "DELETE", "MERGE"};
   return !IsOneOf(FirstKeyword(sql), kWriting) || ContainsIgnoringCase(sql, "RETURNING");
@@ -153,8 +163,8 @@ bool MayBeKept(std::string_view sql) {
 }
 
 bool MayChangeSession(std::string_view sql) {
-  constexpr std::array<std::string_view, 7> kPlain{"SELECT", "INSERT", "UPDATE", "DELETE",
-                                                   "VALUES", "WITH",   "MERGE"};
+  constexpr std::array<std::string_view, 8> kPlain{"SELECT", "INSERT", "UPDATE", "DELETE",
+                                                   "VALUES", "WITH",   "MERGE",  "LOCK"};
   return !IsOneOf(FirstKeyword(sql), kPlain) || ContainsIgnoringCase(sql, "SET_CONFIG") ||
          ContainsIgnoringCase(sql, "ADVISORY");
 }

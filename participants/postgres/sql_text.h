@@ -23,11 +23,19 @@ Status CheckStatement(const Statement& statement);
 /// save it. A guess: the server's word on a transaction id is what counts.
 bool LooksReadOnly(std::string_view sql);
 
+/// Whether a lock that it takes is meant to be held until the decision, though nothing may be
+/// written under it: LOCK, an advisory lock of the transaction. (Not what a function does.)
+bool TakesLock(std::string_view sql);
+
+/// Whether it sends a notification, which a branch cannot.
+bool Notifies(std::string_view sql);
+
 /// Whether rows may come back. False is certain but for rules that rewrite the statement.
 bool MayReturnRows(std::string_view sql);
 
 /// Whether the session may be another one after it (SET, session locks, LISTEN,
-/// temporary objects): such a connection is not used again.
+/// temporary objects): such a connection is not used again, and keeps nothing meanwhile. What
+/// hides in functions is taken back instead (CleaningCommands, session.h).
 bool MayChangeSession(std::string_view sql);
 
 /// Whether running it prepared (parsed once, run often) cannot be told from parsing it each

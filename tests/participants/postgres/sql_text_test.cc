@@ -43,6 +43,24 @@ TEST(MayChangeSession, KnowsWhatOutlivesATransaction) {
   EXPECT_TRUE(MayChangeSession("SELECT set_config('a.b', '1', false)"));
   EXPECT_TRUE(MayChangeSession("SELECT pg_advisory_lock(1)"));
   EXPECT_FALSE(MayChangeSession("UPDATE t SET x = 1"));
+  EXPECT_FALSE(MayChangeSession("LOCK TABLE t"));
+}
+
+TEST(TakesLock, KnowsWhatIsMeantToBeHeld) {
+  for (const char* text :
+       {"lock t", "LOCK TABLE t IN SHARE MODE", "SELECT pg_advisory_xact_lock(1)",
+        "select PG_TRY_ADVISORY_XACT_LOCK_SHARED(1)", "DO $$ BEGIN LOCK TABLE t; END $$"}) {
+    EXPECT_TRUE(TakesLock(text)) << text;
+  }
+  for (const char* text : {"SELECT lock FROM t", "SELECT pg_advisory_lock(1)", "DO $$ END $$"}) {
+    EXPECT_FALSE(TakesLock(text)) << text;
+  }
+}
+
+TEST(Notifies, KnowsTheStatementAndTheFunction) {
+  EXPECT_TRUE(Notifies("notify a"));
+  EXPECT_TRUE(Notifies("SELECT pg_notify('a', '')"));
+  EXPECT_FALSE(Notifies("SELECT notify FROM t"));
 }
 
 TEST(MayBeKept, LeavesOutWhatIsReadWhenItIsParsed) {
