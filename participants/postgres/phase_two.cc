@@ -116,7 +116,9 @@ Ack AckWithoutBranch(SecondPhase decision, const Token& token, Fate fate) {
     // Not there is what a rollback wants, unless somebody committed it.
     if (fate == Fate::kCommitted) {
       return {AckKind::kHeuristic,
-              fmt::format("the branch (transaction {}) was committed by somebody else", token)};
+              fmt::format("the branch (transaction {}) was committed by somebody else while its "
+                          "decision was to roll back",
+                          token)};
     }
     if (fate == Fate::kInProgress || (fate == Fate::kNoAnswer && !token.empty())) {
       return {AckKind::kRetry, "the branch is not prepared, and its fate is not known yet"};
