@@ -73,6 +73,7 @@ void BranchState::SendLast(std::vector<Statement> last) {
                                     : "COMMIT"});
     final_sent_ = true;
     final_sent_at_ = SystemClock().Now();
+    lease_->CleanAfterNext();
   }
   Run(std::move(commands),
       [self = shared_from_this(), opening, last = std::move(last), with_final](
@@ -121,6 +122,7 @@ void BranchState::TakeBack(const ScriptReply& reply, size_t index, const Status&
 }
 
 void BranchState::SendFinal() {
+  lease_->CleanAfterNext();
   final_sent_ = true;
   final_sent_at_ = SystemClock().Now();
   Run({Command{.text = ending_ == Ending::kPrepare
@@ -151,6 +153,7 @@ void BranchState::OnFinal(const ScriptReply& reply, size_t index) {
 /// Nothing was written: a rollback keeps even a NOTIFY from escaping. Serializable
 /// reads count only when their transaction commits.
 void BranchState::EndReadOnly(bool serializable) {
+  lease_->CleanAfterNext();
   lease_->Run(
       {Command{.text = serializable ? "COMMIT" : "ROLLBACK"}}, limit(),
       [self = shared_from_this(), serializable](const ScriptReply& reply) {
@@ -168,14 +171,15 @@ void BranchState::EndReadOnly(bool serializable) {
 /// Its statements looked like writes and touched nothing: the prepared husk goes.
 void BranchState::EndPreparedReadOnly() {
   lease_->RunCleaned({.text = fmt::format("COMMIT PREPARED '{}'", branch_)}, limit(),
-              [self = shared_from_this()](const ScriptReply& reply) {
-                Finished finished{.kind = Finished::Kind::kReadOnly};
-                if (reply.lost || reply.FirstError()) {
-                  finished.kind = Finished::Kind::kUnknown;
-                  finished.reason = "an empty branch was prepared and could not be ended";
-                }
-                self->Conclude(std::move(finished));
-              });
+                     [self = shared_from_this()](const ScriptReply& reply) {
+                       Finished finished{.kind = Finished::Kind::kReadOnly};
+                       if (reply.lost || reply.FirstError()) {
+                         finished.kind = Finished::Kind::kUnknown;
+                         finished.reason =
+                             "an empty branch was prepared and could not be ended";
+                       }
+                       self->Conclude(std::move(finished));
+                     });
 }
 
 /// A commit without an answer: the transaction's id tells, as far as it can. After a

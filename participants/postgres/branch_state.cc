@@ -37,8 +37,8 @@ void BranchState::Open(const std::vector<Statement>& statements, Step next,
     if (!allowed.ok()) return fail(allowed.WithContext(fmt::format("statement {}", number)));
     takes_lock_ = takes_lock_ || TakesLock(statement.text);
     // A notification is refused by the prepare, which a branch that only reads would not reach.
-    may_write_ = may_write_ || takes_lock_ || !LooksReadOnly(statement.text) ||
-                 Notifies(statement.text);
+    may_write_ =
+        may_write_ || takes_lock_ || !LooksReadOnly(statement.text) || Notifies(statement.text);
     taint_ = taint_ || MayChangeSession(statement.text);
   }
   if (SystemClock().Now() >= deadline_) {

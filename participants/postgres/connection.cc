@@ -3,6 +3,8 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
+#include <utility>
 
 #include <fmt/format.h>
 #include <poll.h>
@@ -95,31 +97,40 @@ bool Connection::LooksAlive() const {
   return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-void Connection::Run(const std::vector<Command>& commands) {
-  INDOUBT_CHECK(state_ == State::kIdle && !finished_, "one script at a time");
+void Connection::Run(const std::vector<Command>& commands,
+                     const std::vector<Command>& epilogue) {
+  INDOUBT_CHECK(state_ == State::kIdle && !finished_ && !epilogue_, "one script at a time");
   script_ = ScriptReply{};
-  script_.replies.resize(commands.size());
+  length_ = commands.size();
+  taken_ = 0;
+  script_.replies.resize(commands.size() + epilogue.size());
   steps_.clear();
   next_step_ = 0;
-  syncs_left_ = 1;
+  syncs_left_ = 0;
   step_has_result_ = false;
   room_ = kMaxResultBytes;
   bounded_.clear();
   state_ = State::kRunning;
   kept_.StartScript(SystemClock().Now());
+  // A sync also sends what there is.
+  const bool sent = SendAll(commands, 0) && (epilogue.empty() || SendAll(epilogue, length_));
+  if (!sent) return Break(PQerrorMessage(connection_.get()));
+  Flush();
+}
+
+/// Up to a sync; false when libpq cannot.
+bool Connection::SendAll(const std::vector<Command>& commands, size_t first_number) {
   for (size_t i = 0; i < commands.size(); ++i) {
-    if (!Send(commands[i], i)) return Break(PQerrorMessage(connection_.get()));
+    if (!Send(commands[i], first_number + i)) return false;
     // The first of a pipeline is the current one from now on, the others after a null.
-    if (i == 0) PQsetSingleRowMode(connection_.get());
+    if (first_number + i == 0) PQsetSingleRowMode(connection_.get());
     bounded_.push_back(commands[i].bounded);
     if (!commands[i].sync_after) continue;
     ++syncs_left_;
-    if (PQpipelineSync(connection_.get()) != 1) {
-      return Break(PQerrorMessage(connection_.get()));
-    }
+    if (PQpipelineSync(connection_.get()) != 1) return false;
   }
-  if (PQpipelineSync(connection_.get()) != 1) return Break(PQerrorMessage(connection_.get()));
-  Flush();
+  ++syncs_left_;
+  return PQpipelineSync(connection_.get()) == 1;
 }
 
 /// False when libpq cannot.
@@ -165,7 +176,8 @@ void Connection::Flush() {
 void Connection::ReadReplies() {
   // A null result ends one command's results; two in a row mean that no more is here.
   bool last_was_null = false;
-  while (state_ == State::kRunning && PQisBusy(connection_.get()) == 0) {
+  while ((state_ == State::kRunning || state_ == State::kTrailing) &&
+         PQisBusy(connection_.get()) == 0) {
     const std::unique_ptr<PGresult, void (*)(PGresult*)> result(PQgetResult(connection_.get()),
                                                                 PQclear);
     if (!result) {
@@ -187,13 +199,10 @@ void Connection::ReadReplies() {
 
 void Connection::TakeResult(PGresult* result) {
   const ExecStatusType status = PQresultStatus(result);
-  if (status == PGRES_PIPELINE_SYNC) {
-    if (--syncs_left_ == 0) FinishScript(/*lost=*/false);
-    return;
-  }
+  if (status == PGRES_PIPELINE_SYNC) return OnSync();
   if (next_step_ >= steps_.size()) return;  // a FATAL after the last reply
   const Step& step = steps_[next_step_];
-  Reply& reply = script_.replies[step.command];
+  Reply& reply = ReplyTo(step);
   step_has_result_ = true;
   if (status == PGRES_PIPELINE_ABORTED) return Skipped(step);
   if (status == PGRES_SINGLE_TUPLE) return TakeRow(result, reply);
@@ -241,27 +250,44 @@ void Connection::TakeRow(PGresult* result, Reply& reply) {
   std::move(one.values.begin(), one.values.end(), std::back_inserter(reply.result.values));
 }
 
+void Connection::OnSync() {
+  --syncs_left_;
+  if (syncs_left_ == 0) return FinishScript(/*lost=*/false);
+  if (state_ != State::kRunning || next_step_ >= steps_.size() ||
+      steps_[next_step_].command < length_) {
+    return;
+  }
+  const auto end = script_.replies.begin() + static_cast<std::ptrdiff_t>(length_);
+  finished_ = ScriptReply{.replies = {std::make_move_iterator(script_.replies.begin()),
+                                      std::make_move_iterator(end)}};
+  script_.replies.erase(script_.replies.begin(), end);
+  taken_ = length_;
+  state_ = State::kTrailing;
+}
+
 void Connection::FinishScript(bool lost) {
   script_.lost = lost;
   if (lost) script_.lost_reason = broken_reason_;
-  finished_ = std::move(script_);
-  script_ = ScriptReply{};
+  const bool trailing = taken_ > 0;
+  if (!trailing) script_.replies.resize(length_);
+  (trailing ? epilogue_ : finished_) = std::exchange(script_, ScriptReply{});
   if (!lost) state_ = State::kIdle;
 }
 
 std::optional<ScriptReply> Connection::TakeReply() {
-  std::optional<ScriptReply> reply;
-  reply.swap(finished_);
-  return reply;
+  return std::exchange(finished_, std::nullopt);
+}
+
+std::optional<ScriptReply> Connection::TakeEpilogue() {
+  return std::exchange(epilogue_, std::nullopt);
 }
 
 void Connection::Break(const std::string& reason) {
   if (state_ == State::kBroken) return;
-  const bool running = state_ == State::kRunning;
+  const State before = std::exchange(state_, State::kBroken);
   broken_reason_ = where_.WithoutSecrets(reason);
-  state_ = State::kBroken;
   connection_.reset();
-  if (running) FinishScript(/*lost=*/true);
+  if (before == State::kRunning || before == State::kTrailing) FinishScript(/*lost=*/true);
 }
 
 int Connection::backend_pid() const {

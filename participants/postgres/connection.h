@@ -54,7 +54,7 @@ struct ScriptReply {
 /// Used by the pool's thread only.
 class Connection {
  public:
-  enum class State { kConnecting, kIdle, kRunning, kBroken };
+  enum class State { kConnecting, kIdle, kRunning, kTrailing, kBroken };
 
   /// Starts to connect. Host names are looked up here, by the C library.
   explicit Connection(const ConnectionString& where);
@@ -71,9 +71,14 @@ class Connection {
   bool LooksAlive() const;
 
   /// Sends `commands` as one pipeline. Needs kIdle. The reply shows up in
-  /// TakeReply, also when the connection breaks.
-  void Run(const std::vector<Command>& commands);
+  /// TakeReply, also when the connection breaks. `epilogue` follows in the same pipeline, as a
+  /// transaction of its own, also when `commands` failed; the reply to `commands` does not wait
+  /// for it (kTrailing), and its own comes out of TakeEpilogue, unless the other was lost.
+  void Run(const std::vector<Command>& commands, const std::vector<Command>& epilogue = {});
   std::optional<ScriptReply> TakeReply();
+  std::optional<ScriptReply> TakeEpilogue();
+  /// Whether TakeEpilogue has, or will have, something to give.
+  bool epilogue_due() const { return state_ == State::kTrailing || epilogue_.has_value(); }
 
   /// Closes it; a script under way ends as lost.
   void Break(const std::string& reason);
@@ -91,6 +96,7 @@ class Connection {
     std::string statement;  // a kept one's name; empty: sent by its text
   };
   void AdvanceConnect();
+  bool SendAll(const std::vector<Command>& commands, size_t first_number);
   bool Send(const Command& command, size_t number);
   void Flush();
   void ReadReplies();
@@ -98,7 +104,9 @@ class Connection {
   void TakeError(PGresult* result, const Step& step, Reply& reply);
   void TakeRow(PGresult* result, Reply& reply);
   void Skipped(const Step& step);
+  void OnSync();
   void FinishScript(bool lost);
+  Reply& ReplyTo(const Step& step) { return script_.replies[step.command - taken_]; }
 
   const ConnectionString& where_;
   std::unique_ptr<PGconn, void (*)(PGconn*)> connection_;
@@ -107,6 +115,8 @@ class Connection {
   bool wants_write_ = false;
   std::string broken_reason_;
   ScriptReply script_;
+  size_t length_ = 0;          // of the script, without its epilogue
+  size_t taken_ = 0;           // commands whose replies have left script_
   std::vector<Step> steps_;    // of the script
   std::vector<bool> bounded_;  // of the script's commands
   size_t room_ = 0;            // what the results of those may still take
@@ -114,7 +124,7 @@ class Connection {
   size_t syncs_left_ = 0;  // whose answer is to come
   bool step_has_result_ = false;
   KeptStatements kept_;
-  std::optional<ScriptReply> finished_;
+  std::optional<ScriptReply> finished_, epilogue_;
 };
 
 }  // namespace indoubt::pg

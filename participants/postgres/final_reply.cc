@@ -22,11 +22,11 @@ std::string Remedy(const Reply& reply) {
 Command AskTransactionId(bool assign, bool flush) {
   const char* const id = assign ? "pg_current_xact_id" : "pg_current_xact_id_if_assigned";
   return {.text = fmt::format("SELECT pg_catalog.{}()::text, ", id) +
-              "pg_catalog.current_setting('transaction_isolation'), "
-              "CASE pg_catalog.current_setting('synchronous_commit') WHEN 'off' "
-              "THEN pg_catalog.set_config('synchronous_commit', 'on', true) END, "
-              "pg_catalog.set_config('session_authorization', NULL, true), "
-              "pg_catalog.set_config('role', NULL, true)",
+                  "pg_catalog.current_setting('transaction_isolation'), "
+                  "CASE pg_catalog.current_setting('synchronous_commit') WHEN 'off' "
+                  "THEN pg_catalog.set_config('synchronous_commit', 'on', true) END, "
+                  "pg_catalog.set_config('session_authorization', NULL, true), "
+                  "pg_catalog.set_config('role', NULL, true)",
           .flush_after = flush};
 }
 

@@ -115,10 +115,11 @@ Ack AckWithoutBranch(SecondPhase decision, const Token& token, Fate fate) {
   if (decision == SecondPhase::kRollback) {
     // Not there is what a rollback wants, unless somebody committed it.
     if (fate == Fate::kCommitted) {
-      return {AckKind::kHeuristic,
-              fmt::format("the branch (transaction {}) was committed by somebody else while its "
-                          "decision was to roll back",
-                          token)};
+      return {
+          AckKind::kHeuristic,
+          fmt::format("the branch (transaction {}) was committed by somebody else while its "
+                      "decision was to roll back",
+                      token)};
     }
     if (fate == Fate::kInProgress || (fate == Fate::kNoAnswer && !token.empty())) {
       return {AckKind::kRetry, "the branch is not prepared, and its fate is not known yet"};

@@ -36,6 +36,8 @@ void Lease::RunCleaned(Command command, TimePoint limit, ScriptCallback done) {
   });
 }
 
+void Lease::CleanAfterNext() { pool_.slots_.at(slot_).clean_after = true; }
+
 bool Lease::InTransaction() const { return pool_.slots_.at(slot_).connection->InTransaction(); }
 int Lease::backend_pid() const { return pool_.slots_.at(slot_).connection->backend_pid(); }
 void Lease::Taint() { pool_.slots_.at(slot_).tainted = true; }
@@ -182,9 +184,15 @@ bool Pool::DeliverReplies() {
       any = true;
       if (slot.limit) Cancel(*slot.limit);
       slot.limit.reset();
+      if (slot.connection->epilogue_due()) LimitBy(id, SystemClock().Now() + kCleaningLimit);
       const ScriptCallback done = std::move(slot.done);
       slot.done = nullptr;
       done(std::move(*reply));
+    } else if (const auto epilogue = slot.connection->TakeEpilogue()) {
+      any = true;
+      if (slot.limit) Cancel(*slot.limit);
+      slot.limit.reset();
+      OnEpilogue(id, *epilogue);
     } else if (slot.connection->state() == Connection::State::kBroken && !slot.leased) {
       any = true;
       const std::string reason = slot.connection->broken_reason();
@@ -199,6 +207,15 @@ bool Pool::DeliverReplies() {
 void Pool::RunScript(uint64_t id, std::vector<Command> commands, TimePoint limit,
                      ScriptCallback done) {
   Slot& slot = slots_.at(id);
+  if (slot.connection->epilogue_due()) {
+    slot.queued = [this, id, commands = std::move(commands), limit,
+                   done = std::move(done)]() mutable {
+      RunScript(id, std::move(commands), limit, std::move(done));
+    };
+    return;
+  }
+  const bool clean_after = std::exchange(slot.clean_after, false) && !slot.tainted;
+  slot.clean = false;
   if (slot.connection->state() != Connection::State::kIdle) {
     return done(ScriptReply{.lost = true, .lost_reason = slot.connection->broken_reason()});
   }
@@ -206,12 +223,17 @@ void Pool::RunScript(uint64_t id, std::vector<Command> commands, TimePoint limit
     if (command.text == "COMMIT") slot.cleaning.committed = true;
   }
   slot.done = std::move(done);
-  slot.limit = At(limit, [this, id] {
+  LimitBy(id, limit);
+  slot.connection->Run(commands,
+                       clean_after ? CleaningCommands(slot.cleaning) : std::vector<Command>());
+}
+
+void Pool::LimitBy(uint64_t id, TimePoint limit) {
+  slots_.at(id).limit = At(limit, [this, id] {
     Slot& late = slots_.at(id);
     late.limit.reset();
     late.connection->Break("no answer within the time allowed");
   });
-  slot.connection->Run(std::move(commands));
 }
 
 void Pool::EndEverything() {

@@ -25,9 +25,9 @@ using TimerKey = std::pair<TimePoint, uint64_t>;
 enum class Lane { kPhaseTwo, kWork };
 
 /// A connection on loan; the destructor gives it back. Before it is lent again the pool ends
-/// its transaction, and after work takes back what that has changed in the session, once there
-/// is nothing more urgent to do; a session that cannot be cleaned is closed. Used on the pool's thread only; after the pool has stopped it may
-/// be destroyed anywhere.
+/// its transaction, and after work takes back what that has changed in the session, unless that
+/// has been done (CleanAfterNext); a session that cannot be cleaned is closed. Used on the
+/// pool's thread only; after the pool has stopped it may be destroyed anywhere.
 class Lease {
  public:
   ~Lease();
@@ -40,6 +40,9 @@ class Lease {
   /// Run for one command that is not to meet what the branch has left in its session (a role,
   /// a timeout): cleans that first, in the same round trip. Not in a transaction.
   void RunCleaned(Command command, TimePoint limit, ScriptCallback done);
+  /// The next script is the last of its branch, and ends its transaction: what is to clean the
+  /// session goes out with it, and its answer is nobody's concern.
+  void CleanAfterNext();
   bool InTransaction() const;
   /// Not to be used again by others.
   void Taint();
@@ -93,8 +96,12 @@ class Pool {
     std::unique_ptr<Connection> connection;
     bool ready = false;  // connected, and its session looked at
     bool leased = false;
-    bool returned = false;  // the lease has ended, what is to be cleaned has not
-    Cleaning cleaning;      // that it needs
+    bool returned = false;         // the lease has ended, what is to be cleaned has not
+    Cleaning cleaning;             // that it needs
+    bool clean_after = false;      // the next script
+    bool clean = false;            // nothing has run since
+    std::function<void()> queued;  // a script that came before the epilogue's end
+    std::optional<TimerKey> look_again;
     TimePoint looked_at{};  // for prepared statements
     bool tainted = false;
     Lane lane = Lane::kWork;
@@ -115,6 +122,7 @@ class Pool {
   void RunTimers();
   void Poll();
   bool DeliverReplies();
+  void LimitBy(uint64_t id, TimePoint limit);
   void RunScript(uint64_t id, std::vector<Command> commands, TimePoint limit,
                  ScriptCallback done);
   void Dispatch();
@@ -125,6 +133,8 @@ class Pool {
   void ConnectFailed(const std::string& reason);
   void FailAll(Waiters& waiters, const Status& why);
   void GiveBack(const Lease& lease);
+  bool IsClean(const Slot& slot) const;
+  void OnEpilogue(uint64_t id, const ScriptReply& reply);
   bool CleanReturned();
   void Clean(uint64_t id);
   void Free(uint64_t id);
@@ -132,6 +142,7 @@ class Pool {
   void EndEverything();
   void Wake();
 
+  static constexpr Duration kCleaningLimit = std::chrono::seconds(5);
   const ConnectionString where_;
   const size_t max_connections_;
   const size_t max_work_;

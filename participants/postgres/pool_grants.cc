@@ -18,7 +18,6 @@ constexpr Duration kConnectLimit = std::chrono::seconds(10);
 constexpr Duration kConnectHope = std::chrono::milliseconds(500);
 // Between two looks for prepared statements of branches.
 constexpr Duration kLookInterval = std::chrono::seconds(1);
-constexpr Duration kCleaningLimit = std::chrono::seconds(5);
 // Waiters hold memory of their callers; more than this is overload, not a burst.
 constexpr size_t kMaxWaiters = 16384;
 
@@ -158,18 +157,36 @@ void Pool::FailAll(Waiters& waiters, const Status& why) {
 }
 
 void Pool::GiveBack(const Lease& lease) {
-  Slot& slot = slots_.at(lease.slot_);
-  if (slot.connection->state() == Connection::State::kRunning) {
+  const uint64_t id = lease.slot_;
+  Slot& slot = slots_.at(id);
+  slot.clean_after = false;
+  if (slot.connection->state() == Connection::State::kRunning || slot.queued) {
     slot.connection->Break("abandoned while a command ran");
   }
-  const bool clean = slot.tainted || lease.lane_ != Lane::kWork;
-  if (slot.connection->state() == Connection::State::kBroken ||
-      (clean && !slot.connection->InTransaction())) {
-    return Free(lease.slot_);
-  }
+  if (slot.connection->state() == Connection::State::kBroken) return Free(id);
+  const bool due = slot.connection->epilogue_due();
+  if (!due && IsClean(slot)) return Free(id);
   slot.returned = true;
   slot.began = SystemClock().Now();
-  returned_.push_back(lease.slot_);
+  slot.look_again =
+      At(slot.began + kConnectHope, [this, id] { slots_.at(id).look_again.reset(); });
+  if (!due) returned_.push_back(id);
+}
+
+bool Pool::IsClean(const Slot& slot) const {
+  if (slot.lane != Lane::kWork || slot.tainted) return !slot.connection->InTransaction();
+  return slot.clean && SystemClock().Now() - slot.looked_at <= kLookInterval;
+}
+
+void Pool::OnEpilogue(uint64_t id, const ScriptReply& reply) {
+  Slot& slot = slots_.at(id);
+  // Where it is not clean, the transaction has failed; or else it is tried once more.
+  slot.clean = WhyNotClean(reply).empty();
+  if (slot.clean) slot.cleaning.committed = false;
+  if (slot.queued) return std::exchange(slot.queued, nullptr)();
+  if (!slot.returned) return;
+  if (slot.connection->state() == Connection::State::kBroken || IsClean(slot)) return Free(id);
+  returned_.push_back(id);
 }
 
 /// Whether there was anything to clean.
@@ -193,15 +210,13 @@ void Pool::Clean(uint64_t id) {
     }
     slot.cleaning.committed = slot.cleaning.look_for_statements = false;
   }
-  const TimerKey look_again = At(SystemClock().Now() + kConnectHope, [] {});
   RunScript(id, std::move(commands), SystemClock().Now() + kCleaningLimit,
-            [this, id, look_again](const ScriptReply& reply) {
-              Cancel(look_again);
+            [this, id](const ScriptReply& reply) {
               Slot& cleaned = slots_.at(id);
-              const std::string why = cleaned.lane == Lane::kWork && !cleaned.tainted
-                                          ? WhyNotClean(reply)
-                                          : "";
-              if (!why.empty()) cleaned.connection->Break("its session is not used again: " + why);
+              const std::string why =
+                  cleaned.lane == Lane::kWork && !cleaned.tainted ? WhyNotClean(reply) : "";
+              if (!why.empty())
+                cleaned.connection->Break("its session is not used again: " + why);
               Free(id);
             });
 }
@@ -209,8 +224,8 @@ void Pool::Clean(uint64_t id) {
 /// What it was lent for is over, and nothing of that is left in its session.
 void Pool::Free(uint64_t id) {
   Slot& slot = slots_.at(id);
-  slot.leased = false;
-  slot.returned = false;
+  if (slot.look_again) Cancel(*std::exchange(slot.look_again, std::nullopt));
+  slot.leased = slot.returned = slot.clean = false;
   if (slot.lane == Lane::kWork) --work_in_use_;
   if (slot.tainted) slot.connection->Break("its session may have been changed");
 }

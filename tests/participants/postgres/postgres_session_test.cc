@@ -55,8 +55,8 @@ class PostgresSession : public PostgresFixture {
   }
   /// What `expression` is in the session that the next client gets.
   std::string See(const std::string& expression) {
-    const PrepareReply reply = PrepareNow(*participant_, NewTestGid(),
-                                          {Sql("SELECT (" + expression + ")::text")});
+    const PrepareReply reply =
+        PrepareNow(*participant_, NewTestGid(), {Sql("SELECT (" + expression + ")::text")});
     EXPECT_EQ(reply.vote.kind, VoteKind::kReadOnly) << reply.vote.reason;
     if (reply.results.size() != 1) return "nothing";
     const auto& row = std::get<std::vector<Value>>(reply.results[0].values.at(0).held);
@@ -68,8 +68,7 @@ class PostgresSession : public PostgresFixture {
   /// Prepares and commits a branch that writes and runs `text`.
   void CommitWith(const std::string& text) {
     const Gid gid = NewTestGid();
-    const PrepareReply reply =
-        PrepareNow(*participant_, gid, {store_->Add("b", 1), Sql(text)});
+    const PrepareReply reply = PrepareNow(*participant_, gid, {store_->Add("b", 1), Sql(text)});
     ASSERT_EQ(reply.vote.kind, VoteKind::kYes) << text << ": " << reply.vote.reason;
     const Ack ack = CommitNow(*participant_, gid, reply.vote.token);
     EXPECT_EQ(ack.kind, AckKind::kDone) << text << ": " << ack.reason;
@@ -95,10 +94,10 @@ class PostgresSession : public PostgresFixture {
 TEST_F(PostgresSession, SettingsOfAFunctionDoNotReachTheNextBranch) {
   const std::string pid = Pid();
   const std::pair<const char*, const char*> kSet[] = {
-      {"search_path", "elsewhere"},      {"default_transaction_read_only", "on"},
-      {"statement_timeout", "1"},        {"role", "lowly"},
+      {"search_path", "elsewhere"},       {"default_transaction_read_only", "on"},
+      {"statement_timeout", "1"},         {"role", "lowly"},
       {"session_authorization", "lowly"}, {"lock_timeout", "1"},
-      {"app.tenant", "theirs"},          {"session_replication_role", "replica"}};
+      {"app.tenant", "theirs"},           {"session_replication_role", "replica"}};
   for (const auto& [name, value] : kSet) {
     SCOPED_TRACE(name);
     const std::string now = std::string("current_setting('") + name + "', true)";
@@ -227,9 +226,10 @@ TEST_F(PostgresSession, OursLetGoByAFunctionCostItsOwnBranchAtMost) {
 }
 
 TEST_F(PostgresSession, ChangeOfTheSessionAloneIsAReadOnlyVote) {
-  for (const char* text : {"SET ROLE pg_monitor", "RESET ALL", "SET SESSION AUTHORIZATION lowly",
-                           "SET default_transaction_read_only = on", "DISCARD SEQUENCES",
-                           "SET statement_timeout = 1000"}) {
+  for (const char* text :
+       {"SET ROLE pg_monitor", "RESET ALL", "SET SESSION AUTHORIZATION lowly",
+        "SET default_transaction_read_only = on", "DISCARD SEQUENCES",
+        "SET statement_timeout = 1000"}) {
     const Vote vote = PrepareNow(*participant_, NewTestGid(), {Sql(text)}).vote;
     EXPECT_EQ(vote.kind, VoteKind::kReadOnly) << text << ": " << vote.reason;
   }
@@ -245,9 +245,10 @@ TEST_F(PostgresSession, ChangeOfTheSessionAloneIsAReadOnlyVote) {
 TEST_F(PostgresSession, UnexpectedRowsAreTakenBackWhateverRoleAFunctionTook) {
   Statement none = store_->Add("nobody", 1);
   none.expect_rows = 1;
-  const Vote vote = PrepareNow(*participant_, NewTestGid(),
-                               {store_->Add("a", 1), Sql("SELECT f_set('role', 'lowly')"), none})
-                        .vote;
+  const Vote vote =
+      PrepareNow(*participant_, NewTestGid(),
+                 {store_->Add("a", 1), Sql("SELECT f_set('role', 'lowly')"), none})
+          .vote;
   EXPECT_EQ(vote.kind, VoteKind::kNo) << vote.reason;
   EXPECT_EQ(store_->Psql("SELECT count(*) FROM pg_prepared_xacts"), "0");
 }
@@ -296,14 +297,14 @@ TEST_P(PostgresLocks, AreHeldFromTheVoteToTheDecision) {
 constexpr const char* kWritersLock = "LOCK TABLE held IN ROW EXCLUSIVE MODE NOWAIT";
 INSTANTIATE_TEST_SUITE_P(
     Each, PostgresLocks,
-    testing::Values(LockCase{{"lock table held in share mode"}, kWritersLock},
-                    LockCase{{"LOCK held IN SHARE ROW EXCLUSIVE MODE"}, kWritersLock},
-                    LockCase{{"SELECT 1", "LOCK TABLE held IN EXCLUSIVE MODE"}, kWritersLock},
-                    LockCase{{"DO $$ BEGIN LOCK TABLE held IN SHARE MODE; END $$"}, kWritersLock},
-                    LockCase{{"select pg_advisory_xact_lock(42)"},
-                             "SELECT pg_try_advisory_xact_lock(42)"},
-                    LockCase{{"SELECT pg_try_advisory_xact_lock_shared(42)", "SELECT 1"},
-                             "SELECT pg_try_advisory_xact_lock(42)"}));
+    testing::Values(
+        LockCase{{"lock table held in share mode"}, kWritersLock},
+        LockCase{{"LOCK held IN SHARE ROW EXCLUSIVE MODE"}, kWritersLock},
+        LockCase{{"SELECT 1", "LOCK TABLE held IN EXCLUSIVE MODE"}, kWritersLock},
+        LockCase{{"DO $$ BEGIN LOCK TABLE held IN SHARE MODE; END $$"}, kWritersLock},
+        LockCase{{"select pg_advisory_xact_lock(42)"}, "SELECT pg_try_advisory_xact_lock(42)"},
+        LockCase{{"SELECT pg_try_advisory_xact_lock_shared(42)", "SELECT 1"},
+                 "SELECT pg_try_advisory_xact_lock(42)"}));
 
 TEST_F(PostgresLocks, TakenInAnEarlierCallAreHeldAsWell) {
   const Gid gid = NewTestGid();

@@ -52,7 +52,8 @@ TEST(TakesLock, KnowsWhatIsMeantToBeHeld) {
         "select PG_TRY_ADVISORY_XACT_LOCK_SHARED(1)", "DO $$ BEGIN LOCK TABLE t; END $$"}) {
     EXPECT_TRUE(TakesLock(text)) << text;
   }
-  for (const char* text : {"SELECT lock FROM t", "SELECT pg_advisory_lock(1)", "DO $$ END $$"}) {
+  for (const char* text :
+       {"SELECT lock FROM t", "SELECT pg_advisory_lock(1)", "DO $$ END $$"}) {
     EXPECT_FALSE(TakesLock(text)) << text;
   }
 }
