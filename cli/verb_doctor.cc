@@ -14,22 +14,26 @@
 #include "cli/output.h"
 #include "cli/verbs.h"
 #include "cli/world.h"
+#include "participants/redis/redis_repair.h"
 #include "participants/sqlite/sqlite_repair.h"
 #include "recovery/read_decisions.h"
 
 namespace indoubt::cli {
 namespace {
 
-/// By participant, what was mended in those that keep tables of ours in a user's file.
+/// By participant, what was mended in those that hold what is ours beside the user's.
 Result<std::map<std::string, std::vector<std::string>>> Repair(const Config& config,
                                                                Duration limit) {
   std::map<std::string, std::vector<std::string>> repaired;
   for (const ParticipantOptions& options : config.participants) {
-    const auto* sqlite = std::get_if<SqliteOptions>(&options);
-    if (sqlite == nullptr) continue;
-    auto lines = RepairSqliteFile(*sqlite, SystemClock().Now() + limit);
-    if (!lines) return lines.error().WithContext("participant " + sqlite->name);
-    repaired[sqlite->name] = std::move(*lines);
+    Result<std::vector<std::string>> lines = std::vector<std::string>{};
+    if (const auto* sqlite = std::get_if<SqliteOptions>(&options)) {
+      lines = RepairSqliteFile(*sqlite, SystemClock().Now() + limit);
+    } else if (const auto* redis = std::get_if<RedisOptions>(&options)) {
+      lines = RepairRedis(*redis, SystemClock().Now() + limit);
+    }
+    if (!lines) return lines.error().WithContext("participant " + NameOf(options));
+    repaired[NameOf(options)] = std::move(*lines);
   }
   return repaired;
 }
@@ -116,7 +120,8 @@ void AddDoctor(Verb program) {
   verb.Duration("--timeout", *timeout, "For each participant").ShowDefault();
   verb.Flag("--json", *json, "One JSON object on stdout");
   verb.Flag("--repair", *repair,
-            "First mend what of indoubt's is missing, changed or left over in SQLite files");
+            "First mend what of indoubt's is missing, changed or left over in SQLite files, "
+            "and drop locks of no branch in Redis");
   verb.Does(
       [config, timeout, json, repair] { return Doctor(*config, *timeout, *json, *repair); });
 }

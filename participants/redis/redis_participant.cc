@@ -8,6 +8,7 @@
 #include "participants/redis/redis_branch.h"
 #include "participants/redis/redis_inspection.h"
 #include "participants/redis/redis_pipeline.h"
+#include "participants/redis/redis_repair.h"
 
 namespace indoubt {
 namespace {
@@ -35,7 +36,10 @@ class RedisParticipant final : public Participant {
     INDOUBT_ASSIGN_OR_RETURN(const auto connection, Connect(deadline));
     INDOUBT_ASSIGN_OR_RETURN(PreflightReport report,
                              InspectRedis(*connection, options_.durability));
-    if (report.problems.empty()) INDOUBT_RETURN_IF_ERROR(connection->EnsureLibrary());
+    if (!report.problems.empty()) return report;
+    INDOUBT_RETURN_IF_ERROR(connection->EnsureLibrary());
+    INDOUBT_ASSIGN_OR_RETURN(std::string warning, WarnOfStrayLocks(*connection));
+    if (!warning.empty()) report.warnings.push_back(std::move(warning));
     return report;
   }
 

@@ -224,6 +224,39 @@ TEST_F(Txn, AFileThatNeverHeldABranchIsNotAHeuristicOutcome) {
   EXPECT_TRUE(Run({"list"}).Exited(0));
 }
 
+TEST_F(Txn, RedisLocksWhoseIntentSomebodyRemovedAreToldAndRepaired) {
+  const std::string gid = InDoubt(17, "voted");
+  ASSERT_EQ(stores_->AskRedis({"HDEL", "indoubt:prepared", "idt:" + gid + ":stock"}), "1");
+  EXPECT_TRUE(Recover().Exited(0));
+  ASSERT_EQ(stores_->AskRedis({"HLEN", "indoubt:locks"}), "2") << "nobody comes for them";
+  const auto doctor = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"doctor", "-c", stores_->config_path()});
+    return stores_->Indoubt(more);
+  };
+  EXPECT_THAT(doctor({}).out, HasSubstr("2 locks in indoubt:locks are of no prepared branch"));
+  const Ran refused = stores_->Indoubt(stores_->OrderArguments(18));
+  EXPECT_TRUE(refused.Exited(20)) << refused.err << refused.out;
+  EXPECT_THAT(refused.out, HasSubstr("doctor --repair"));
+  const Ran repaired = doctor({"--repair"});
+  EXPECT_TRUE(repaired.Exited(0)) << repaired.err << repaired.out;
+  EXPECT_THAT(repaired.out, HasSubstr("2 locks of no branch dropped"));
+  EXPECT_THAT(doctor({}).out, Not(HasSubstr("indoubt:locks")));
+  EXPECT_TRUE(stores_->Indoubt(stores_->OrderArguments(18)).Exited(0));
+  ExpectSettled(18, "111");
+  ExpectSettled(17, "000");
+}
+
+TEST_F(Txn, RepairLeavesTheLocksOfWhatIsPrepared) {
+  const std::string gid = InDoubt(19, "decision_durable");
+  const std::string locks = stores_->AskRedis({"HLEN", "indoubt:locks"});
+  const Ran repaired = stores_->Indoubt({"doctor", "-c", stores_->config_path(), "--repair"});
+  EXPECT_TRUE(repaired.Exited(0)) << repaired.err << repaired.out;
+  EXPECT_THAT(repaired.out, Not(HasSubstr("dropped")));
+  EXPECT_EQ(stores_->AskRedis({"HLEN", "indoubt:locks"}), locks);
+  EXPECT_TRUE(Recover().Exited(0));
+  ExpectSettled(19, "111");
+}
+
 TEST_F(Txn, UsageErrors) {
   EXPECT_TRUE(Run({"commit", "nonsense"}).Exited(2));
   EXPECT_TRUE(Run({"commit"}).Exited(2));

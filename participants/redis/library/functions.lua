@@ -133,6 +133,26 @@ local function outcomes(_, args)
   return {page[1], branches}
 end
 
+-- A page of the locks whose branch is not prepared: prepare writes both and release drops
+-- both, in one call, so somebody has removed the intent by hand, and nobody would ever come
+-- for them. {cursor of the next page, '0' after the last; keys}
+local function stray_locks(_, args)
+  local page = redis.call('HSCAN', LOCKS, args[1], 'COUNT', '1000')
+  local stray = {}
+  for i = 1, #page[2], 2 do
+    if redis.call('HEXISTS', PREPARED, page[2][i + 1]) == 0 then
+      stray[#stray + 1] = page[2][i]
+    end
+  end
+  return {page[1], stray}
+end
+
+local function drop_stray_locks(keys, args)
+  local page = stray_locks(keys, args)
+  call_in_chunks('HDEL', LOCKS, page[2])
+  return page
+end
+
 local function register(name, callback, flags)
   redis.register_function{function_name = 'indoubt_' .. name, callback = callback,
                           flags = flags}
@@ -148,4 +168,6 @@ register('work', work, {'no-cluster'})  -- writes copies (scratch.lua), which go
 register('forget', forget, {'no-cluster', 'allow-oom'})
 register('list', function() return redis.call('HKEYS', PREPARED) end, {'no-writes'})
 register('outcomes', outcomes, {'no-writes'})
+register('stray_locks', stray_locks, {'no-writes'})
+register('drop_stray_locks', drop_stray_locks, {'no-cluster', 'allow-oom'})
 register('version', function() return VERSION end, {'no-writes'})
