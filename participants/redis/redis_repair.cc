@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "participants/redis/redis_connection.h"
 #include "participants/redis/redis_uri.h"
 
 namespace indoubt {

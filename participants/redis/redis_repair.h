@@ -6,10 +6,11 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "participants/redis/redis_connection.h"
 #include "participants/redis/redis_participant.h"
 
 namespace indoubt {
+
+class RedisConnection;
 
 /// Drops every lock whose branch is not prepared, and nothing else. Returns a line that
 /// says how many, none when there were none. kUnavailable when the server does not answer
