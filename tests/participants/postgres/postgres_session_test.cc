@@ -138,6 +138,23 @@ TEST_F(PostgresSession, RoleGivenWithTheConnectionIsTheOneThatComesBack) {
   store_->Psql("REVOKE ALL ON held FROM lowly");
 }
 
+TEST_F(PostgresSession, RoleOfASessionThatIsNoSuperusersComesBackToo) {
+  store_->Psql("CREATE ROLE plain LOGIN IN ROLE lowly");
+  store_->Psql("GRANT ALL ON held TO plain");
+  participant_ = store_->MakeParticipantWith("user=plain", 2);
+  const std::string pid = Pid();
+  EXPECT_EQ(See("current_user"), "plain");
+  CommitWith("SELECT f_set('role', 'lowly')");
+  EXPECT_EQ(See("concat_ws(' ', session_user, current_user, current_setting('role'))"),
+            "plain plain none");
+  CommitAloneWith("SELECT f_set('role', 'lowly')");
+  ExpectInnocentCommits();
+  EXPECT_EQ(Pid(), pid);
+  participant_.reset();
+  store_->Psql("REVOKE ALL ON held FROM plain");
+  EXPECT_EQ(store_->Psql("DROP ROLE plain"), "DROP ROLE");
+}
+
 TEST_F(PostgresSession, LimitsOfOursAreThereAfterEveryBranch) {
   const std::string limits =
       "concat_ws(' ', current_setting('lock_timeout'), current_setting('statement_timeout'), "
