@@ -58,4 +58,12 @@ std::string OneLine(std::string_view text, size_t most) {
   return line;
 }
 
+std::string PrintableAscii(std::string_view text, size_t most) {
+  std::string out(text.substr(0, most));
+  for (char& c : out) {
+    if (c < 0x20 || c > 0x7e) c = '?';
+  }
+  return out;
+}
+
 }  // namespace indoubt

@@ -17,4 +17,11 @@ inline constexpr size_t kMostMessageBytes = 2000;
 /// bytes that are no UTF-8 as '?', and of more than `most` bytes the first, with "...".
 std::string OneLine(std::string_view text, size_t most = kMostMessageBytes);
 
+/// How much of a text for people is kept in a log.
+inline constexpr size_t kMostKeptBytes = 1000;
+
+/// The first `most` bytes of `text`, each that is no printable ASCII as '?': what is kept in a
+/// log for people, and shown to them before it was read back.
+std::string PrintableAscii(std::string_view text, size_t most = kMostKeptBytes);
+
 }  // namespace indoubt

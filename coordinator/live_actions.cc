@@ -2,9 +2,9 @@
 // log, and turns the answer into the next event.
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "coordinator/live_transaction.h"
 #include "participants/result_limit.h"
-#include "recovery/log_records.h"
 
 namespace indoubt {
 namespace {
@@ -224,7 +224,7 @@ void LiveTransaction::Do(const StoreHeuristic& store) {
     }
   }
   HeuristicRecord record{gid_, NameOf(store.participant), store.decision,
-                         ForPeople(store.reason), WallClockNow()};
+                         PrintableAscii(store.reason), WallClockNow()};
   engine_.log().RecordHeuristic(
       std::move(record),
       [self = shared_from_this(), part = store.participant](const Status& stored) {

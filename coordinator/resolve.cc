@@ -3,12 +3,13 @@
 // told is then told by the same state machine that recovery re-enters.
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "coordinator/live_coordinator.h"
 #include "coordinator/recovery_pass.h"
-#include "recovery/log_records.h"
 
 namespace indoubt {
 
@@ -188,9 +189,10 @@ Status LiveCoordinator::MayResolve(const ResolveRequest& request, const Found& f
 }
 
 Status LiveCoordinator::RecordForPerson(const ResolveRequest& request, const Found& found) {
-  OperatorDecision decision{request.gid, request.decision, found.known, request.by, {}};
-  decision.by = ForPeople(request.by);
-  decision.by.at = WallClockNow();
+  // As the log keeps it, for it is shown before it was read back.
+  OperatorTrace by{PrintableAscii(request.by.who), PrintableAscii(request.by.reason),
+                   WallClockNow()};
+  OperatorDecision decision{request.gid, request.decision, found.known, std::move(by), {}};
   std::set<std::string> names;
   for (const BranchRecord& branch : found.prepared) names.insert(branch.participant);
   if (found.decided) {

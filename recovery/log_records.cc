@@ -3,24 +3,17 @@
 #include <type_traits>
 #include <utility>
 
+#include "base/text.h"
 #include "proto/records.pb.h"
 #include "recovery/log_wire.h"
 
 namespace indoubt {
 namespace {
 
-constexpr size_t kMaxTextBytes = 1000;
-
 // Texts for people, on the way in and on the way out. proto3 refuses to parse a string that
 // is not UTF-8, though it writes it; and what another hand has written into a log must not
 // reach a terminal as control characters, nor change when it is carried on.
-std::string Printable(std::string_view text) {
-  std::string out(text.substr(0, kMaxTextBytes));
-  for (char& c : out) {
-    if (c < 0x20 || c > 0x7e) c = '?';
-  }
-  return out;
-}
+std::string Printable(std::string_view text) { return PrintableAscii(text); }
 
 void Put(const Gid& gid, records::Gid* out) {
   out->set_node(std::string(gid.node.view()));
@@ -51,7 +44,7 @@ void Put(const OperatorTrace& by, Message* out) {
 
 template <typename Message>
 OperatorTrace TraceFrom(const Message& in) {
-  return ForPeople(OperatorTrace{in.who(), in.reason(), in.at()});
+  return {Printable(in.who()), Printable(in.reason()), Printable(in.at())};
 }
 
 struct Encoder {
@@ -179,12 +172,6 @@ Result<LogRecord> Decode(const records::Record& in) {
 }
 
 }  // namespace
-
-std::string ForPeople(std::string_view text) { return Printable(text); }
-
-OperatorTrace ForPeople(const OperatorTrace& by) {
-  return {Printable(by.who), Printable(by.reason), Printable(by.at)};
-}
 
 std::string EncodeLogRecord(const LogRecord& record) {
   return std::visit(

@@ -45,11 +45,6 @@ struct AnsweredRecord {
 using LogRecord = std::variant<Decision, EndRecord, HeuristicRecord, ForgetRecord, OpenedRecord,
                                EndedRecord, AcceptedRecord, OperatorDecision, AnsweredRecord>;
 
-/// As it is kept: text for people is cut to 1000 bytes and reduced to printable ASCII. What
-/// shows it before it was read back does so too.
-std::string ForPeople(std::string_view text);
-OperatorTrace ForPeople(const OperatorTrace& by);
-
 /// The body of a record. Text for people is cut to 1000 bytes and reduced to
 /// printable ASCII: what is written must be readable again.
 std::string EncodeLogRecord(const LogRecord& record);

@@ -72,7 +72,8 @@ class MuteSocket {
   MuteSocket(const sockaddr* address, socklen_t size, bool listens)
       : fd_(socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     EXPECT_EQ(bind(fd_, address, size), 0);
-    if (listens) EXPECT_EQ(listen(fd_, 8), 0);
+    if (!listens) return;
+    EXPECT_EQ(listen(fd_, 8), 0);
   }
   const int fd_;
 };
