@@ -95,13 +95,12 @@ TEST_F(PostgresSession, SettingsOfAFunctionDoNotReachTheNextBranch) {
   const std::string pid = Pid();
   const std::pair<const char*, const char*> kSet[] = {
       {"search_path", "elsewhere"},       {"default_transaction_read_only", "on"},
-      {"statement_timeout", "1"},         {"role", "lowly"},
-      {"session_authorization", "lowly"}, {"lock_timeout", "1"},
+      {"statement_timeout", "60000"},     {"role", "lowly"},
+      {"session_authorization", "lowly"}, {"lock_timeout", "60000"},
       {"app.tenant", "theirs"},           {"session_replication_role", "replica"}};
   for (const auto& [name, value] : kSet) {
     SCOPED_TRACE(name);
     const std::string now = std::string("current_setting('") + name + "', true)";
-    store_->Psql(std::string("SELECT set_config('") + name + "', '', true)");
     const std::string before = See(now);
     CommitWith(std::string("SELECT f_set('") + name + "', '" + value + "')");
     const std::string after = See(now);
@@ -246,7 +245,7 @@ TEST_F(PostgresSession, ChangeOfTheSessionAloneIsAReadOnlyVote) {
   for (const char* text :
        {"SET ROLE pg_monitor", "RESET ALL", "SET SESSION AUTHORIZATION lowly",
         "SET default_transaction_read_only = on", "DISCARD SEQUENCES",
-        "SET statement_timeout = 1000"}) {
+        "SET statement_timeout = 600000"}) {
     const Vote vote = PrepareNow(*participant_, NewTestGid(), {Sql(text)}).vote;
     EXPECT_EQ(vote.kind, VoteKind::kReadOnly) << text << ": " << vote.reason;
   }
