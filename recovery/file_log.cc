@@ -30,6 +30,8 @@ constexpr int kLookEvery = 16;
 constexpr size_t kRestFrom = 4;
 constexpr int kRestInSyncs = 3;
 constexpr Duration kLongestRest = std::chrono::milliseconds(2);
+// But not until all of very many have come: some are answered while others are synced.
+constexpr size_t kRestForAtMost = 160;
 // A group of that many commits is answered on threads for that, beside the next one's write
 // and sync: answering it takes longer than a sync, and so does waking a thread pay.
 constexpr size_t kAnsweredApartFrom = 64;
@@ -156,7 +158,7 @@ void FileLog::OnEndWaits() {
 void FileLog::OnFlushed(size_t records, TimePoint began, TimePoint ended) {
   if (records >= kRestFrom) {
     rest_until_ = ended + std::min(kRestInSyncs * (ended - began), kLongestRest);
-    rest_for_ = records;
+    rest_for_ = std::min(records, kRestForAtMost);
   }
   lone_groups_ = records == 1 && queue_.empty() ? lone_groups_ + 1 : 0;
   last_flush_ = ended;
