@@ -70,7 +70,7 @@ class LogCore : public DecisionLog {
     LogRecord record;
     std::string body;        // until it is in a group
     bool has_body = false;   // else it waits only for what comes before it
-    uint8_t answerer = 0;    // of the derived class
+    uint8_t answerer = 0;    // who answers it, as the derived class counts; 0: anybody
     DecideCallback decided;  // for a commit
     LogCallback logged;      // for the others
 
